@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IFundToken} from "./interfaces/IFundToken.sol";
+import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
+
+/// @title Reference share token of a fund
+/// @notice For demonstrations, tests and funds without a token of their own. See the interface.
+contract FundToken is IFundToken, ERC20, AccessControl, Pausable {
+    bytes32 public constant MINTER_ROLE = keccak256("MINTER_ROLE");
+    bytes32 public constant BURNER_ROLE = keccak256("BURNER_ROLE");
+    bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
+    bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
+
+    uint8 private immutable _decimals;
+
+    /// @inheritdoc IFundToken
+    mapping(address account => bool permitted) public isPermitted;
+
+    /// @param admin grants and revokes the roles and starts with all of them but the burner's.
+    constructor(string memory name_, string memory symbol_, uint8 decimals_, address admin) ERC20(name_, symbol_) {
+        _decimals = decimals_;
+        _grantRole(DEFAULT_ADMIN_ROLE, admin);
+        _grantRole(MINTER_ROLE, admin);
+        _grantRole(PAUSER_ROLE, admin);
+        _grantRole(REGISTRAR_ROLE, admin);
+    }
+
+    /// @inheritdoc IFundToken
+    function mint(address account, uint256 shares) external onlyRole(MINTER_ROLE) {
+        _mint(account, shares);
+    }
+
+    /// @inheritdoc IFundToken
+    function burn(address account, uint256 shares) external onlyRole(BURNER_ROLE) {
+        _burn(account, shares);
+    }
+
+    /// @inheritdoc IFundToken
+    function setPermitted(address account, bool permitted) external onlyRole(REGISTRAR_ROLE) {
+        isPermitted[account] = permitted;
+        emit HolderPermitted(account, permitted);
+    }
+
+    /// @inheritdoc IFundToken
+    function pause() external onlyRole(PAUSER_ROLE) {
+        _pause();
+    }
+
+    /// @inheritdoc IFundToken
+    function unpause() external onlyRole(PAUSER_ROLE) {
+        _unpause();
+    }
+
+    /// @inheritdoc IERC20Metadata
+    function decimals() public view override(ERC20, IERC20Metadata) returns (uint8) {
+        return _decimals;
+    }
+
+    function _update(address from, address to, uint256 shares) internal override whenNotPaused {
+        if (from != address(0) && !isPermitted[from]) revert HolderNotPermitted(from);
+        if (to != address(0) && !isPermitted[to]) revert HolderNotPermitted(to);
+        super._update(from, to, shares);
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ISettlerControls} from "./interfaces/ISettlerControls.sol";
+
+/// @title The people and the bounds around a settler
+/// @notice See the interface for the rules.
+abstract contract SettlerControls is ISettlerControls {
+    uint256 internal constant AMOUNT_MAX = type(uint128).max;
+    uint256 private constant CHANGE_DELAY_MIN = 1 hours;
+    uint256 private constant CHANGE_DELAY_MAX = 30 days;
+
+    struct ProposedAccount {
+        address account;
+        uint48 acceptableAt;
+    }
+
+    struct ProposedValue {
+        uint256 value;
+        uint48 applicableAt;
+    }
+
+    /// @inheritdoc ISettlerControls
+    uint256 public immutable changeDelay;
+
+    /// @inheritdoc ISettlerControls
+    bool public paused;
+
+    mapping(Role => address) private _holders;
+    mapping(Role => ProposedAccount) private _proposedAccounts;
+    mapping(Bound => uint256) private _bounds;
+    mapping(Bound => ProposedValue) private _proposedValues;
+
+    modifier onlyOwner() {
+        if (msg.sender != owner()) revert NotOwner(msg.sender);
+        _;
+    }
+
+    modifier onlyOwnerOrGuardian() {
+        if (msg.sender != owner() && msg.sender != guardian()) revert NotOwnerOrGuardian(msg.sender);
+        _;
+    }
+
+    modifier onlyOperator() {
+        if (msg.sender != operator()) revert NotOperator(msg.sender);
+        _;
+    }
+
+    modifier whenNotPaused() {
+        if (paused) revert SettlerPaused();
+        _;
+    }
+
+    constructor(
+        address owner_,
+        address operator_,
+        address guardian_,
+        uint256 changeDelay_,
+        uint256 dailyPayoutLimit_,
+        uint256 ceilingPrice_
+    ) {
+        _checkRange("changeDelay", changeDelay_, CHANGE_DELAY_MIN, CHANGE_DELAY_MAX);
+        changeDelay = changeDelay_;
+        _setHolder(Role.Owner, owner_);
+        _setHolder(Role.Operator, operator_);
+        _setHolder(Role.Guardian, guardian_);
+        _checkRange("dailyPayoutLimit", dailyPayoutLimit_, 0, AMOUNT_MAX);
+        _checkRange("ceilingPrice", ceilingPrice_, 0, AMOUNT_MAX);
+        _bounds[Bound.DailyPayoutLimit] = dailyPayoutLimit_;
+        _bounds[Bound.CeilingPrice] = ceilingPrice_;
+        emit BoundLowered(Bound.DailyPayoutLimit, dailyPayoutLimit_, 0);
+        emit BoundLowered(Bound.CeilingPrice, ceilingPrice_, 0);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function proposeRole(Role role, address account) external onlyOwner {
+        if (account == address(0)) revert ZeroAddress();
+        uint48 acceptableAt = _readyAt();
+        _proposedAccounts[role] = ProposedAccount(account, acceptableAt);
+        emit RoleProposed(role, account, acceptableAt);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function acceptRole(Role role) external {
+        ProposedAccount memory proposal = _proposedAccounts[role];
+        if (proposal.account == address(0)) revert NothingProposed();
+        if (msg.sender != proposal.account) revert NotProposed(msg.sender, proposal.account);
+        if (block.timestamp < proposal.acceptableAt) revert DelayNotPassed(proposal.acceptableAt, block.timestamp);
+        delete _proposedAccounts[role];
+        _setHolder(role, proposal.account);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function cancelRole(Role role) external onlyOwnerOrGuardian {
+        address account = _proposedAccounts[role].account;
+        if (account == address(0)) revert NothingProposed();
+        delete _proposedAccounts[role];
+        emit RoleProposalCancelled(role, account, msg.sender);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function revokeOperator() external onlyOwnerOrGuardian {
+        address account = operator();
+        if (account == address(0)) revert ZeroAddress();
+        delete _holders[Role.Operator];
+        emit OperatorRevoked(account, msg.sender);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function lowerBound(Bound bound, uint256 value) external onlyOwner {
+        uint256 current = _bounds[bound];
+        if (value >= current) revert NotLower(value, current);
+        if (_proposedValues[bound].applicableAt != 0) _cancelRaise(bound);
+        _bounds[bound] = value;
+        emit BoundLowered(bound, value, current);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function proposeRaise(Bound bound, uint256 value) external onlyOwner {
+        _checkRange("bound", value, 0, AMOUNT_MAX);
+        uint256 current = _bounds[bound];
+        if (value <= current) revert NotHigher(value, current);
+        uint48 applicableAt = _readyAt();
+        _proposedValues[bound] = ProposedValue(value, applicableAt);
+        emit BoundRaiseProposed(bound, value, applicableAt);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function applyRaise(Bound bound) external onlyOwner {
+        ProposedValue memory proposal = _proposedValues[bound];
+        if (proposal.applicableAt == 0) revert NothingProposed();
+        if (block.timestamp < proposal.applicableAt) revert DelayNotPassed(proposal.applicableAt, block.timestamp);
+        uint256 current = _bounds[bound];
+        delete _proposedValues[bound];
+        _bounds[bound] = proposal.value;
+        emit BoundRaised(bound, proposal.value, current);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function cancelRaise(Bound bound) external onlyOwnerOrGuardian {
+        if (_proposedValues[bound].applicableAt == 0) revert NothingProposed();
+        _cancelRaise(bound);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function pause() external onlyOwnerOrGuardian whenNotPaused {
+        paused = true;
+        emit Paused(msg.sender);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function unpause() external onlyOwner {
+        if (!paused) revert SettlerNotPaused();
+        paused = false;
+        emit Unpaused(msg.sender);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function proposedRole(Role role) external view returns (address account, uint48 acceptableAt) {
+        ProposedAccount memory proposal = _proposedAccounts[role];
+        return (proposal.account, proposal.acceptableAt);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function proposedRaise(Bound bound) external view returns (uint256 value, uint48 applicableAt) {
+        ProposedValue memory proposal = _proposedValues[bound];
+        return (proposal.value, proposal.applicableAt);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function owner() public view returns (address) {
+        return _holders[Role.Owner];
+    }
+
+    /// @inheritdoc ISettlerControls
+    function operator() public view returns (address) {
+        return _holders[Role.Operator];
+    }
+
+    /// @inheritdoc ISettlerControls
+    function guardian() public view returns (address) {
+        return _holders[Role.Guardian];
+    }
+
+    /// @inheritdoc ISettlerControls
+    function dailyPayoutLimit() public view returns (uint256) {
+        return _bounds[Bound.DailyPayoutLimit];
+    }
+
+    /// @inheritdoc ISettlerControls
+    function ceilingPrice() public view returns (uint256) {
+        return _bounds[Bound.CeilingPrice];
+    }
+
+    function _checkRange(string memory setting, uint256 given, uint256 minimum, uint256 maximum) internal pure {
+        if (given < minimum || given > maximum) revert SettingOutOfRange(setting, given, minimum, maximum);
+    }
+
+    function _setHolder(Role role, address account) private {
+        if (account == address(0)) revert ZeroAddress();
+        address previousAccount = _holders[role];
+        _holders[role] = account;
+        emit RoleAccepted(role, account, previousAccount);
+    }
+
+    function _cancelRaise(Bound bound) private {
+        uint256 value = _proposedValues[bound].value;
+        delete _proposedValues[bound];
+        emit BoundRaiseCancelled(bound, value, msg.sender);
+    }
+
+    function _readyAt() private view returns (uint48) {
+        return uint48(block.timestamp + changeDelay);
+    }
+}
