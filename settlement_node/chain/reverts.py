@@ -1,0 +1,103 @@
+"""Why a contract said no, in words: `Error(string)`, `Panic(uint256)` and named errors."""
+
+from __future__ import annotations
+
+from eth_abi.abi import decode as abi_decode
+from eth_abi.exceptions import DecodingError
+
+from settlement_node.chain.words import selector
+
+_PANICS = {
+    0x00: "generic panic",
+    0x01: "assertion failed",
+    0x11: "arithmetic overflow or underflow",
+    0x12: "division by zero",
+    0x21: "value is not in the enumeration",
+    0x22: "storage byte array is wrongly encoded",
+    0x31: "pop from an empty array",
+    0x32: "array index out of bounds",
+    0x41: "too much memory",
+    0x51: "call of an uninitialised function",
+}
+"""https://docs.soliditylang.org — Panic via assert and error via require."""
+
+_SIGNATURES = (
+    # The settler and the test fund token (contracts/interfaces).
+    "BatchHashMismatch(bytes32,bytes32)",
+    "GasTooLow(uint256,uint256)",
+    "EmptyBatch()",
+    "NotSelf(address)",
+    "ItemReverted(uint8,bytes)",
+    "ConflictingAddresses(address,address)",
+    "NotAContract(address)",
+    "NotOwner(address)",
+    "NotOperator(address)",
+    "NotOwnerOrGuardian(address)",
+    "NotProposed(address,address)",
+    "NothingProposed()",
+    "DelayNotPassed(uint256,uint256)",
+    "NotLower(uint256,uint256)",
+    "NotHigher(uint256,uint256)",
+    "SettlerPaused()",
+    "SettlerNotPaused()",
+    "ZeroAddress()",
+    "SettingOutOfRange(string,uint256,uint256,uint256)",
+    "HolderNotPermitted(address)",
+    # ERC-6093 and what tokens in use revert with.
+    "ERC20InsufficientBalance(address,uint256,uint256)",
+    "ERC20InvalidSender(address)",
+    "ERC20InvalidReceiver(address)",
+    "ERC20InsufficientAllowance(address,uint256,uint256)",
+    "ERC20InvalidApprover(address)",
+    "ERC20InvalidSpender(address)",
+    "EnforcedPause()",
+    "ExpectedPause()",
+    "AccessControlUnauthorizedAccount(address,bytes32)",
+    "OwnableUnauthorizedAccount(address)",
+    "SafeERC20FailedOperation(address)",
+)
+
+_BY_SELECTOR = {selector(signature): signature for signature in _SIGNATURES}
+_ERROR_STRING = selector("Error(string)")
+_PANIC = selector("Panic(uint256)")
+_TEXT_CHARACTERS_MAX = 300
+"""A contract writes this text; a bound keeps it from filling logs and rows."""
+
+
+def revert_reason(data: bytes) -> str:
+    """Read revert data as a short line for people; never raises.
+
+    `NotOperator(0x…)`, `arithmetic overflow or underflow (Panic 0x11)`, the text of
+    `Error(string)`, or the selector of an error that is not known.
+    """
+    if not data:
+        return "no reason given"
+    try:
+        return _printable(_read(data))
+    except (DecodingError, OverflowError, ValueError):
+        return f"unreadable reason 0x{data[:4].hex()} with {len(data)} bytes"
+
+
+def _read(data: bytes) -> str:
+    head, body = data[:4], data[4:]
+    if head == _ERROR_STRING:
+        return str(abi_decode(["string"], body)[0]) or "no reason given"
+    if head == _PANIC:
+        code = int(abi_decode(["uint256"], body)[0])
+        return f"{_PANICS.get(code, 'panic')} (Panic 0x{code:02x})"
+    signature = _BY_SELECTOR.get(head)
+    if signature is None:
+        return f"unknown error 0x{head.hex()} with {len(body)} bytes of arguments"
+    name, _, types = signature[:-1].partition("(")
+    arguments = abi_decode(types.split(","), body) if types else ()
+    return f"{name}({', '.join(_show(argument) for argument in arguments)})"
+
+
+def _show(argument: object) -> str:
+    return f"0x{argument.hex()}" if isinstance(argument, bytes) else str(argument)
+
+
+def _printable(text: str) -> str:
+    """Control characters out: this text is chosen by whoever wrote the contract."""
+    line = "".join(character if character.isprintable() else "?" for character in text)
+    return line if len(line) <= _TEXT_CHARACTERS_MAX else line[:_TEXT_CHARACTERS_MAX] + "…"

@@ -1,0 +1,174 @@
+"""What every signer shares: the EIP-1559 bytes, the checks on a signature, the assembly.
+
+A concrete signer only turns a 32-byte digest into `(r, s, y_parity)`. Everything that decides
+what is signed, and whether the answer may be used, is here and the same for a key in memory, a
+key service or a remote signer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import rlp  # type: ignore[import-untyped]  # the package ships no types
+from coincurve import PublicKey
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from settlement_node.errors import InvalidInput, Refused
+from settlement_node.units import Address, Hex32, Wei, to_hex32
+
+_TRANSACTION_TYPE = b"\x02"
+"""EIP-1559."""
+_CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+_NONCE_MAX = 2**64 - 2
+"""EIP-2681."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFields:
+    """The fields of one EIP-1559 transaction. `to_address` is `None` to create a contract."""
+
+    chain_id: int
+    nonce: int
+    to_address: Address | None
+    data: bytes
+    value_wei: Wei
+    gas_limit: int
+    max_fee_per_gas_wei: Wei
+    max_priority_fee_per_gas_wei: Wei
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """What is written before it is sent: the raw bytes and their hash."""
+
+    raw: bytes
+    hash_hex: Hex32
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An ECDSA signature over secp256k1."""
+
+    r: int
+    s: int
+    y_parity: int
+
+
+class Signer(Protocol):
+    """Signs transactions of one address."""
+
+    @property
+    def address(self) -> Address:
+        """The address whose nonces the lane uses."""
+
+    def sign(self, fields: TransactionFields) -> SignedTransaction:
+        """Sign; the same fields give the same bytes where the signer is deterministic (RFC 6979).
+
+        Raises InvalidInput for fields no chain takes, Refused for a signature that is not this
+        address's, Transient when the signer cannot be reached.
+        """
+
+
+def sign_with(
+    fields: TransactionFields,
+    *,
+    signer_address: Address,
+    sign_digest: Callable[[bytes], Signature],
+) -> SignedTransaction:
+    """Build the bytes, have the digest signed, check the answer and assemble.
+
+    The signature is brought to low-s form (EIP-2) and recovered: a signature that belongs to any
+    other address is Refused, before anything could be sent under a wrong nonce.
+    """
+    check_fields(fields)
+    payload = _payload(fields)
+    digest = keccak(_TRANSACTION_TYPE + rlp.encode(payload))
+    signature = _low_s(sign_digest(digest))
+    recovered = recover_address(digest, signature)
+    if recovered != signer_address:
+        raise Refused(
+            f"the signer of {signer_address} returned a signature of {recovered}",
+            expected_address=signer_address,
+            recovered_address=recovered,
+        )
+    signed = [*payload, signature.y_parity, signature.r, signature.s]
+    raw = _TRANSACTION_TYPE + rlp.encode([_rlp_item(item) for item in signed])
+    return SignedTransaction(raw=raw, hash_hex=to_hex32(keccak(raw)))
+
+
+def check_fields(fields: TransactionFields) -> None:
+    """Raise InvalidInput for fields that no chain would take."""
+    if fields.chain_id < 1:
+        raise InvalidInput("chain_id must be at least 1", field="chain_id")
+    if not 0 <= fields.nonce <= _NONCE_MAX:
+        raise InvalidInput("nonce is out of range", field="nonce")
+    if fields.gas_limit < 21_000:
+        raise InvalidInput("gas_limit is below any transaction's cost", field="gas_limit")
+    if fields.value_wei < 0:
+        raise InvalidInput("value_wei is negative", field="value_wei")
+    if not 0 <= fields.max_priority_fee_per_gas_wei <= fields.max_fee_per_gas_wei:
+        raise InvalidInput(
+            "max_priority_fee_per_gas_wei must lie between 0 and max_fee_per_gas_wei",
+            field="max_priority_fee_per_gas_wei",
+        )
+
+
+def recover_address(digest: bytes, signature: Signature) -> Address:
+    """The address that made `signature` over `digest`; Refused when it is not a signature."""
+    if signature.y_parity not in (0, 1) or not 0 < signature.r < _CURVE_ORDER:
+        raise Refused("the signer returned something that is not a signature")
+    compact = (
+        signature.r.to_bytes(32, "big")
+        + signature.s.to_bytes(32, "big")
+        + bytes([signature.y_parity])
+    )
+    try:
+        public_key = PublicKey.from_signature_and_message(compact, digest, hasher=None)
+    except ValueError:
+        raise Refused("the signer returned something that is not a signature") from None
+    return address_of_public_key(public_key)
+
+
+def address_of_public_key(public_key: PublicKey) -> Address:
+    """The last 20 bytes of the hash of the uncompressed point."""
+    return Address(to_checksum_address(keccak(public_key.format(compressed=False)[1:])[-20:]))
+
+
+def _payload(fields: TransactionFields) -> list[bytes | list[bytes]]:
+    to_bytes = b"" if fields.to_address is None else bytes.fromhex(fields.to_address[2:])
+    numbers = (
+        fields.chain_id,
+        fields.nonce,
+        fields.max_priority_fee_per_gas_wei,
+        fields.max_fee_per_gas_wei,
+        fields.gas_limit,
+    )
+    access_list: list[bytes] = []
+    return [
+        *(_minimal_bytes(number) for number in numbers),
+        to_bytes,
+        _minimal_bytes(fields.value_wei),
+        fields.data,
+        access_list,
+    ]
+
+
+def _rlp_item(item: bytes | list[bytes] | int) -> bytes | list[bytes]:
+    return _minimal_bytes(item) if isinstance(item, int) else item
+
+
+def _minimal_bytes(number: int) -> bytes:
+    """RLP writes integers big-endian without leading zeros; zero is the empty string."""
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _low_s(signature: Signature) -> Signature:
+    """Chains refuse the upper half of s (EIP-2); key services do not know that."""
+    if not 0 < signature.s < _CURVE_ORDER:
+        raise Refused("the signer returned something that is not a signature")
+    if signature.s <= _CURVE_ORDER // 2:
+        return signature
+    return Signature(signature.r, _CURVE_ORDER - signature.s, signature.y_parity ^ 1)

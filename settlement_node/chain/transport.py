@@ -1,0 +1,224 @@
+"""The seam to a chain: raw JSON-RPC requests and answers.
+
+Everything above `Transport` is one code path for HTTP endpoints, the embedded chain and the
+simulator. A transport never retries: sending again is a decision of the caller, who knows
+whether the request was a question or a transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
+
+from settlement_node.errors import InvalidInput, Transient
+
+BATCH_REQUESTS_MAX = 100
+"""Most public endpoints take at least this many requests in one JSON-RPC batch."""
+TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RpcRequest:
+    """One JSON-RPC call: `params` holds JSON values, quantities as 0x strings."""
+
+    method: str
+    params: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RpcOk:
+    """The endpoint's answer; `value` is JSON and `None` means the endpoint said null."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RpcError:
+    """The endpoint answered with an error; `data` is often a call's revert data as 0x string."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+RpcResult = RpcOk | RpcError
+
+
+class TransportFailed(Transient):
+    """No usable answer came: timeout, refused, HTTP failure, or an answer that is not JSON-RPC.
+
+    For a read, ask again or elsewhere. For a send the outcome is unknown, since the request may
+    have arrived. The message never holds the endpoint's address, which may carry a key.
+    """
+
+    code: ClassVar[str] = "transport_failed"
+
+
+class Transport(Protocol):
+    """One endpoint, as something that answers JSON-RPC requests."""
+
+    @property
+    def name(self) -> str:
+        """A name for people, without credentials."""
+
+    def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
+        """Answer in the order asked, in one round trip where the batch bound allows.
+
+        Raises TransportFailed when no answer came; then none of the answers is known.
+        """
+
+
+class HttpTransport:
+    """JSON-RPC over HTTP(S), through web3's provider without its middleware and its retries.
+
+    `name` defaults to the address's host. Sessions are kept open and reused.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        name: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        batch_requests_max: int = BATCH_REQUESTS_MAX,
+    ) -> None:
+        """`address` may carry credentials; it is never shown, logged or put into an error."""
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidInput("an endpoint's address must start with http:// or https://")
+        if batch_requests_max < 1:
+            raise InvalidInput("batch_requests_max must be at least 1", field="batch_requests_max")
+        port = f":{parts.port}" if parts.port else ""
+        self._name = name or f"{parts.hostname}{port}"
+        self._batch_requests_max = batch_requests_max
+        self._provider = HTTPProvider(
+            address,
+            # A redirect would repeat a POST at an address nobody configured.
+            request_kwargs={"timeout": timeout_seconds, "allow_redirects": False},
+            exception_retry_configuration=None,
+        )
+
+    @property
+    def name(self) -> str:
+        """A name for people, without credentials."""
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"HttpTransport({self._name!r})"
+
+    def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
+        """Answer in the order asked; more than the batch bound takes several round trips."""
+        results: list[RpcResult] = []
+        for start in range(0, len(requests), self._batch_requests_max):
+            chunk = requests[start : start + self._batch_requests_max]
+            if len(chunk) == 1:
+                results.append(self._single(chunk[0]))
+            else:
+                results.extend(self._batch(chunk))
+        return results
+
+    def _single(self, request: RpcRequest) -> RpcResult:
+        try:
+            body: object = self._provider.make_request(
+                RPCEndpoint(request.method), list(request.params)
+            )
+        except (requests.RequestException, ValueError, OSError) as error:
+            refused = _error_in_http_refusal(error)
+            if refused is None:
+                raise self._failed(error) from None
+            return refused
+        result = _parse_result(body)
+        if result is None:
+            raise self._malformed("an answer has neither result nor error")
+        return result
+
+    def _batch(self, chunk: Sequence[RpcRequest]) -> list[RpcResult]:
+        try:
+            bodies: object = self._provider.make_batch_request(
+                [(RPCEndpoint(request.method), list(request.params)) for request in chunk]
+            )
+        except (requests.RequestException, ValueError, TypeError, AttributeError, OSError) as error:
+            # TypeError and AttributeError: web3 sorts the answers before we can look at them.
+            raise self._failed(error) from None
+        if not isinstance(bodies, list):
+            refused = _parse_result(bodies)
+            detail = f": {refused.message}" if isinstance(refused, RpcError) else ""
+            raise self._malformed(f"a batch of {len(chunk)} was refused whole{detail}")
+        # web3 numbers requests upwards and sorts answers by id. Whatever is not a gapless run of
+        # ids could be paired with the wrong request, so it is no answer at all.
+        ids = [body.get("id") if isinstance(body, dict) else None for body in bodies]
+        first = ids[0] if ids else None
+        if not isinstance(first, int) or ids != list(range(first, first + len(chunk))):
+            raise self._malformed("a batch's answers do not match its requests")
+        results: list[RpcResult] = []
+        for body in bodies:
+            result = _parse_result(body)
+            if result is None:
+                raise self._malformed("an answer has neither result nor error")
+            results.append(result)
+        return results
+
+    def _failed(self, error: Exception) -> TransportFailed:
+        reason = type(error).__name__
+        status: int | None = None
+        if isinstance(error, requests.HTTPError) and error.response is not None:
+            status = error.response.status_code
+            reason = f"HTTP {status}"
+        return TransportFailed(
+            f"endpoint {self._name} gave no answer ({reason})",
+            endpoint=self._name,
+            reason=reason,
+            http_status=status,
+        )
+
+    def _malformed(self, why: str) -> TransportFailed:
+        return TransportFailed(
+            f"endpoint {self._name} answered in a form that is not understood: {why}",
+            endpoint=self._name,
+            reason="malformed",
+            http_status=None,
+        )
+
+
+def _parse_result(body: object) -> RpcResult | None:
+    """Read one JSON-RPC answer; `None` when it is not one."""
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
+    if error is None:
+        return RpcOk(body["result"]) if "result" in body else None
+    if not isinstance(error, dict):
+        return RpcError(0, str(error))
+    code = error.get("code")
+    return RpcError(
+        code if isinstance(code, int) else 0, str(error.get("message", "")), error.get("data")
+    )
+
+
+def _error_in_http_refusal(error: Exception) -> RpcError | None:
+    """The JSON-RPC error some providers send with an HTTP 4xx, which is an answer.
+
+    408 and 429 are not: they say that the request was not looked at, or not in time.
+    """
+    if not isinstance(error, requests.HTTPError) or error.response is None:
+        return None
+    status = error.response.status_code
+    if not 400 <= status < 500 or status in (408, 429):
+        return None
+    try:
+        result = _parse_result(json.loads(error.response.content))
+    except ValueError:
+        return None
+    return result if isinstance(result, RpcError) else None
+
+
+def quantity(number: int) -> str:
+    """A JSON-RPC quantity: 26 is `0x1a`."""
+    return hex(number)
