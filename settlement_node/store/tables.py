@@ -65,6 +65,13 @@ class BreakStatus(StrEnum):
     RESOLVED = "resolved"
 
 
+class AlertStatus(StrEnum):
+    """An alert is open until what raised it is gone."""
+
+    OPEN = "open"
+    CLEARED = "cleared"
+
+
 def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
     listed = ", ".join(f"'{value.value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
@@ -147,6 +154,7 @@ redemptions = sa.Table(
     sa.Column("hold_reason", sa.String(40)),
     sa.Column("hold_detail", sa.String(500)),
     sa.Column("waiting_on", sa.String(40)),
+    sa.Column("reverted_batch_size", sa.Integer),
     sa.Column("settle_after_utc", UtcDateTime),
     sa.Column("requested_at_utc", UtcDateTime, nullable=False),
     sa.Column("approved_at_utc", UtcDateTime),
@@ -400,6 +408,45 @@ sa.Index(
     unique=True,
     sqlite_where=breaks.c.status == "open",
     postgresql_where=breaks.c.status == "open",
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("alert_id", RowId, primary_key=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(160), nullable=False),
+    sa.Column("detail", sa.String(1000), nullable=False),
+    sa.Column("status", sa.String(8), nullable=False),
+    sa.Column("raised_at_utc", UtcDateTime, nullable=False),
+    sa.Column("cleared_at_utc", UtcDateTime),
+    _one_of("status", AlertStatus),
+    comment="What a person should look at; docs/runbook.md has a section for each kind.",
+)
+sa.Index(
+    "uq_alerts_open",
+    alerts.c.kind,
+    alerts.c.subject,
+    unique=True,
+    sqlite_where=alerts.c.status == "open",
+    postgresql_where=alerts.c.status == "open",
+)
+
+reconciliations = sa.Table(
+    "reconciliations",
+    metadata,
+    sa.Column("reconciliation_id", RowId, primary_key=True),
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), nullable=False),
+    sa.Column("from_block", sa.BigInteger, nullable=False),
+    sa.Column("to_block", sa.BigInteger, nullable=False),
+    *_units("share_supply_base_units"),
+    *_units("treasury_base_units"),
+    sa.Column("settled_count", sa.BigInteger, nullable=False),
+    sa.Column("breaks_opened_count", sa.Integer, nullable=False),
+    sa.Column("breaks_open_count", sa.Integer, nullable=False),
+    sa.Column("ran_at_utc", UtcDateTime, nullable=False),
+    sa.Index("ix_reconciliations_fund", "fund_id", "reconciliation_id"),
+    comment="A run over (from_block, to_block] of one fund; its figures are the next run's start.",
 )
 
 audit_events = sa.Table(

@@ -1,0 +1,132 @@
+"""Taking redemptions in: orders become approved redemptions, unless the chain knows them as paid.
+
+Source of invariant 1 at the door: a redemption's id is the same however often it is entered, so
+whatever the settlers' events show as paid is recorded as settled and never planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
+from settlement_node.domain.redemption import RedemptionOrder, check_external_id
+from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.node.bookkeeping import (
+    post_owed,
+    post_paid,
+    release_shares,
+    reserve_shares,
+)
+from settlement_node.store import chain_book, redemptions
+from settlement_node.store.database import Tx
+from settlement_node.store.funds import get_fund
+from settlement_node.store.rows import FundRow, RedemptionRow, SettlerEventRow
+from settlement_node.units import UINT256_MAX, ZERO_ADDRESS, Hex32
+
+ORDERS_MAX = 1_000
+"""Most orders taken in by one call."""
+
+
+def take_in(
+    tx: Tx, fund_id: str, orders: Sequence[RedemptionOrder], *, approved_by: str
+) -> list[RedemptionRow]:
+    """Record approved orders, all or none, and reserve their shares.
+
+    Each comes out `approved`, or `settled` when a settler's event already shows its id as paid.
+    Raises InvalidInput naming the first order at fault, NotFound for an unknown fund.
+    """
+    if not 1 <= len(orders) <= ORDERS_MAX:
+        raise InvalidInput(f"give 1 to {ORDERS_MAX} redemptions at once", field="redemptions")
+    fund = get_fund(tx, fund_id)
+    for order in orders:
+        check_order(fund, order)
+    rows = redemptions.insert_orders(tx, fund, orders)
+    paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
+    taken = []
+    for row in rows:
+        reserve_shares(tx, fund, row)
+        event = paid.get(row.redemption_id)
+        if event is None:
+            taken.append(
+                redemptions.record_fact(
+                    tx,
+                    row,
+                    RedemptionFact.APPROVAL_GIVEN,
+                    changes={"approved_at_utc": tx.now_utc},
+                    detail={"approved_by": approved_by},
+                )
+            )
+        else:
+            taken.append(record_found_settled(tx, fund, row, event))
+    return taken
+
+
+def check_order(fund: FundRow, order: RedemptionOrder) -> None:
+    """The rules of one order that need its fund; raises InvalidInput naming the field."""
+    check_external_id(order.external_id)
+    if not 0 < order.shares_base_units <= UINT256_MAX:
+        raise InvalidInput(
+            "shares_base_units must be between 1 and 2^256 - 1",
+            field="shares_base_units",
+            external_id=order.external_id,
+        )
+    if order.payee_address in (fund.treasury_address, fund.settler_address, ZERO_ADDRESS):
+        raise InvalidInput(
+            "payee_address must not be the treasury, the settler or the zero address",
+            field="payee_address",
+            external_id=order.external_id,
+        )
+
+
+def record_found_settled(
+    tx: Tx, fund: FundRow, row: RedemptionRow, event: SettlerEventRow
+) -> RedemptionRow:
+    """The chain shows this redemption as paid: book it so, with the chain's own figures."""
+    assert event.payout_base_units is not None and event.shares_base_units is not None
+    settled = redemptions.record_fact(
+        tx,
+        row,
+        RedemptionFact.FOUND_SETTLED,
+        changes={
+            "payout_base_units": event.payout_base_units,
+            "settled_at_utc": tx.now_utc,
+        },
+        detail={
+            "transaction_hash": event.transaction_hash,
+            "block_number": event.block_number,
+            "payout_base_units": str(event.payout_base_units),
+        },
+    )
+    post_owed(tx, fund, settled, fee_base_units=0)
+    post_paid(tx, fund, settled)
+    return settled
+
+
+def find_settled(tx: Tx, fund: FundRow, *, limit: int) -> int:
+    """After a replay: book every waiting redemption that the chain shows as paid."""
+    waiting = redemptions.waiting_but_settled(tx, fund, limit=limit)
+    paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in waiting])
+    for row in waiting:
+        record_found_settled(tx, fund, row, paid[row.redemption_id])
+    return len(waiting)
+
+
+def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
+    """Cancel a redemption nothing of which can be on the chain, and release its shares.
+
+    Raises NotFound, or Conflict when it is settling, paid or ended.
+    """
+    row = redemptions.get(tx, redemption_id)
+    if row is None:
+        raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
+    if row.status not in CANCELLABLE:
+        raise Conflict(
+            f"a {row.status.value} redemption can no longer be cancelled",
+            status=row.status.value,
+            field="redemption_id",
+        )
+    cancelled = redemptions.record_fact(
+        tx, row, RedemptionFact.CANCELLATION_GIVEN, detail={"reason": reason}
+    )
+    release_shares(tx, get_fund(tx, row.fund_id), cancelled)
+    return cancelled

@@ -1,0 +1,242 @@
+"""What the book remembers of the chain: heads by hash, and settler events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from settlement_node.domain.observations import (
+    BatchSettledEvent,
+    Block,
+    RedemptionSettledEvent,
+    RedemptionSkippedEvent,
+    SettlerEvent,
+)
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.redemptions import IN_CHUNK
+from settlement_node.store.rows import SettlerEventRow
+from settlement_node.units import Address, Hex32
+
+h = t.heads
+e = t.settler_events
+
+
+def remembered_heads(tx: Tx, chain_id: int, *, from_number: int = 0) -> dict[int, Hex32]:
+    """Block hashes by number, from a number on."""
+    query = sa.select(h.c.block_number, h.c.block_hash).where(
+        h.c.chain_id == chain_id, h.c.block_number >= from_number
+    )
+    return {number: Hex32(value) for number, value in tx.connection.execute(query).tuples()}
+
+
+def latest_head(tx: Tx, chain_id: int) -> tuple[int, Hex32] | None:
+    """The highest remembered block."""
+    row = tx.connection.execute(
+        sa.select(h.c.block_number, h.c.block_hash)
+        .where(h.c.chain_id == chain_id)
+        .order_by(h.c.block_number.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else (row.block_number, Hex32(row.block_hash))
+
+
+def highest_final(tx: Tx, chain_id: int) -> int:
+    """The highest block number ever called final; −1 when none was."""
+    return tx.connection.execute(
+        sa.select(sa.func.coalesce(sa.func.max(h.c.block_number), -1)).where(
+            h.c.chain_id == chain_id, h.c.is_final.is_(True)
+        )
+    ).scalar_one()
+
+
+def remember_heads(tx: Tx, chain_id: int, blocks: Sequence[Block]) -> None:
+    """Add canonical blocks; numbers must be new (forget the undone ones first)."""
+    if blocks:
+        tx.connection.execute(
+            h.insert(),
+            [
+                {
+                    "chain_id": chain_id,
+                    "block_number": block.number,
+                    "block_hash": block.block_hash,
+                    "parent_hash": block.parent_hash,
+                    "timestamp_seconds": block.timestamp_seconds,
+                    "is_final": False,
+                }
+                for block in blocks
+            ],
+        )
+
+
+def mark_final(tx: Tx, chain_id: int, *, up_to_number: int) -> None:
+    """Remember which blocks were called final: a reorganisation below that line is a break."""
+    tx.connection.execute(
+        h.update()
+        .where(
+            h.c.chain_id == chain_id,
+            h.c.block_number <= up_to_number,
+            h.c.is_final.is_(False),
+        )
+        .values(is_final=True)
+    )
+
+
+def forget_from(tx: Tx, chain_id: int, *, first_undone_number: int) -> None:
+    """Undo: drop heads and settler events from a number on, and rewind the scan cursors."""
+    tx.connection.execute(
+        h.delete().where(h.c.chain_id == chain_id, h.c.block_number >= first_undone_number)
+    )
+    tx.connection.execute(
+        e.delete().where(e.c.chain_id == chain_id, e.c.block_number >= first_undone_number)
+    )
+    s = t.fund_settlers
+    tx.connection.execute(
+        s.update()
+        .where(
+            s.c.scanned_to_block >= first_undone_number,
+            s.c.fund_id.in_(sa.select(t.funds.c.fund_id).where(t.funds.c.chain_id == chain_id)),
+        )
+        .values(scanned_to_block=first_undone_number - 1)
+    )
+
+
+def drop_old_heads(tx: Tx, chain_id: int, *, below_number: int) -> int:
+    """Retention: forget heads far below finality."""
+    return tx.connection.execute(
+        h.delete().where(h.c.chain_id == chain_id, h.c.block_number < below_number)
+    ).rowcount
+
+
+def record_events(tx: Tx, chain_id: int, events: Iterable[SettlerEvent]) -> int:
+    """Remember settler events; those already known are left alone. Returns how many were new."""
+    rows = [_event_values(chain_id, event) for event in events]
+    if not rows:
+        return 0
+    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
+    new = 0
+    for row in rows:
+        new += tx.connection.execute(
+            dialect.insert(e).values(row).on_conflict_do_nothing()
+        ).rowcount
+    return new
+
+
+def _event_values(chain_id: int, event: SettlerEvent) -> dict[str, object]:
+    place = event.place
+    values: dict[str, object] = {
+        "chain_id": chain_id,
+        "transaction_hash": place.transaction_hash,
+        "log_index": place.log_index,
+        "settler_address": place.settler_address,
+        "block_number": place.block_number,
+        "block_hash": place.block_hash,
+    }
+    match event:
+        case RedemptionSettledEvent():
+            values |= {
+                "kind": "settled",
+                "redemption_id": event.redemption_id_hex,
+                "redemption_index": min(event.redemption_index, 2**63 - 1),
+                "investor_address": event.investor_address,
+                "payee_address": event.payee_address,
+                "shares_base_units": event.shares_base_units,
+                "payout_base_units": event.payout_base_units,
+            }
+        case RedemptionSkippedEvent():
+            values |= {
+                "kind": "skipped",
+                "redemption_id": event.redemption_id_hex,
+                "redemption_index": min(event.redemption_index, 2**63 - 1),
+                "skip_reason": event.skip_reason.value,
+                "detail": "0x" + event.detail[:500].hex(),
+            }
+        case BatchSettledEvent():
+            values |= {
+                "kind": "batch",
+                "batch_hash": event.batch_hash,
+                "previous_batch_hash": event.previous_batch_hash,
+            }
+    return values
+
+
+def settled_events(
+    tx: Tx, chain_id: int, redemption_ids: Sequence[Hex32]
+) -> dict[Hex32, SettlerEventRow]:
+    """The settled event of each redemption that the chain shows as paid."""
+    found: dict[Hex32, SettlerEventRow] = {}
+    for start in range(0, len(redemption_ids), IN_CHUNK):
+        query = sa.select(e).where(
+            e.c.chain_id == chain_id,
+            e.c.kind == "settled",
+            e.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
+        )
+        for row in tx.connection.execute(query).mappings():
+            found[Hex32(row["redemption_id"])] = SettlerEventRow.of(row)
+    return found
+
+
+def ratchet_tip(tx: Tx, chain_id: int, settler_address: Address) -> SettlerEventRow | None:
+    """The last BatchSettled of a settler on the canonical chain, or None before the first."""
+    row = (
+        tx.connection.execute(
+            sa.select(e)
+            .where(
+                e.c.chain_id == chain_id,
+                e.c.settler_address == settler_address,
+                e.c.kind == "batch",
+            )
+            .order_by(e.c.block_number.desc(), e.c.log_index.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else SettlerEventRow.of(row)
+
+
+def batch_event(
+    tx: Tx, chain_id: int, settler_address: Address, batch_hash: Hex32
+) -> SettlerEventRow | None:
+    """The BatchSettled that moved the ratchet to this hash, if the chain has it."""
+    row = (
+        tx.connection.execute(
+            sa.select(e).where(
+                e.c.chain_id == chain_id,
+                e.c.settler_address == settler_address,
+                e.c.kind == "batch",
+                e.c.batch_hash == batch_hash,
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else SettlerEventRow.of(row)
+
+
+def events_of_settler(
+    tx: Tx,
+    chain_id: int,
+    settler_address: Address,
+    *,
+    from_block: int,
+    to_block: int,
+    kind: str,
+    limit: int = 10_000,
+) -> list[SettlerEventRow]:
+    """Remembered events of one kind in a block range, in chain order."""
+    query = (
+        sa.select(e)
+        .where(
+            e.c.chain_id == chain_id,
+            e.c.settler_address == settler_address,
+            e.c.kind == kind,
+            e.c.block_number >= from_block,
+            e.c.block_number <= to_block,
+        )
+        .order_by(e.c.block_number, e.c.log_index)
+        .limit(limit)
+    )
+    return [SettlerEventRow.of(row) for row in tx.connection.execute(query).mappings()]

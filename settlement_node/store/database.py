@@ -1,0 +1,219 @@
+"""Opening the database, and the unit of work: one commit with its audit rows and outbox events."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from settlement_node.errors import InvalidInput, Transient
+from settlement_node.store import tables as t
+from settlement_node.store.types import SumAggregate
+
+OUTBOX_LOCK = 0x5E771E
+"""Advisory lock taken just before outbox rows are written, so that their ids commit in order."""
+POOL_SIZE = 5
+BUSY_TIMEOUT_MILLISECONDS = 10_000
+TRANSIENT_STATES = ("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53", "08")
+"""SQLSTATEs (or classes) after which the same work may be tried again."""
+
+
+def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://…`; nothing is connected yet.
+
+    Raises InvalidInput for a URL that is neither.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise InvalidInput(
+            "database.url is not a database address; write sqlite:///node.sqlite or"
+            " postgresql://user:password@host/name",
+            field="database.url",
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _open_sqlite(parsed)
+    if backend == "postgresql":
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            pool_timeout=10,
+            connect_args={"connect_timeout": 10},
+        )
+    raise InvalidInput(
+        f"database.url names {backend}; this node knows sqlite and postgresql",
+        field="database.url",
+    )
+
+
+def _open_sqlite(url: sa.URL) -> Engine:
+    in_memory = url.database in (None, "", ":memory:")
+    engine = sa.create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MILLISECONDS / 1000},
+        poolclass=sa.pool.StaticPool if in_memory else sa.pool.QueuePool,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        # The driver's own BEGIN comes too late for a writer; ours is sent on "begin" below.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MILLISECONDS}")
+        if not in_memory:
+            connection.execute("PRAGMA journal_mode=WAL")
+            # FULL: a commit is on the disk before the send it orders (invariant 3).
+            connection.execute("PRAGMA synchronous=FULL")
+        connection.create_aggregate("sum_base_units", 1, SumAggregate)  # type: ignore[arg-type]
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get("settlement_read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The right to write a lane: a lease as it was taken."""
+
+    lane: str
+    holder: str
+    fencing_token: int
+
+
+@dataclass(slots=True)
+class Tx:
+    """One open unit of work. Audit rows are written at once, outbox events just before commit."""
+
+    connection: Connection
+    now_utc: datetime
+    actor: str
+    _events: list[dict[str, Any]] = field(default_factory=list)
+
+    def emit(self, topic: str, subject_id: str, payload: dict[str, Any]) -> None:
+        """Announce something in the outbox, in the same commit. Amounts are decimal strings."""
+        self._events.append({"topic": topic, "subject_id": subject_id, "payload": payload})
+
+    def audit(
+        self, action: str, subject_kind: str, subject_id: str, detail: dict[str, Any] | None = None
+    ) -> None:
+        """Record an operation or a fact of a subject, in the same commit."""
+        self.connection.execute(
+            t.audit_events.insert().values(
+                at_utc=self.now_utc,
+                actor=self.actor,
+                action=action,
+                subject_kind=subject_kind,
+                subject_id=subject_id,
+                detail=detail or {},
+            )
+        )
+
+    def flush_events(self) -> int:
+        """Write the announced events; returns how many."""
+        if not self._events:
+            return 0
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(sa.select(sa.func.pg_advisory_xact_lock(OUTBOX_LOCK)))
+        self.connection.execute(
+            t.outbox.insert(),
+            [{**event, "created_at_utc": self.now_utc} for event in self._events],
+        )
+        count = len(self._events)
+        self._events.clear()
+        return count
+
+
+class Store:
+    """The database behind its units of work.
+
+    `clock` gives the time written into rows; leases ask the database for its own time unless
+    `database_clock` is given (the simulator's virtual one). `on_commit` is called after each
+    commit that announced events, so that waiting stages and streams wake at once.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        database_clock: Callable[[], datetime] | None = None,
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.database_clock = database_clock
+        self.on_commit = on_commit
+
+    @contextmanager
+    def transaction(self, *, actor: str, fence: Fence | None = None) -> Iterator[Tx]:
+        """One commit, or nothing. With a fence the commit fails with LeaseLost when the lane has
+        another holder by now. Raises Transient when the database could not do it this time."""
+        from settlement_node.store.leases import check_fence
+
+        with _database_errors(), self.engine.begin() as connection:
+            tx = Tx(connection, self.clock(), actor)
+            if fence is not None:
+                check_fence(tx, fence, now_utc=self.database_now(connection))
+            yield tx
+            emitted = tx.flush_events()
+        if emitted:
+            self.on_commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A consistent view for reading only."""
+        options: dict[str, Any] = {"settlement_read_only": True}
+        if self.engine.dialect.name == "postgresql":
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with _database_errors(), self.engine.connect() as plain:
+            connection = plain.execution_options(**options)
+            with connection.begin():
+                yield Tx(connection, self.clock(), "reader")
+
+    def database_now(self, connection: Connection) -> datetime:
+        """The database's own time, which every node of it shares."""
+        if self.database_clock is not None:
+            return self.database_clock()
+        if connection.dialect.name == "postgresql":
+            value = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+            return value.astimezone(UTC)  # type: ignore[no-any-return]
+        seconds = connection.execute(
+            sa.text("SELECT (julianday('now') - 2440587.5) * 86400.0")
+        ).scalar_one()
+        return datetime.fromtimestamp(float(seconds), UTC)
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise Transient(
+            "the database could not do this now; the same work is tried again",
+            reason=type(error).__name__,
+        ) from error
+    except sa.exc.DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", "") or "")
+        if error.connection_invalidated or state.startswith(TRANSIENT_STATES):
+            raise Transient(
+                "the database could not do this now; the same work is tried again",
+                reason=state or type(error).__name__,
+            ) from error
+        raise
+
+
+def fetch_all(connection: Connection, statement: sa.Select[Any]) -> list[sa.RowMapping]:
+    """All rows of a statement that is bounded by its own LIMIT."""
+    return list(connection.execute(statement).mappings())

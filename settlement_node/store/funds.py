@@ -1,0 +1,222 @@
+"""Funds, their settlers, and lanes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from settlement_node.domain.observations import BurnStyle
+from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import FundRow, LaneRow
+from settlement_node.units import Address
+
+f = t.funds
+
+
+@dataclass(frozen=True, slots=True)
+class NewFund:
+    """A fund as it is entered; addresses are checked, decimals are the tokens' own."""
+
+    fund_id: str
+    name: str
+    chain_id: int
+    share_token_address: Address
+    share_decimals: int
+    payout_token_address: Address
+    payout_decimals: int
+    settler_address: Address
+    settler_from_block: int
+    treasury_address: Address
+    lane_address: Address
+    burn_style: BurnStyle
+    fee_bps: int
+    nav_per_share: int | None
+    nav_decimals: int
+
+
+def add_fund(tx: Tx, new: NewFund) -> FundRow:
+    """Record a fund, its settler and its lane. Raises Conflict when the id or the share token
+    is taken."""
+    taken = tx.connection.execute(
+        sa.select(f.c.fund_id).where(
+            sa.or_(
+                f.c.fund_id == new.fund_id,
+                sa.and_(
+                    f.c.chain_id == new.chain_id,
+                    f.c.share_token_address == new.share_token_address,
+                ),
+            )
+        )
+    ).scalar()
+    if taken is not None:
+        raise Conflict(
+            f"fund {taken} already has this id or this share token on chain {new.chain_id}",
+            field="fund_id",
+        )
+    values: dict[str, Any] = {
+        name: getattr(new, name)
+        for name in NewFund.__dataclass_fields__
+        if name != "settler_from_block"
+    }
+    tx.connection.execute(
+        f.insert().values(
+            **values,
+            nav_at_utc=tx.now_utc if new.nav_per_share is not None else None,
+            next_redemption_index=0,
+            paused=False,
+            created_at_utc=tx.now_utc,
+        )
+    )
+    add_settler(
+        tx, new.fund_id, settler_address=new.settler_address, from_block=new.settler_from_block
+    )
+    ensure_lane(tx, new.chain_id, new.lane_address)
+    tx.audit("fund_added", "fund", new.fund_id, {"settler_address": new.settler_address})
+    return get_fund(tx, new.fund_id)
+
+
+def add_settler(tx: Tx, fund_id: str, *, settler_address: Address, from_block: int) -> None:
+    """Remember a settler for event replay, from the block it was deployed in."""
+    if from_block < 0:
+        raise InvalidInput("settler_from_block must not be negative", field="settler_from_block")
+    tx.connection.execute(
+        t.fund_settlers.insert().values(
+            fund_id=fund_id,
+            settler_address=settler_address,
+            from_block=from_block,
+            scanned_to_block=from_block - 1,
+            added_at_utc=tx.now_utc,
+        )
+    )
+
+
+def get_fund(tx: Tx, fund_id: str) -> FundRow:
+    """One fund; raises NotFound."""
+    row = tx.connection.execute(sa.select(f).where(f.c.fund_id == fund_id)).mappings().first()
+    if row is None:
+        raise NotFound(
+            f"there is no fund {fund_id!r}; add it with: settlement-node fund add FILE",
+            field="fund_id",
+        )
+    return FundRow.of(row)
+
+
+def list_funds(
+    tx: Tx, *, chain_id: int | None = None, lane_address: Address | None = None, limit: int = 1000
+) -> list[FundRow]:
+    """Funds by id, of one chain and lane if given."""
+    query = sa.select(f).order_by(f.c.fund_id).limit(limit)
+    if chain_id is not None:
+        query = query.where(f.c.chain_id == chain_id)
+    if lane_address is not None:
+        query = query.where(f.c.lane_address == lane_address)
+    return [FundRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def set_fund_paused(tx: Tx, fund_id: str, *, paused: bool, reason: str | None) -> None:
+    """Stop or go on planning for one fund; what is in flight is tracked on."""
+    get_fund(tx, fund_id)
+    tx.connection.execute(
+        f.update().where(f.c.fund_id == fund_id).values(paused=paused, pause_reason=reason)
+    )
+    tx.audit(
+        "fund_paused" if paused else "fund_resumed", "fund", fund_id, {"reason": reason}
+    )
+
+
+def raise_next_index(tx: Tx, fund_id: str, *, at_least: int) -> None:
+    """After a replay: indexes seen on the chain are never given again."""
+    tx.connection.execute(
+        f.update()
+        .where(f.c.fund_id == fund_id, f.c.next_redemption_index < at_least)
+        .values(next_redemption_index=at_least)
+    )
+
+
+def settlers_of(tx: Tx, fund_id: str) -> list[sa.RowMapping]:
+    """Every settler of a fund: address, from_block, scanned_to_block."""
+    s = t.fund_settlers
+    return list(
+        tx.connection.execute(
+            sa.select(s).where(s.c.fund_id == fund_id).order_by(s.c.settler_address)
+        ).mappings()
+    )
+
+
+def set_scanned(tx: Tx, fund_id: str, settler_address: Address, *, to_block: int) -> None:
+    """Move a settler's scan cursor."""
+    s = t.fund_settlers
+    tx.connection.execute(
+        s.update()
+        .where(s.c.fund_id == fund_id, s.c.settler_address == settler_address)
+        .values(scanned_to_block=to_block)
+    )
+
+
+def ensure_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow:
+    """The lane's row, made if it is new."""
+    lane = get_lane(tx, chain_id, signer_address)
+    if lane is not None:
+        return lane
+    tx.connection.execute(
+        t.lanes.insert().values(
+            chain_id=chain_id,
+            signer_address=signer_address,
+            paused=False,
+            updated_at_utc=tx.now_utc,
+        )
+    )
+    made = get_lane(tx, chain_id, signer_address)
+    assert made is not None
+    return made
+
+
+def get_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow | None:
+    """A lane's row, or None."""
+    lanes = t.lanes
+    row = (
+        tx.connection.execute(
+            sa.select(lanes).where(
+                lanes.c.chain_id == chain_id, lanes.c.signer_address == signer_address
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else LaneRow.of(row)
+
+
+def list_lanes(tx: Tx, *, limit: int = 1000) -> list[LaneRow]:
+    """Every lane."""
+    lanes = t.lanes
+    query = sa.select(lanes).order_by(lanes.c.chain_id, lanes.c.signer_address).limit(limit)
+    return [LaneRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def set_lane(tx: Tx, chain_id: int, signer_address: Address, **values: Any) -> None:
+    """Change a lane's next_nonce, paused or pause_reason."""
+    tx.connection.execute(
+        t.lanes.update()
+        .where(t.lanes.c.chain_id == chain_id, t.lanes.c.signer_address == signer_address)
+        .values(updated_at_utc=tx.now_utc, **values)
+    )
+
+
+def set_lane_paused(
+    tx: Tx, chain_id: int, signer_address: Address, *, paused: bool, reason: str | None
+) -> None:
+    """Stop or go on planning and signing on a lane. Raises NotFound for an unknown lane."""
+    lane = get_lane(tx, chain_id, signer_address)
+    if lane is None:
+        raise NotFound(f"there is no lane {signer_address} on chain {chain_id}", field="lane")
+    if lane.paused == paused and lane.pause_reason == reason:
+        return
+    set_lane(tx, chain_id, signer_address, paused=paused, pause_reason=reason)
+    subject = f"{chain_id}:{signer_address}"
+    action = "lane_paused" if paused else "lane_resumed"
+    tx.audit(action, "lane", subject, {"reason": reason})
+    tx.emit(action.replace("_", "."), subject, {"lane": subject, "reason": reason})

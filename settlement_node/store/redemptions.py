@@ -1,0 +1,350 @@
+"""Redemptions and investors. `record_fact` is the only way a redemption's status changes: it
+advances the table, writes the row, the audit fact and the outbox event in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from settlement_node.domain.lifecycle import (
+    RedemptionFact,
+    RedemptionStatus,
+    advance_redemption,
+)
+from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.errors import InvalidInput, InvariantBroken
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.types import sum_base_units
+from settlement_node.units import Address, Hex32, redemption_id_of
+
+r = t.redemptions
+IN_CHUNK = 500
+"""Most values in one IN list, below SQLite's variable bound."""
+
+
+def insert_orders(
+    tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]
+) -> list[RedemptionRow]:
+    """Record orders as `requested`, each with its id and index given for ever.
+
+    Raises InvalidInput naming the order that repeats an external_id, in the batch or in the book.
+    The caller has checked the shape of each.
+    """
+    _refuse_duplicates(tx, fund, orders)
+    count = len(orders)
+    first = (
+        tx.connection.execute(
+            t.funds.update()
+            .where(t.funds.c.fund_id == fund.fund_id)
+            .values(next_redemption_index=t.funds.c.next_redemption_index + count)
+            .returning(t.funds.c.next_redemption_index)
+        ).scalar_one()
+        - count
+    )
+    investor_ids = _investor_ids(tx, fund, {o.investor_address for o in orders})
+    values = [
+        {
+            "redemption_id": redemption_id_of(
+                chain_id=fund.chain_id,
+                share_token_address=fund.share_token_address,
+                external_id=order.external_id,
+            ),
+            "fund_id": fund.fund_id,
+            "external_id": order.external_id,
+            "redemption_index": first + place,
+            "investor_id": investor_ids[order.investor_address],
+            "investor_address": order.investor_address,
+            "payee_address": order.payee_address,
+            "shares_base_units": order.shares_base_units,
+            "status": RedemptionStatus.REQUESTED.value,
+            "version": 0,
+            "settle_after_utc": order.settle_after_utc,
+            "requested_at_utc": tx.now_utc,
+            "updated_at_utc": tx.now_utc,
+        }
+        for place, order in enumerate(orders)
+    ]
+    tx.connection.execute(r.insert(), values)
+    ids = [Hex32(value["redemption_id"]) for value in values]
+    rows = get_many(tx, ids)
+    for redemption_id in ids:
+        tx.audit("requested", "redemption", redemption_id, {})
+    return [rows[redemption_id] for redemption_id in ids]
+
+
+def _refuse_duplicates(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> None:
+    seen: set[str] = set()
+    for order in orders:
+        if order.external_id in seen:
+            raise InvalidInput(
+                f"external_id {order.external_id!r} appears twice in this request",
+                field="external_id",
+                external_id=order.external_id,
+            )
+        seen.add(order.external_id)
+    known = known_external_ids(tx, fund.fund_id, sorted(seen))
+    if known:
+        first = min(known)
+        raise InvalidInput(
+            f"external_id {first!r} is already in the book of fund {fund.fund_id};"
+            " an external_id names one redemption for ever",
+            field="external_id",
+            external_id=first,
+        )
+
+
+def known_external_ids(tx: Tx, fund_id: str, external_ids: Sequence[str]) -> set[str]:
+    """Which of these external ids the fund's book already holds."""
+    known: set[str] = set()
+    for start in range(0, len(external_ids), IN_CHUNK):
+        known |= set(
+            tx.connection.execute(
+                sa.select(r.c.external_id).where(
+                    r.c.fund_id == fund_id,
+                    r.c.external_id.in_(external_ids[start : start + IN_CHUNK]),
+                )
+            ).scalars()
+        )
+    return known
+
+
+def _investor_ids(tx: Tx, fund: FundRow, addresses: set[Address]) -> dict[Address, int]:
+    i = t.investors
+    found: dict[Address, int] = {}
+    ordered = sorted(addresses)
+    for start in range(0, len(ordered), IN_CHUNK):
+        chunk = ordered[start : start + IN_CHUNK]
+        query = sa.select(i.c.investor_address, i.c.investor_id).where(
+            i.c.fund_id == fund.fund_id, i.c.investor_address.in_(chunk)
+        )
+        found |= {Address(a): n for a, n in tx.connection.execute(query).tuples()}
+        missing = [a for a in chunk if a not in found]
+        if missing:
+            tx.connection.execute(
+                i.insert(),
+                [
+                    {
+                        "fund_id": fund.fund_id,
+                        "investor_address": a,
+                        "created_at_utc": tx.now_utc,
+                    }
+                    for a in missing
+                ],
+            )
+            found |= {Address(a): n for a, n in tx.connection.execute(query).tuples()}
+    return found
+
+
+def record_fact(
+    tx: Tx,
+    row: RedemptionRow,
+    fact: RedemptionFact,
+    *,
+    changes: dict[str, Any] | None = None,
+    detail: dict[str, Any] | None = None,
+) -> RedemptionRow:
+    """Advance one redemption by a fact, if nobody else did since `row` was read.
+
+    Raises InvariantBroken for an illegal fact, or when the row has moved on meanwhile.
+    """
+    following = advance_redemption(row.status, fact)
+    values: dict[str, Any] = {
+        "status": following.value,
+        "version": row.version + 1,
+        "updated_at_utc": tx.now_utc,
+        "waiting_on": None,
+        **({} if following is RedemptionStatus.HELD else {"hold_reason": None,
+                                                           "hold_detail": None}),
+        **(changes or {}),
+    }
+    updated = (
+        tx.connection.execute(
+            r.update()
+            .where(r.c.redemption_id == row.redemption_id, r.c.version == row.version)
+            .values(**values)
+            .returning(*r.c)
+        )
+        .mappings()
+        .first()
+    )
+    if updated is None:
+        raise InvariantBroken(
+            f"redemption {row.redemption_id} changed while a fact was recorded; read it again",
+            redemption_id=row.redemption_id,
+        )
+    tx.audit(
+        fact.value,
+        "redemption",
+        row.redemption_id,
+        {"from": row.status.value, "to": following.value, **(detail or {})},
+    )
+    tx.emit(
+        f"redemption.{following.value}",
+        row.redemption_id,
+        {
+            "redemption_id": row.redemption_id,
+            "external_id": row.external_id,
+            "fund_id": row.fund_id,
+            "status": following.value,
+            "fact": fact.value,
+            **(detail or {}),
+        },
+    )
+    return RedemptionRow.of(updated)
+
+
+def get(tx: Tx, redemption_id: Hex32) -> RedemptionRow | None:
+    """One redemption by its id."""
+    return get_many(tx, [redemption_id]).get(redemption_id)
+
+
+def get_many(tx: Tx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionRow]:
+    """Redemptions by id; ids not in the book are absent from the answer."""
+    rows: dict[Hex32, RedemptionRow] = {}
+    for start in range(0, len(redemption_ids), IN_CHUNK):
+        chunk = redemption_ids[start : start + IN_CHUNK]
+        for row in tx.connection.execute(
+            sa.select(r).where(r.c.redemption_id.in_(chunk))
+        ).mappings():
+            rows[Hex32(row["redemption_id"])] = RedemptionRow.of(row)
+    return rows
+
+
+def due(tx: Tx, fund_id: str, *, limit: int) -> list[RedemptionRow]:
+    """Approved redemptions whose settlement date has come, oldest index first."""
+    query = (
+        sa.select(r)
+        .where(
+            r.c.fund_id == fund_id,
+            r.c.status == RedemptionStatus.APPROVED.value,
+            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= tx.now_utc),
+        )
+        .order_by(r.c.redemption_index)
+        .limit(limit)
+    )
+    return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def waiting_but_settled(tx: Tx, fund: FundRow, *, limit: int) -> list[RedemptionRow]:
+    """Redemptions nothing of which is in flight, whose id a settler's event shows as paid."""
+    ev = t.settler_events
+    query = (
+        sa.select(r)
+        .join(
+            ev,
+            sa.and_(ev.c.redemption_id == r.c.redemption_id, ev.c.kind == "settled"),
+        )
+        .where(
+            r.c.fund_id == fund.fund_id,
+            ev.c.chain_id == fund.chain_id,
+            r.c.status.in_(
+                [
+                    RedemptionStatus.REQUESTED.value,
+                    RedemptionStatus.APPROVED.value,
+                    RedemptionStatus.HELD.value,
+                ]
+            ),
+        )
+        .order_by(r.c.redemption_index)
+        .limit(limit)
+    )
+    return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def set_waiting_on(tx: Tx, redemption_ids: Sequence[Hex32], waiting_on: str | None) -> int:
+    """Note what approved redemptions wait for; returns how many notes changed."""
+    changed = 0
+    for start in range(0, len(redemption_ids), IN_CHUNK):
+        changed += tx.connection.execute(
+            r.update()
+            .where(
+                r.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
+                r.c.status == RedemptionStatus.APPROVED.value,
+                r.c.waiting_on.is_distinct_from(waiting_on),
+            )
+            .values(waiting_on=waiting_on)
+        ).rowcount
+    return changed
+
+
+def in_flight_payout(tx: Tx, fund_id: str) -> int:
+    """Σ payout of redemptions in settlements that are not yet mined, in payout base units."""
+    return int(
+        tx.connection.execute(
+            sa.select(sum_base_units(r.c.payout_base_units)).where(
+                r.c.fund_id == fund_id, r.c.status == RedemptionStatus.SETTLING.value
+            )
+        ).scalar_one()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RedemptionFilter:
+    """What `page` selects; None means any. `search` looks in external_id and addresses."""
+
+    fund_id: str | None = None
+    status: RedemptionStatus | None = None
+    investor_address: Address | None = None
+    requested_from_utc: datetime | None = None
+    requested_before_utc: datetime | None = None
+    search: str | None = None
+
+
+def page(
+    tx: Tx,
+    wanted: RedemptionFilter,
+    *,
+    limit: int,
+    after: tuple[datetime, str] | None = None,
+) -> list[RedemptionRow]:
+    """Newest first; `after` is (requested_at_utc, redemption_id) of the last row of the page
+    before."""
+    query = sa.select(r).order_by(r.c.requested_at_utc.desc(), r.c.redemption_id.desc())
+    if wanted.fund_id is not None:
+        query = query.where(r.c.fund_id == wanted.fund_id)
+    if wanted.status is not None:
+        query = query.where(r.c.status == wanted.status.value)
+    if wanted.investor_address is not None:
+        query = query.where(r.c.investor_address == wanted.investor_address)
+    if wanted.requested_from_utc is not None:
+        query = query.where(r.c.requested_at_utc >= wanted.requested_from_utc)
+    if wanted.requested_before_utc is not None:
+        query = query.where(r.c.requested_at_utc < wanted.requested_before_utc)
+    if wanted.search:
+        query = query.where(
+            sa.or_(
+                r.c.external_id.icontains(wanted.search, autoescape=True),
+                sa.func.lower(r.c.investor_address) == wanted.search.lower(),
+                sa.func.lower(r.c.payee_address) == wanted.search.lower(),
+                r.c.redemption_id == wanted.search.lower(),
+            )
+        )
+    if after is not None:
+        query = query.where(
+            sa.tuple_(r.c.requested_at_utc, r.c.redemption_id)
+            < sa.tuple_(
+                sa.literal(after[0], r.c.requested_at_utc.type),
+                sa.literal(after[1], r.c.redemption_id.type),
+            )
+        )
+    return [
+        RedemptionRow.of(row) for row in tx.connection.execute(query.limit(limit)).mappings()
+    ]
+
+
+def count_by_status(tx: Tx, fund_id: str | None = None) -> dict[RedemptionStatus, int]:
+    """How many redemptions stand in each status."""
+    query = sa.select(r.c.status, sa.func.count()).group_by(r.c.status)
+    if fund_id is not None:
+        query = query.where(r.c.fund_id == fund_id)
+    counts = {s: 0 for s in RedemptionStatus}
+    counts.update(
+        {RedemptionStatus(s): n for s, n in tx.connection.execute(query).tuples()}
+    )
+    return counts

@@ -1,0 +1,200 @@
+"""Settlements and their items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import FundRow, ItemRow, RedemptionRow, SettlementRow
+from settlement_node.store.tables import ItemOutcome, SettlementStatus
+from settlement_node.units import Address, Hex32
+
+s = t.settlements
+i = t.settlement_items
+
+
+def add_settlement(
+    tx: Tx,
+    fund: FundRow,
+    *,
+    transaction_id: int,
+    previous_batch_hash: Hex32,
+    batch_hash: Hex32,
+    items: Sequence[RedemptionRow],
+) -> SettlementRow:
+    """Record a batch of priced redemptions, in the order of its items on the chain."""
+    priced = [(row, row.payout_base_units) for row in items]
+    row = (
+        tx.connection.execute(
+            s.insert()
+            .values(
+                fund_id=fund.fund_id,
+                settler_address=fund.settler_address,
+                transaction_id=transaction_id,
+                previous_batch_hash=previous_batch_hash,
+                batch_hash=batch_hash,
+                items_count=len(items),
+                shares_base_units=sum(r.shares_base_units for r in items),
+                payout_base_units=sum(p or 0 for _, p in priced),
+                status=SettlementStatus.LIVE.value,
+                planned_at_utc=tx.now_utc,
+            )
+            .returning(*s.c)
+        )
+        .mappings()
+        .one()
+    )
+    tx.connection.execute(
+        i.insert(),
+        [
+            {
+                "settlement_id": row["settlement_id"],
+                "item_position": position,
+                "redemption_id": redemption.redemption_id,
+                "shares_base_units": redemption.shares_base_units,
+                "payout_base_units": payout,
+                "outcome": ItemOutcome.PENDING.value,
+                "live": True,
+            }
+            for position, (redemption, payout) in enumerate(priced)
+        ],
+    )
+    tx.emit(
+        "settlement.live",
+        str(row["settlement_id"]),
+        {
+            "settlement_id": row["settlement_id"],
+            "fund_id": fund.fund_id,
+            "items_count": len(items),
+            "status": SettlementStatus.LIVE.value,
+        },
+    )
+    return SettlementRow.of(row)
+
+
+def end_settlement(tx: Tx, settlement: SettlementRow, status: SettlementStatus) -> None:
+    """Settle or void a settlement; void frees every item of it."""
+    tx.connection.execute(
+        s.update()
+        .where(s.c.settlement_id == settlement.settlement_id)
+        .values(status=status.value, ended_at_utc=tx.now_utc)
+    )
+    if status is SettlementStatus.VOID:
+        tx.connection.execute(
+            i.update().where(i.c.settlement_id == settlement.settlement_id).values(live=False)
+        )
+    tx.audit(f"settlement_{status.value}", "settlement", str(settlement.settlement_id))
+    tx.emit(
+        f"settlement.{status.value}",
+        str(settlement.settlement_id),
+        {
+            "settlement_id": settlement.settlement_id,
+            "fund_id": settlement.fund_id,
+            "items_count": settlement.items_count,
+            "status": status.value,
+        },
+    )
+
+
+def set_item(
+    tx: Tx,
+    item: ItemRow,
+    *,
+    outcome: ItemOutcome,
+    live: bool,
+    skip_reason: str | None = None,
+    skip_detail: str | None = None,
+) -> None:
+    """Record what came of one item; a final skip is no longer live."""
+    tx.connection.execute(
+        i.update()
+        .where(
+            i.c.settlement_id == item.settlement_id, i.c.item_position == item.item_position
+        )
+        .values(
+            outcome=outcome.value,
+            live=live,
+            skip_reason=skip_reason,
+            skip_detail=None if skip_detail is None else skip_detail[:1024],
+        )
+    )
+
+
+def of_transaction(tx: Tx, transaction_id: int) -> SettlementRow | None:
+    """The settlement a transaction carries; None for a transaction that carries none."""
+    row = (
+        tx.connection.execute(sa.select(s).where(s.c.transaction_id == transaction_id))
+        .mappings()
+        .first()
+    )
+    return None if row is None else SettlementRow.of(row)
+
+
+def get(tx: Tx, settlement_id: int) -> SettlementRow | None:
+    """One settlement."""
+    row = (
+        tx.connection.execute(sa.select(s).where(s.c.settlement_id == settlement_id))
+        .mappings()
+        .first()
+    )
+    return None if row is None else SettlementRow.of(row)
+
+
+def items_of(tx: Tx, settlement_id: int) -> list[ItemRow]:
+    """Items in the order of the batch."""
+    query = sa.select(i).where(i.c.settlement_id == settlement_id).order_by(i.c.item_position)
+    return [ItemRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def items_of_redemption(tx: Tx, redemption_id: Hex32, *, limit: int = 100) -> list[ItemRow]:
+    """Every settlement a redemption was ever in, oldest first."""
+    query = (
+        sa.select(i)
+        .where(i.c.redemption_id == redemption_id)
+        .order_by(i.c.settlement_id)
+        .limit(limit)
+    )
+    return [ItemRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def live(tx: Tx, fund_id: str) -> list[SettlementRow]:
+    """Settlements of a fund whose transaction is not final, oldest first."""
+    query = (
+        sa.select(s)
+        .where(s.c.fund_id == fund_id, s.c.status == SettlementStatus.LIVE.value)
+        .order_by(s.c.settlement_id)
+    )
+    return [SettlementRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def with_batch_hash(tx: Tx, settler_address: Address, batch_hash: Hex32) -> list[SettlementRow]:
+    """Settlements that move the ratchet to this hash, newest first; several when an earlier one
+    was void and the same batch was planned again."""
+    query = (
+        sa.select(s)
+        .where(s.c.settler_address == settler_address, s.c.batch_hash == batch_hash)
+        .order_by(s.c.settlement_id.desc())
+    )
+    return [SettlementRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def page(
+    tx: Tx,
+    *,
+    fund_id: str | None = None,
+    status: SettlementStatus | None = None,
+    before_id: int | None = None,
+    limit: int = 50,
+) -> list[SettlementRow]:
+    """Newest first; `before_id` is the last settlement_id of the page before."""
+    query = sa.select(s).order_by(s.c.settlement_id.desc()).limit(limit)
+    if fund_id is not None:
+        query = query.where(s.c.fund_id == fund_id)
+    if status is not None:
+        query = query.where(s.c.status == status.value)
+    if before_id is not None:
+        query = query.where(s.c.settlement_id < before_id)
+    return [SettlementRow.of(row) for row in tx.connection.execute(query).mappings()]

@@ -1,0 +1,246 @@
+"""Transactions and their attempts: the engine's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from settlement_node.domain.lifecycle import (
+    TransactionFact,
+    TransactionStatus,
+    advance_transaction,
+)
+from settlement_node.errors import InvariantBroken
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import AttemptRow, TransactionRow
+from settlement_node.store.tables import AttemptKind
+from settlement_node.units import Address, Hex32, Wei
+
+x = t.transactions
+a = t.attempts
+
+
+def plan_transaction(
+    tx: Tx,
+    *,
+    chain_id: int,
+    signer_address: Address,
+    nonce: int,
+    to_address: Address,
+    data: bytes,
+    gas_limit: int,
+    deadline_block: int | None,
+) -> TransactionRow:
+    """Give a nonce to an intent, for ever. The lane's next nonce moves in the same commit."""
+    row = (
+        tx.connection.execute(
+            x.insert()
+            .values(
+                chain_id=chain_id,
+                signer_address=signer_address,
+                nonce=nonce,
+                to_address=to_address,
+                data=data,
+                gas_limit=gas_limit,
+                status=TransactionStatus.PLANNED.value,
+                cancel_requested=False,
+                speed_up_requested=False,
+                deadline_block=deadline_block,
+                planned_at_utc=tx.now_utc,
+            )
+            .returning(*x.c)
+        )
+        .mappings()
+        .one()
+    )
+    moved = tx.connection.execute(
+        t.lanes.update()
+        .where(
+            t.lanes.c.chain_id == chain_id,
+            t.lanes.c.signer_address == signer_address,
+            t.lanes.c.next_nonce == nonce,
+        )
+        .values(next_nonce=nonce + 1, updated_at_utc=tx.now_utc)
+    )
+    if moved.rowcount != 1:
+        raise InvariantBroken(
+            f"nonce {nonce} is not the lane's next; nothing was planned",
+            nonce=nonce,
+            signer_address=signer_address,
+        )
+    return TransactionRow.of(row)
+
+
+def record_fact(
+    tx: Tx, row: TransactionRow, fact: TransactionFact, **changes: Any
+) -> TransactionRow:
+    """Advance a transaction by a fact and write `changes` with it."""
+    following = advance_transaction(row.status, fact)
+    updated = (
+        tx.connection.execute(
+            x.update()
+            .where(x.c.transaction_id == row.transaction_id, x.c.status == row.status.value)
+            .values(status=following.value, **changes)
+            .returning(*x.c)
+        )
+        .mappings()
+        .first()
+    )
+    if updated is None:
+        raise InvariantBroken(
+            f"transaction {row.transaction_id} changed while a fact was recorded",
+            transaction_id=row.transaction_id,
+        )
+    if following is not row.status:
+        tx.emit(
+            f"transaction.{following.value}",
+            str(row.transaction_id),
+            {
+                "transaction_id": row.transaction_id,
+                "nonce": row.nonce,
+                "status": following.value,
+                "fact": fact.value,
+                "outcome": updated["outcome"],
+                "block_number": updated["block_number"],
+                "transaction_hash": updated["mined_attempt_hash"],
+            },
+        )
+    return TransactionRow.of(updated)
+
+
+def set_fields(tx: Tx, transaction_id: int, **values: Any) -> None:
+    """Change fields that are no status, such as cancel_requested."""
+    tx.connection.execute(
+        x.update().where(x.c.transaction_id == transaction_id).values(**values)
+    )
+
+
+def get(tx: Tx, transaction_id: int) -> TransactionRow | None:
+    """One transaction by its row id."""
+    row = (
+        tx.connection.execute(sa.select(x).where(x.c.transaction_id == transaction_id))
+        .mappings()
+        .first()
+    )
+    return None if row is None else TransactionRow.of(row)
+
+
+def unfinal(
+    tx: Tx, chain_id: int, signer_address: Address, *, limit: int = 1000
+) -> list[TransactionRow]:
+    """Every transaction of a lane that is not final, by nonce."""
+    query = (
+        sa.select(x)
+        .where(
+            x.c.chain_id == chain_id,
+            x.c.signer_address == signer_address,
+            x.c.status != TransactionStatus.FINAL.value,
+        )
+        .order_by(x.c.nonce)
+        .limit(limit)
+    )
+    return [TransactionRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def count_unfinal(tx: Tx, chain_id: int, signer_address: Address) -> int:
+    """How many transactions of a lane are not final."""
+    return tx.connection.execute(
+        sa.select(sa.func.count()).where(
+            x.c.chain_id == chain_id,
+            x.c.signer_address == signer_address,
+            x.c.status != TransactionStatus.FINAL.value,
+        )
+    ).scalar_one()
+
+
+def add_attempt(
+    tx: Tx,
+    row: TransactionRow,
+    *,
+    attempt_hash: Hex32,
+    kind: AttemptKind,
+    raw: bytes,
+    max_fee_per_gas_wei: Wei,
+    max_priority_fee_per_gas_wei: Wei,
+    at_block: int,
+) -> AttemptRow:
+    """Write signed bytes down. Nothing of them leaves before this commit (invariant 3)."""
+    ordinal = tx.connection.execute(
+        sa.select(sa.func.coalesce(sa.func.max(a.c.ordinal), 0) + 1).where(
+            a.c.transaction_id == row.transaction_id
+        )
+    ).scalar_one()
+    inserted = (
+        tx.connection.execute(
+            a.insert()
+            .values(
+                attempt_hash=attempt_hash,
+                transaction_id=row.transaction_id,
+                ordinal=ordinal,
+                kind=kind.value,
+                raw=raw,
+                max_fee_per_gas_wei=max_fee_per_gas_wei,
+                max_priority_fee_per_gas_wei=max_priority_fee_per_gas_wei,
+                signed_at_utc=tx.now_utc,
+                signed_at_block=at_block,
+                sends_count=0,
+            )
+            .returning(*a.c)
+        )
+        .mappings()
+        .one()
+    )
+    tx.audit(
+        "attempt_signed",
+        "transaction",
+        str(row.transaction_id),
+        {"attempt_hash": attempt_hash, "kind": kind.value, "ordinal": ordinal},
+    )
+    return AttemptRow.of(inserted)
+
+
+def record_send(
+    tx: Tx, attempt_hash: Hex32, *, at_block: int, answer: str
+) -> None:
+    """Note that an attempt was handed to the endpoints, and what they answered."""
+    tx.connection.execute(
+        a.update()
+        .where(a.c.attempt_hash == attempt_hash)
+        .values(
+            last_sent_at_utc=tx.now_utc,
+            last_sent_block=at_block,
+            sends_count=a.c.sends_count + 1,
+            last_answer=answer[:300],
+        )
+    )
+
+
+def attempts_of(
+    tx: Tx, transaction_ids: Sequence[int]
+) -> dict[int, list[AttemptRow]]:
+    """Attempts of each transaction, in the order they were signed."""
+    found: dict[int, list[AttemptRow]] = {n: [] for n in transaction_ids}
+    if not found:
+        return found
+    query = (
+        sa.select(a)
+        .where(a.c.transaction_id.in_(list(transaction_ids)))
+        .order_by(a.c.transaction_id, a.c.ordinal)
+    )
+    for row in tx.connection.execute(query).mappings():
+        found[row["transaction_id"]].append(AttemptRow.of(row))
+    return found
+
+
+def by_attempt_hash(tx: Tx, attempt_hash: Hex32) -> TransactionRow | None:
+    """The transaction one of whose attempts has this hash."""
+    query = (
+        sa.select(x)
+        .join(a, a.c.transaction_id == x.c.transaction_id)
+        .where(a.c.attempt_hash == attempt_hash)
+    )
+    row = tx.connection.execute(query).mappings().first()
+    return None if row is None else TransactionRow.of(row)
