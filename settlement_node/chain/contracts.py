@@ -59,9 +59,7 @@ _WORD_64 = (64).to_bytes(WORD_BYTES, "big")
 
 def encode_settle(previous_batch_hash: Hex32, items: Sequence[SettleItem]) -> bytes:
     """Call data of `settle(previousBatchHash, items)`, the items in the order given."""
-    return (
-        SETTLE_SELECTOR + hex32_word(previous_batch_hash) + _WORD_64 + _encode_item_words(items)
-    )
+    return SETTLE_SELECTOR + hex32_word(previous_batch_hash) + _WORD_64 + _encode_item_words(items)
 
 
 def encode_preview(items: Sequence[SettleItem]) -> bytes:

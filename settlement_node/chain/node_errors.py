@@ -15,62 +15,186 @@ from typing import Any
 from settlement_node.chain.transport import RpcError
 from settlement_node.chain.views import SendRejection
 
-_SEND_WORDINGS: tuple[tuple[SendRejection, str], ...] = (
+_SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
     # First match wins: the narrow wordings stand before those they contain.
-    (SendRejection.RATE_LIMITED, r"rate.?limit|too many requests|request limit|requests? per second"
-     r"|compute units|quota|daily request count|capacity exceeded|throttl"),
-    (SendRejection.ALREADY_KNOWN,
-     r"already known"  # geth, reth, erigon "ALREADY_EXISTS: already known"
-     r"|already imported"  # anvil
-     r"|existing tx with same hash"  # erigon
-     r"|\balreadyknown\b"  # nethermind
-     r"|\bknown transaction"  # besu, older geth
-     r"|same hash was already imported|already in (the )?mempool"),
-    (SendRejection.REPLACEMENT_UNDERPRICED,
-     r"replacement transaction underpriced"  # geth, reth, besu, anvil
-     r"|could not replace existing tx"  # erigon
-     r"|\breplacementnotallowed\b|\bownnoncealreadyused\b"  # nethermind
-     r"|insufficient gas price to replace|replacement fee too low"
-     r"|future transaction tries to replace pending"),
-    (SendRejection.NONCE_TOO_LOW,
-     r"nonce too low|nonce is too low"  # geth, reth, besu, anvil, erigon
-     r"|\boldnonce\b"  # nethermind
-     r"|\bnoncetoolow\b|nonce has already been used|nonce already used"),
-    (SendRejection.NONCE_TOO_HIGH,
-     r"nonce too high|nonce is too high|nonce gap|\bnoncegap\b|noncetoofarinfuture"
-     r"|nonce is too distant|gapped nonce|gapped-nonce|in-flight transaction limit"),
-    (SendRejection.WRONG_CHAIN,
-     r"invalid chain ?id|wrong chain ?id|chain ?id mismatch|incorrect chain ?id"
-     r"|invalid sender.*chain|\binvalidtxchainid\b|chain id.*(does not|doesn't) match"),
-    (SendRejection.INSUFFICIENT_FUNDS,
-     r"insufficient ?funds|insufficient balance|upfront cost exceeds|overshot"
-     r"|cannot afford|does not have enough (funds|balance)"),
-    (SendRejection.INTRINSIC_GAS,
-     r"intrinsic gas too low|intrinsic gas exceeds gas limit|intrinsic gas cost"
-     r"|insufficient gas for floor data|floor data gas|call gas cost.*exceeds the gas limit"),
-    (SendRejection.GAS_LIMIT_TOO_HIGH,
-     r"exceeds block gas limit|gas limit exceeds block|\bgaslimitexceeded\b|gas limit too high"
-     r"|gas limit is too high|intrinsic gas too high|gas limit reached"
-     r"|exceeds the (block|transaction) gas limit|transaction gas limit.*cap"),
-    (SendRejection.UNDERPRICED,
-     r"transaction underpriced|\bunderpriced\b|tip below minimum|tip cap.*(too low|below)"
-     r"|max fee per gas less than block base fee|max fee per gas below current base fee"
-     r"|fee ?cap less than block base fee|feecap.*below|\bfeetoolow\b|\bfeetoolowtocompete\b"
-     r"|gas price below|fee too low|gas price too low|gas price is too low"
-     r"|effective priority fee.*below|priority fee.*(too low|below)"),
-    (SendRejection.MEMPOOL_FULL,
-     r"txpool is full|tx ?pool is full|sub-?pool is full|pool is full|mempool is full"
-     r"|pool overflow|account limit exceeded|transaction pool.*full|max.*slots"),
-    (SendRejection.MALFORMED,
-     r"invalid sender|invalid signature|invalid transaction v, r, s|failedtoresolvesender"
-     r"|oversized data|rlp|decode|failed to deserialize|transaction type not supported"
-     r"|tx type not supported|max initcode size|negative value|int256overflow|nonce has max value"
-     r"|max priority fee per gas higher than max fee|tip cap.*higher than.*fee cap"
-     r"|sender not an eoa|senderiscontract|exceeds the configured cap|fee cap exceeded"
-     r"|invalid raw transaction|only replay-protected"),
-)  # fmt: skip
+    (
+        SendRejection.RATE_LIMITED,
+        (
+            r"rate.?limit",
+            r"too many requests",
+            r"request limit",
+            r"requests? per second",
+            r"compute units",
+            r"quota",
+            r"daily request count",
+            r"capacity exceeded",
+            r"throttl",
+        ),
+    ),
+    (
+        SendRejection.ALREADY_KNOWN,
+        (
+            r"already known",  # geth, reth, erigon "ALREADY_EXISTS: already known"
+            r"already imported",  # anvil
+            r"existing tx with same hash",  # erigon
+            r"\balreadyknown\b",  # nethermind
+            r"\bknown transaction",  # besu, older geth
+            r"same hash was already imported",
+            r"already in (the )?mempool",
+        ),
+    ),
+    (
+        SendRejection.REPLACEMENT_UNDERPRICED,
+        (
+            r"replacement transaction underpriced",  # geth, reth, besu, anvil
+            r"could not replace existing tx",  # erigon
+            r"\breplacementnotallowed\b",
+            r"\bownnoncealreadyused\b",  # nethermind
+            r"insufficient gas price to replace",
+            r"replacement fee too low",
+            r"future transaction tries to replace pending",
+        ),
+    ),
+    (
+        SendRejection.NONCE_TOO_LOW,
+        (
+            r"nonce too low",
+            r"nonce is too low",  # geth, reth, besu, anvil, erigon
+            r"\boldnonce\b",  # nethermind
+            r"\bnoncetoolow\b",
+            r"nonce has already been used",
+            r"nonce already used",
+        ),
+    ),
+    (
+        SendRejection.NONCE_TOO_HIGH,
+        (
+            r"nonce too high",
+            r"nonce is too high",
+            r"nonce gap",
+            r"\bnoncegap\b",
+            r"noncetoofarinfuture",
+            r"nonce is too distant",
+            r"gapped nonce",
+            r"gapped-nonce",
+            r"in-flight transaction limit",
+        ),
+    ),
+    (
+        SendRejection.WRONG_CHAIN,
+        (
+            r"invalid chain ?id",
+            r"wrong chain ?id",
+            r"chain ?id mismatch",
+            r"incorrect chain ?id",
+            r"invalid sender.*chain",
+            r"\binvalidtxchainid\b",
+            r"chain id.*(does not|doesn't) match",
+        ),
+    ),
+    (
+        SendRejection.INSUFFICIENT_FUNDS,
+        (
+            r"insufficient ?funds",
+            r"insufficient balance",
+            r"upfront cost exceeds",
+            r"overshot",
+            r"cannot afford",
+            r"does not have enough (funds|balance)",
+        ),
+    ),
+    (
+        SendRejection.INTRINSIC_GAS,
+        (
+            r"intrinsic gas too low",
+            r"intrinsic gas exceeds gas limit",
+            r"intrinsic gas cost",
+            r"insufficient gas for floor data",
+            r"floor data gas",
+            r"call gas cost.*exceeds the gas limit",
+        ),
+    ),
+    (
+        SendRejection.GAS_LIMIT_TOO_HIGH,
+        (
+            r"exceeds block gas limit",
+            r"gas limit exceeds block",
+            r"\bgaslimitexceeded\b",
+            r"gas limit too high",
+            r"gas limit is too high",
+            r"intrinsic gas too high",
+            r"gas limit reached",
+            r"exceeds the (block|transaction) gas limit",
+            r"transaction gas limit.*cap",
+        ),
+    ),
+    (
+        SendRejection.UNDERPRICED,
+        (
+            r"transaction underpriced",
+            r"\bunderpriced\b",
+            r"tip below minimum",
+            r"tip cap.*(too low|below)",
+            r"max fee per gas less than block base fee",
+            r"max fee per gas below current base fee",
+            r"fee ?cap less than block base fee",
+            r"feecap.*below",
+            r"\bfeetoolow\b",
+            r"\bfeetoolowtocompete\b",
+            r"gas price below",
+            r"fee too low",
+            r"gas price too low",
+            r"gas price is too low",
+            r"effective priority fee.*below",
+            r"priority fee.*(too low|below)",
+        ),
+    ),
+    (
+        SendRejection.MEMPOOL_FULL,
+        (
+            r"txpool is full",
+            r"tx ?pool is full",
+            r"sub-?pool is full",
+            r"pool is full",
+            r"mempool is full",
+            r"pool overflow",
+            r"account limit exceeded",
+            r"transaction pool.*full",
+            r"max.*slots",
+        ),
+    ),
+    (
+        SendRejection.MALFORMED,
+        (
+            r"invalid sender",
+            r"invalid signature",
+            r"invalid transaction v, r, s",
+            r"failedtoresolvesender",
+            r"oversized data",
+            r"rlp",
+            r"decode",
+            r"failed to deserialize",
+            r"transaction type not supported",
+            r"tx type not supported",
+            r"max initcode size",
+            r"negative value",
+            r"int256overflow",
+            r"nonce has max value",
+            r"max priority fee per gas higher than max fee",
+            r"tip cap.*higher than.*fee cap",
+            r"sender not an eoa",
+            r"senderiscontract",
+            r"exceeds the configured cap",
+            r"fee cap exceeded",
+            r"invalid raw transaction",
+            r"only replay-protected",
+        ),
+    ),
+)
 
-_SEND_TABLE = tuple((rejection, re.compile(wording)) for rejection, wording in _SEND_WORDINGS)
+_SEND_TABLE = tuple(
+    (rejection, re.compile("|".join(wordings))) for rejection, wordings in _SEND_WORDINGS
+)
 
 _LOG_RANGE = re.compile(
     r"block range|range (is )?too (large|wide|big)|too many (results|logs|blocks)"

@@ -1,0 +1,226 @@
+"""Which chain is the chain: the head and the blocks that enough endpoints agree on.
+
+The head is the highest block that `agreement` endpoints have under one hash. Where endpoints are
+at different heights, those further ahead are asked for the block at the lower height; where they
+differ at the tip, the search walks down until they agree. A head that falls back without any sign
+of a reorganisation is an endpoint that lags, and is not followed for a while.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from settlement_node.chain.endpoint import Endpoint, EndpointHead
+from settlement_node.chain.endpoint_set import EndpointSet
+from settlement_node.chain.views import HeadView
+from settlement_node.domain.observations import Block
+from settlement_node.errors import Transient
+from settlement_node.units import Hex32
+
+_REMEMBERED_BLOCKS_MAX = 1024
+_FORK_SEARCH_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
+"""How far below the tip agreement is looked for; beyond it, people have to look."""
+
+
+class HeadTracker:
+    """Holds the last agreed head; `refresh` moves it."""
+
+    def __init__(
+        self,
+        endpoints: EndpointSet,
+        *,
+        chain_id: int,
+        stale_blocks: int,
+        backward_tolerance_seconds: float,
+    ) -> None:
+        """`backward_tolerance_seconds`: how long a falling head is taken for a lag."""
+        self._endpoints = endpoints
+        self._chain_id = chain_id
+        self._stale_blocks = stale_blocks
+        self._backward_tolerance_seconds = backward_tolerance_seconds
+        self._view: HeadView | None = None
+        self._backward_since: float | None = None
+        self._remembered: OrderedDict[int, Block] = OrderedDict()
+        self._canonical: dict[int, Block] = {}
+
+    @property
+    def view(self) -> HeadView:
+        """The last agreed head; polls for it the first time."""
+        return self._view or self.refresh()
+
+    def refresh(self) -> HeadView:
+        """Poll every endpoint that is due, in one round trip each where they are level.
+
+        Raises Transient when too few answer or agree; the last view then stays what it was.
+        """
+        heads = self._poll()
+        if len(heads) < self._endpoints.agreement:
+            raise Transient(
+                f"{len(heads)} endpoints gave a head of chain {self._chain_id},"
+                f" {self._endpoints.agreement} must agree"
+            )
+        head, agreeing, walked_down = self._agree(heads)
+        self._judge(heads, head, agreeing)
+        view = HeadView(
+            head=head,
+            safe_number=self._tag(head, (item.safe_number for item in agreeing.values())),
+            finalized_number=self._tag(head, (item.finalized_number for item in agreeing.values())),
+        )
+        if not walked_down and self._is_lag(head):
+            assert self._view is not None
+            return self._view
+        self._follow(view)
+        return view
+
+    def canonical(self, numbers: Iterable[int]) -> dict[int, Block]:
+        """Agreed headers at these heights; heights above the agreed head are left out.
+
+        Raises Transient when too few endpoints that have the agreed head agree on a height.
+        """
+        head = self.view.head
+        wanted = sorted({number for number in numbers if 0 <= number <= head.number})
+        missing = [number for number in wanted if number not in self._canonical]
+        if missing:
+            self._canonical.update(self._agreed_blocks(missing, head))
+        return {number: self._canonical[number] for number in wanted}
+
+    def _poll(self) -> dict[Endpoint, EndpointHead]:
+        heads: dict[Endpoint, EndpointHead] = {}
+        for endpoint in self._endpoints.due():
+            record = self._endpoints.record(endpoint)
+            try:
+                head = self._endpoints.ask(endpoint, Endpoint.head)
+            except Transient:
+                continue
+            record.head_number = head.head.number
+            record.on_wrong_chain = head.chain_id != self._chain_id
+            if record.on_wrong_chain:
+                record.failed(
+                    f"it is on chain {head.chain_id}, not {self._chain_id}",
+                    now_seconds=self._endpoints.now(),
+                )
+                continue
+            heads[endpoint] = head
+        return heads
+
+    def _agree(
+        self, heads: dict[Endpoint, EndpointHead]
+    ) -> tuple[Block, dict[Endpoint, EndpointHead], bool]:
+        """The agreed head, who agrees with it, and whether a fork had to be walked down."""
+        needed = self._endpoints.agreement
+        top = sorted((item.head.number for item in heads.values()), reverse=True)[needed - 1]
+        for step in (0, *_FORK_SEARCH_STEPS):
+            number = top - step
+            if number < 0:
+                break
+            votes: dict[Hex32, dict[Endpoint, Block]] = {}
+            for endpoint, block in self._blocks_at(heads, number).items():
+                votes.setdefault(block.block_hash, {})[endpoint] = block
+            # Among hashes with enough votes the one with most wins; a tie goes to the endpoint
+            # configured first, which keeps the choice the same from run to run.
+            winners = max(votes.values(), key=len, default={})
+            if len(winners) >= needed:
+                agreeing = {endpoint: heads[endpoint] for endpoint in winners}
+                return next(iter(winners.values())), agreeing, step > 0
+        raise Transient(
+            f"endpoints of chain {self._chain_id} disagree about the block at height {top}"
+            " and about those below it"
+        )
+
+    def _blocks_at(self, heads: dict[Endpoint, EndpointHead], number: int) -> dict[Endpoint, Block]:
+        found: dict[Endpoint, Block] = {}
+        for endpoint, head in heads.items():
+            if head.head.number == number:
+                found[endpoint] = head.head
+            elif head.head.number > number:
+                try:
+                    block = self._endpoints.ask(endpoint, lambda item: item.blocks([number]))
+                except Transient:
+                    continue
+                at_number = block[number]
+                if at_number is not None:
+                    found[endpoint] = at_number
+        return found
+
+    def _judge(
+        self,
+        heads: dict[Endpoint, EndpointHead],
+        head: Block,
+        agreeing: dict[Endpoint, EndpointHead],
+    ) -> None:
+        """Book a stale head or a fork to the endpoints' health."""
+        now_seconds = self._endpoints.now()
+        for endpoint, item in heads.items():
+            if endpoint in agreeing:
+                continue
+            behind = head.number - item.head.number
+            if behind > self._stale_blocks:
+                why = f"its head is {behind} blocks behind the others"
+            elif behind <= 0:
+                why = f"it has another block at height {head.number} than the others"
+            else:
+                continue
+            self._endpoints.record(endpoint).failed(why, now_seconds=now_seconds)
+
+    def _is_lag(self, head: Block) -> bool:
+        """Whether a lower head than before is to be ignored, for now."""
+        if self._view is None or head.number >= self._view.head.number:
+            self._backward_since = None
+            return False
+        known = self._remembered.get(head.number)
+        if known is not None and known.block_hash != head.block_hash:
+            return False  # another block where we remember one: a reorganisation
+        now_seconds = self._endpoints.now()
+        if self._backward_since is None:
+            self._backward_since = now_seconds
+        return now_seconds - self._backward_since < self._backward_tolerance_seconds
+
+    def _follow(self, view: HeadView) -> None:
+        head = view.head
+        before = self._view.head if self._view is not None else None
+        extends = before is not None and (
+            head.block_hash == before.block_hash or head.parent_hash == before.block_hash
+        )
+        if not extends:
+            self._canonical.clear()
+        while len(self._canonical) > _REMEMBERED_BLOCKS_MAX:
+            self._canonical.pop(next(iter(self._canonical)))
+        self._canonical[head.number] = head
+        for number in [number for number in self._remembered if number > head.number]:
+            del self._remembered[number]
+        self._remembered[head.number] = head
+        while len(self._remembered) > _REMEMBERED_BLOCKS_MAX:
+            self._remembered.popitem(last=False)
+        self._backward_since = None
+        self._view = view
+
+    def _tag(self, head: Block, numbers: Iterable[int | None]) -> int | None:
+        """The highest number that enough endpoints have reached under the tag."""
+        known = sorted((number for number in numbers if number is not None), reverse=True)
+        if len(known) < self._endpoints.agreement:
+            return None
+        return min(known[self._endpoints.agreement - 1], head.number)
+
+    def _agreed_blocks(self, numbers: Sequence[int], head: Block) -> dict[int, Block]:
+        asked = list(numbers) if head.number in numbers else [*numbers, head.number]
+        votes: dict[int, dict[Hex32, int]] = {number: {} for number in numbers}
+        agreed: dict[int, Block] = {}
+        for _endpoint, blocks in self._endpoints.answers(lambda item: item.blocks(asked)):
+            at_head = blocks[head.number]
+            if at_head is None or at_head.block_hash != head.block_hash:
+                continue  # this endpoint's chain is not the one that was agreed on
+            for number in numbers:
+                block = blocks[number]
+                if block is None or number in agreed:
+                    continue
+                count = votes[number].get(block.block_hash, 0) + 1
+                votes[number][block.block_hash] = count
+                if count >= self._endpoints.agreement:
+                    agreed[number] = block
+            if len(agreed) == len(numbers):
+                return agreed
+        short = [number for number in numbers if number not in agreed]
+        raise Transient(
+            f"{self._endpoints.agreement} endpoints must agree on block {short[0]}, and do not"
+        )
