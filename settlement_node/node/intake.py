@@ -42,11 +42,13 @@ def take_in(
         check_order(fund, order)
     rows = redemptions.insert_orders(tx, fund, orders)
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
+    final_number = chain_book.highest_final(tx, fund.chain_id)
     taken = []
     for row in rows:
         reserve_shares(tx, fund, row)
         event = paid.get(row.redemption_id)
-        if event is None:
+        # An event that is not final yet may be undone; the plan stage leaves such a row alone.
+        if event is None or event.block_number > final_number:
             taken.append(
                 redemptions.record_fact(
                     tx,
@@ -103,8 +105,11 @@ def record_found_settled(
 
 
 def find_settled(tx: Tx, fund: FundRow, *, limit: int) -> int:
-    """After a replay: book every waiting redemption that the chain shows as paid."""
-    waiting = redemptions.waiting_but_settled(tx, fund, limit=limit)
+    """After a replay: book every waiting redemption that final events show as paid."""
+    final_number = chain_book.highest_final(tx, fund.chain_id)
+    waiting = redemptions.waiting_but_settled(
+        tx, fund, final_number=final_number, limit=limit
+    )
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in waiting])
     for row in waiting:
         record_found_settled(tx, fund, row, paid[row.redemption_id])

@@ -231,8 +231,10 @@ def due(tx: Tx, fund_id: str, *, limit: int) -> list[RedemptionRow]:
     return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def waiting_but_settled(tx: Tx, fund: FundRow, *, limit: int) -> list[RedemptionRow]:
-    """Redemptions nothing of which is in flight, whose id a settler's event shows as paid."""
+def waiting_but_settled(
+    tx: Tx, fund: FundRow, *, final_number: int, limit: int
+) -> list[RedemptionRow]:
+    """Redemptions nothing of which is in flight, whose id a final settler event shows as paid."""
     ev = t.settler_events
     query = (
         sa.select(r)
@@ -243,6 +245,7 @@ def waiting_but_settled(tx: Tx, fund: FundRow, *, limit: int) -> list[Redemption
         .where(
             r.c.fund_id == fund.fund_id,
             ev.c.chain_id == fund.chain_id,
+            ev.c.block_number <= final_number,
             r.c.status.in_(
                 [
                     RedemptionStatus.REQUESTED.value,
