@@ -1,0 +1,73 @@
+"""The tables. Comments say what a row means; CHECKs and unique indexes hold the invariants of
+DESIGN §6 wherever a database can hold them. `migrations/` makes exactly these; a test proves it.
+
+Addresses are 42-character checksummed strings, hashes and ids 66-character lower-case 0x strings.
+"""
+
+from __future__ import annotations
+
+from settlement_node.store.tables.base import (
+    AlertStatus,
+    AttemptKind,
+    BreakStatus,
+    ItemOutcome,
+    SettlementStatus,
+    metadata,
+)
+from settlement_node.store.tables.book import (
+    fund_settlers,
+    funds,
+    investors,
+    ledger_postings,
+    redemptions,
+)
+from settlement_node.store.tables.chain import (
+    heads,
+    settler_events,
+)
+from settlement_node.store.tables.engine import (
+    attempts,
+    lanes,
+    leases,
+    settlement_items,
+    settlements,
+    transactions,
+)
+from settlement_node.store.tables.records import (
+    alerts,
+    audit_events,
+    breaks,
+    idempotency_keys,
+    outbox,
+    reconciliations,
+    workers,
+)
+
+__all__ = [
+    "AlertStatus",
+    "AttemptKind",
+    "BreakStatus",
+    "ItemOutcome",
+    "SettlementStatus",
+    "alerts",
+    "attempts",
+    "audit_events",
+    "breaks",
+    "fund_settlers",
+    "funds",
+    "heads",
+    "idempotency_keys",
+    "investors",
+    "lanes",
+    "leases",
+    "ledger_postings",
+    "metadata",
+    "outbox",
+    "reconciliations",
+    "redemptions",
+    "settlement_items",
+    "settlements",
+    "settler_events",
+    "transactions",
+    "workers",
+]

@@ -1,0 +1,128 @@
+"""Funds, who holds them, their redemptions and the ledger."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.observations import BurnStyle
+from settlement_node.store.tables.base import (
+    ADDRESS,
+    HASH,
+    metadata,
+    one_of,
+    units,
+)
+from settlement_node.store.types import RowId, UtcDateTime
+
+funds = sa.Table(
+    "funds",
+    metadata,
+    sa.Column("fund_id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("chain_id", sa.BigInteger, nullable=False),
+    sa.Column("share_token_address", ADDRESS, nullable=False),
+    sa.Column("share_decimals", sa.Integer, nullable=False),
+    sa.Column("payout_token_address", ADDRESS, nullable=False),
+    sa.Column("payout_decimals", sa.Integer, nullable=False),
+    sa.Column("settler_address", ADDRESS, nullable=False),
+    sa.Column("treasury_address", ADDRESS, nullable=False),
+    sa.Column("lane_address", ADDRESS, nullable=False),
+    sa.Column("burn_style", sa.String(20), nullable=False),
+    sa.Column("fee_bps", sa.Integer, nullable=False),
+    *units("nav_per_share", nullable=True),
+    sa.Column("nav_decimals", sa.Integer, nullable=False),
+    sa.Column("nav_at_utc", UtcDateTime),
+    sa.Column("next_redemption_index", sa.BigInteger, nullable=False),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("pause_reason", sa.String(500)),
+    sa.Column("created_at_utc", UtcDateTime, nullable=False),
+    sa.CheckConstraint("fee_bps >= 0 AND fee_bps < 10000", name="fee_bps_range"),
+    sa.UniqueConstraint("chain_id", "share_token_address"),
+    one_of("burn_style", BurnStyle),
+    comment="A fund: its tokens, its present settler, and the lane that settles it.",
+)
+
+fund_settlers = sa.Table(
+    "fund_settlers",
+    metadata,
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), primary_key=True),
+    sa.Column("settler_address", ADDRESS, primary_key=True),
+    sa.Column("from_block", sa.BigInteger, nullable=False),
+    sa.Column("scanned_to_block", sa.BigInteger, nullable=False),
+    sa.Column("added_at_utc", UtcDateTime, nullable=False),
+    comment="Every settler a fund ever had; events are replayed from all of them.",
+)
+
+investors = sa.Table(
+    "investors",
+    metadata,
+    sa.Column("investor_id", RowId, primary_key=True),
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), nullable=False),
+    sa.Column("investor_address", ADDRESS, nullable=False),
+    sa.Column("created_at_utc", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("fund_id", "investor_address"),
+    comment="Who holds shares of a fund, as far as redemptions named them.",
+)
+
+redemptions = sa.Table(
+    "redemptions",
+    metadata,
+    sa.Column("redemption_id", HASH, primary_key=True),
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), nullable=False),
+    sa.Column("external_id", sa.String(128), nullable=False),
+    sa.Column("redemption_index", sa.BigInteger, nullable=False),
+    sa.Column("investor_id", sa.ForeignKey("investors.investor_id"), nullable=False),
+    sa.Column("investor_address", ADDRESS, nullable=False),
+    sa.Column("payee_address", ADDRESS, nullable=False),
+    *units("shares_base_units"),
+    *units("gross_base_units", nullable=True),
+    *units("fee_base_units", nullable=True),
+    *units("payout_base_units", nullable=True),
+    *units("nav_per_share", nullable=True),
+    sa.Column("status", sa.String(12), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("hold_reason", sa.String(40)),
+    sa.Column("hold_detail", sa.String(500)),
+    sa.Column("waiting_on", sa.String(40)),
+    sa.Column("reverted_batch_size", sa.Integer),
+    sa.Column("settle_after_utc", UtcDateTime),
+    sa.Column("requested_at_utc", UtcDateTime, nullable=False),
+    sa.Column("approved_at_utc", UtcDateTime),
+    sa.Column("broadcast_at_utc", UtcDateTime),
+    sa.Column("settled_at_utc", UtcDateTime),
+    sa.Column("updated_at_utc", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("fund_id", "external_id"),
+    sa.UniqueConstraint("fund_id", "redemption_index"),
+    one_of("status", RedemptionStatus),
+    sa.CheckConstraint("(status = 'held') = (hold_reason IS NOT NULL)", name="held_has_reason"),
+    sa.CheckConstraint(
+        "status NOT IN ('settling', 'paid', 'settled', 'burned') OR payout_base_units IS NOT NULL",
+        name="settling_is_priced",
+    ),
+    comment="An order to redeem. redemption_index is its bit in the settler, given once for ever.",
+)
+sa.Index("ix_redemptions_plan", redemptions.c.fund_id, redemptions.c.status,
+         redemptions.c.redemption_index)
+sa.Index("ix_redemptions_page", redemptions.c.requested_at_utc, redemptions.c.redemption_id)
+sa.Index("ix_redemptions_investor", redemptions.c.investor_address)
+
+ledger_postings = sa.Table(
+    "ledger_postings",
+    metadata,
+    sa.Column("posting_id", RowId, primary_key=True),
+    sa.Column("journal", sa.String(160), nullable=False),
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), nullable=False),
+    sa.Column("redemption_id", sa.ForeignKey("redemptions.redemption_id")),
+    sa.Column("asset_address", ADDRESS, nullable=False),
+    sa.Column("debit_account", sa.String(40), nullable=False),
+    sa.Column("credit_account", sa.String(40), nullable=False),
+    *units("units_base_units"),
+    sa.Column("posted_at_utc", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("journal", "debit_account", "credit_account"),
+    sa.CheckConstraint("debit_account <> credit_account", name="two_accounts"),
+    sa.Index("ix_ledger_postings_redemption", "redemption_id"),
+    sa.Index("ix_ledger_postings_debit", "fund_id", "debit_account"),
+    sa.Index("ix_ledger_postings_credit", "fund_id", "credit_account"),
+    comment="Double entry: every row moves one amount from the credit to the debit account.",
+)

@@ -1,0 +1,141 @@
+"""Records beside the book: what needs a person, what happened, who asked, who runs."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from settlement_node.store.tables.base import (
+    HASH,
+    AlertStatus,
+    BreakStatus,
+    metadata,
+    one_of,
+    units,
+)
+from settlement_node.store.types import Json, RowId, UtcDateTime
+
+breaks = sa.Table(
+    "breaks",
+    metadata,
+    sa.Column("break_id", RowId, primary_key=True),
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id")),
+    sa.Column("chain_id", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(160), nullable=False),
+    sa.Column("is_money", sa.Boolean, nullable=False),
+    sa.Column("expected", sa.String(200), nullable=False),
+    sa.Column("actual", sa.String(200), nullable=False),
+    sa.Column("detail", sa.String(1000), nullable=False),
+    sa.Column("owner", sa.String(100), nullable=False),
+    sa.Column("status", sa.String(10), nullable=False),
+    sa.Column("opened_at_utc", UtcDateTime, nullable=False),
+    sa.Column("resolved_at_utc", UtcDateTime),
+    one_of("status", BreakStatus),
+    comment="Where book and chain differ. A money break stops the lane until it is resolved.",
+)
+sa.Index(
+    "uq_breaks_open",
+    breaks.c.chain_id,
+    breaks.c.kind,
+    breaks.c.subject,
+    unique=True,
+    sqlite_where=breaks.c.status == "open",
+    postgresql_where=breaks.c.status == "open",
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("alert_id", RowId, primary_key=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(160), nullable=False),
+    sa.Column("detail", sa.String(1000), nullable=False),
+    sa.Column("status", sa.String(8), nullable=False),
+    sa.Column("raised_at_utc", UtcDateTime, nullable=False),
+    sa.Column("cleared_at_utc", UtcDateTime),
+    one_of("status", AlertStatus),
+    comment="What a person should look at; docs/runbook.md has a section for each kind.",
+)
+sa.Index(
+    "uq_alerts_open",
+    alerts.c.kind,
+    alerts.c.subject,
+    unique=True,
+    sqlite_where=alerts.c.status == "open",
+    postgresql_where=alerts.c.status == "open",
+)
+
+reconciliations = sa.Table(
+    "reconciliations",
+    metadata,
+    sa.Column("reconciliation_id", RowId, primary_key=True),
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), nullable=False),
+    sa.Column("from_block", sa.BigInteger, nullable=False),
+    sa.Column("to_block", sa.BigInteger, nullable=False),
+    *units("share_supply_base_units"),
+    *units("treasury_base_units"),
+    sa.Column("settled_count", sa.BigInteger, nullable=False),
+    sa.Column("breaks_opened_count", sa.Integer, nullable=False),
+    sa.Column("breaks_open_count", sa.Integer, nullable=False),
+    sa.Column("ran_at_utc", UtcDateTime, nullable=False),
+    sa.Index("ix_reconciliations_fund", "fund_id", "reconciliation_id"),
+    comment="A run over (from_block, to_block] of one fund; its figures are the next run's start.",
+)
+
+audit_events = sa.Table(
+    "audit_events",
+    metadata,
+    sa.Column("audit_id", RowId, primary_key=True),
+    sa.Column("at_utc", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("action", sa.String(60), nullable=False),
+    sa.Column("subject_kind", sa.String(20), nullable=False),
+    sa.Column("subject_id", sa.String(160), nullable=False),
+    sa.Column("detail", Json, nullable=False),
+    sa.Index("ix_audit_events_subject", "subject_kind", "subject_id", "audit_id"),
+    comment="Every operation and every fact, never changed.",
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("event_id", RowId, primary_key=True),
+    sa.Column("topic", sa.String(60), nullable=False),
+    sa.Column("subject_id", sa.String(160), nullable=False),
+    sa.Column("payload", Json, nullable=False),
+    sa.Column("created_at_utc", UtcDateTime, nullable=False),
+    sa.Column("delivered_at_utc", UtcDateTime),
+    comment="What happened, in commit order, for the event stream and webhooks.",
+    sqlite_autoincrement=True,
+)
+sa.Index(
+    "ix_outbox_undelivered",
+    outbox.c.event_id,
+    sqlite_where=outbox.c.delivered_at_utc.is_(None),
+    postgresql_where=outbox.c.delivered_at_utc.is_(None),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("client", sa.String(64), primary_key=True),
+    sa.Column("idempotency_key", sa.String(200), primary_key=True),
+    sa.Column("body_hash", HASH, nullable=False),
+    sa.Column("response_status", sa.Integer),
+    sa.Column("response_body", Json),
+    sa.Column("created_at_utc", UtcDateTime, nullable=False),
+    sa.Index("ix_idempotency_keys_created_at_utc", "created_at_utc"),
+    comment="Requests already answered; a row without an answer is in flight.",
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("node_id", sa.String(100), primary_key=True),
+    sa.Column("worker", sa.String(40), primary_key=True),
+    sa.Column("runs_count", sa.BigInteger, nullable=False),
+    sa.Column("failures_count", sa.BigInteger, nullable=False),
+    sa.Column("last_run_at_utc", UtcDateTime, nullable=False),
+    sa.Column("last_error", sa.String(500)),
+    comment="Health of the stages of every node, refreshed every few seconds and on every failure.",
+)
