@@ -20,6 +20,7 @@ from settlement_node.node.bookkeeping import (
 from settlement_node.store import chain_book, redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund
+from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlerEventRow
 from settlement_node.units import UINT256_MAX, ZERO_ADDRESS, Hex32
 
@@ -42,7 +43,7 @@ def take_in(
         check_order(fund, order)
     rows = redemptions.insert_orders(tx, fund, orders)
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
-    final_number = chain_book.highest_final(tx, fund.chain_id)
+    final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
     taken = []
     for row in rows:
         reserve_shares(tx, fund, row)
@@ -106,7 +107,7 @@ def record_found_settled(
 
 def find_settled(tx: Tx, fund: FundRow, *, limit: int) -> int:
     """After a replay: book every waiting redemption that final events show as paid."""
-    final_number = chain_book.highest_final(tx, fund.chain_id)
+    final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
     waiting = redemptions.waiting_but_settled(
         tx, fund, final_number=final_number, limit=limit
     )

@@ -24,42 +24,42 @@ h = t.heads
 e = t.settler_events
 
 
-def remembered_heads(tx: Tx, chain_id: int, *, from_number: int = 0) -> dict[int, Hex32]:
-    """Block hashes by number, from a number on."""
+def remembered_heads(tx: Tx, lane: str, *, from_number: int = 0) -> dict[int, Hex32]:
+    """Block hashes by number that a lane remembers, from a number on."""
     query = sa.select(h.c.block_number, h.c.block_hash).where(
-        h.c.chain_id == chain_id, h.c.block_number >= from_number
+        h.c.lane == lane, h.c.block_number >= from_number
     )
     return {number: Hex32(value) for number, value in tx.connection.execute(query).tuples()}
 
 
-def latest_head(tx: Tx, chain_id: int) -> tuple[int, Hex32] | None:
-    """The highest remembered block."""
+def latest_head(tx: Tx, lane: str) -> tuple[int, Hex32] | None:
+    """The highest block a lane remembers."""
     row = tx.connection.execute(
         sa.select(h.c.block_number, h.c.block_hash)
-        .where(h.c.chain_id == chain_id)
+        .where(h.c.lane == lane)
         .order_by(h.c.block_number.desc())
         .limit(1)
     ).first()
     return None if row is None else (row.block_number, Hex32(row.block_hash))
 
 
-def highest_final(tx: Tx, chain_id: int) -> int:
-    """The highest block number ever called final; −1 when none was."""
+def highest_final(tx: Tx, lane: str) -> int:
+    """The highest block number a lane ever called final; −1 when none was."""
     return tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(h.c.block_number), -1)).where(
-            h.c.chain_id == chain_id, h.c.is_final.is_(True)
+            h.c.lane == lane, h.c.is_final.is_(True)
         )
     ).scalar_one()
 
 
-def remember_heads(tx: Tx, chain_id: int, blocks: Sequence[Block]) -> None:
+def remember_heads(tx: Tx, lane: str, blocks: Sequence[Block]) -> None:
     """Add canonical blocks; numbers must be new (forget the undone ones first)."""
     if blocks:
         tx.connection.execute(
             h.insert(),
             [
                 {
-                    "chain_id": chain_id,
+                    "lane": lane,
                     "block_number": block.number,
                     "block_hash": block.block_hash,
                     "parent_hash": block.parent_hash,
@@ -71,42 +71,49 @@ def remember_heads(tx: Tx, chain_id: int, blocks: Sequence[Block]) -> None:
         )
 
 
-def mark_final(tx: Tx, chain_id: int, *, up_to_number: int) -> None:
+def mark_final(tx: Tx, lane: str, *, up_to_number: int) -> None:
     """Remember which blocks were called final: a reorganisation below that line is a break."""
     tx.connection.execute(
         h.update()
-        .where(
-            h.c.chain_id == chain_id,
-            h.c.block_number <= up_to_number,
-            h.c.is_final.is_(False),
-        )
+        .where(h.c.lane == lane, h.c.block_number <= up_to_number, h.c.is_final.is_(False))
         .values(is_final=True)
     )
 
 
-def forget_from(tx: Tx, chain_id: int, *, first_undone_number: int) -> None:
-    """Undo: drop heads and settler events from a number on, and rewind the scan cursors."""
+def forget_heads(tx: Tx, lane: str, *, from_number: int) -> None:
+    """Undo: drop a lane's heads from a number on."""
     tx.connection.execute(
-        h.delete().where(h.c.chain_id == chain_id, h.c.block_number >= first_undone_number)
+        h.delete().where(h.c.lane == lane, h.c.block_number >= from_number)
     )
+
+
+def forget_events(
+    tx: Tx, chain_id: int, fund_id: str, settler_address: Address, *, from_number: int
+) -> None:
+    """Undo: drop a settler's events from a block on, and rewind its scan cursor."""
     tx.connection.execute(
-        e.delete().where(e.c.chain_id == chain_id, e.c.block_number >= first_undone_number)
+        e.delete().where(
+            e.c.chain_id == chain_id,
+            e.c.settler_address == settler_address,
+            e.c.block_number >= from_number,
+        )
     )
     s = t.fund_settlers
     tx.connection.execute(
         s.update()
         .where(
-            s.c.scanned_to_block >= first_undone_number,
-            s.c.fund_id.in_(sa.select(t.funds.c.fund_id).where(t.funds.c.chain_id == chain_id)),
+            s.c.fund_id == fund_id,
+            s.c.settler_address == settler_address,
+            s.c.scanned_to_block >= from_number,
         )
-        .values(scanned_to_block=first_undone_number - 1)
+        .values(scanned_to_block=from_number - 1)
     )
 
 
-def drop_old_heads(tx: Tx, chain_id: int, *, below_number: int) -> int:
-    """Retention: forget heads far below finality."""
+def drop_old_heads(tx: Tx, lane: str, *, below_number: int) -> int:
+    """Retention: forget a lane's heads far below finality."""
     return tx.connection.execute(
-        h.delete().where(h.c.chain_id == chain_id, h.c.block_number < below_number)
+        h.delete().where(h.c.lane == lane, h.c.block_number < below_number)
     ).rowcount
 
 

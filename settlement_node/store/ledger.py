@@ -40,17 +40,17 @@ def post(
     amount (no fee, say) is not posted."""
     if units_base_units == 0:
         return
-    tx.connection.execute(
-        t.ledger_postings.insert().values(
-            journal=journal,
-            fund_id=fund_id,
-            redemption_id=redemption_id,
-            asset_address=asset_address,
-            debit_account=debit.value,
-            credit_account=credit.value,
-            units_base_units=units_base_units,
-            posted_at_utc=tx.now_utc,
-        )
+    tx.post(
+        {
+            "journal": journal,
+            "fund_id": fund_id,
+            "redemption_id": redemption_id,
+            "asset_address": asset_address,
+            "debit_account": debit.value,
+            "credit_account": credit.value,
+            "units_base_units": units_base_units,
+            "posted_at_utc": tx.now_utc,
+        }
     )
 
 

@@ -14,13 +14,13 @@ from settlement_node.store.tables.base import (
 heads = sa.Table(
     "heads",
     metadata,
-    sa.Column("chain_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("lane", sa.String(80), primary_key=True),
     sa.Column("block_number", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("block_hash", HASH, nullable=False),
     sa.Column("parent_hash", HASH, nullable=False),
     sa.Column("timestamp_seconds", sa.BigInteger, nullable=False),
     sa.Column("is_final", sa.Boolean, nullable=False),
-    comment="Blocks remembered by hash, oldest dropped once deep below finality.",
+    comment="Blocks a lane remembers by hash; the oldest are dropped deep below finality.",
 )
 
 settler_events = sa.Table(

@@ -1,0 +1,69 @@
+"""What the stages work with, handed in once: store, chains, signers, policy and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.signers import Signer
+from settlement_node.domain.fees import FeePolicy
+from settlement_node.domain.finality import FinalityPolicy
+from settlement_node.domain.policy import EnginePolicy
+from settlement_node.store.database import Fence, Store
+from settlement_node.store.leases import lane_key
+from settlement_node.units import Address
+
+
+@dataclass(frozen=True, slots=True)
+class ChainContext:
+    """One chain and its rules."""
+
+    client: ChainClient
+    finality: FinalityPolicy
+    fees: FeePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class NodeContext:
+    """Everything the stages of one node share.
+
+    `checkpoint(name)` is called before and after each commit and each call that leaves the
+    process; tests stop the node there, in production it does nothing. With `dry_run` the plan
+    stage prices and previews, and nothing is ever planned, signed or sent.
+    """
+
+    store: Store
+    chains: Mapping[int, ChainContext]
+    signers: Mapping[tuple[int, Address], Signer]
+    node_id: str
+    policy: EnginePolicy = field(default_factory=EnginePolicy)
+    lease_seconds: float = 30.0
+    dry_run: bool = False
+    checkpoint: Callable[[str], None] = lambda name: None
+
+
+@dataclass(slots=True)
+class Lane:
+    """One signer on one chain, held by this node under `fence`.
+
+    The last fields are what the stages carry from one pass to the next; losing them costs nothing
+    but a look at the chain.
+    """
+
+    chain_id: int
+    signer_address: Address
+    fence: Fence
+    chain: ChainContext
+    signer: Signer
+    replayed: bool = False
+    head_number: int = -1
+    final_number: int = -1
+    head_timestamp_seconds: int = 0
+    head_gas_limit: int = 30_000_000
+    stranger_polls: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The lane's name in leases, audit facts and alerts."""
+        return lane_key(self.chain_id, self.signer_address)
