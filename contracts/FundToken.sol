@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IFundToken} from "./interfaces/IFundToken.sol";
 import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 
@@ -17,8 +18,16 @@ contract FundToken is IFundToken, ERC20, AccessControl, Pausable {
 
     uint8 private immutable _decimals;
 
+    uint256 private constant BARRED = 1 << 255;
+
     /// @inheritdoc IFundToken
     mapping(address account => bool permitted) public isPermitted;
+
+    /// @dev The lower 255 bits are the balance. The highest is set while the account is barred: it was a permitted
+    /// holder once and is one no longer. Whoever holds shares was permitted when receiving them, so this bit alone
+    /// says whether they may leave, and a redemption reads no slot beyond the balance it changes.
+    mapping(address account => uint256) private _holdings;
+    uint256 private _supply;
 
     /// @param admin grants and revokes the roles and starts with all of them but the burner's.
     constructor(string memory name_, string memory symbol_, uint8 decimals_, address admin) ERC20(name_, symbol_) {
@@ -41,7 +50,9 @@ contract FundToken is IFundToken, ERC20, AccessControl, Pausable {
 
     /// @inheritdoc IFundToken
     function setPermitted(address account, bool permitted) external onlyRole(REGISTRAR_ROLE) {
+        uint256 held = balanceOf(account);
         isPermitted[account] = permitted;
+        _holdings[account] = permitted ? held : held | BARRED;
         emit HolderPermitted(account, permitted);
     }
 
@@ -60,9 +71,38 @@ contract FundToken is IFundToken, ERC20, AccessControl, Pausable {
         return _decimals;
     }
 
+    /// @inheritdoc IERC20
+    function balanceOf(address account) public view override(ERC20, IERC20) returns (uint256) {
+        return _holdings[account] & ~BARRED;
+    }
+
+    /// @inheritdoc IERC20
+    function totalSupply() public view override(ERC20, IERC20) returns (uint256) {
+        return _supply;
+    }
+
+    /// @dev In place of OpenZeppelin's bookkeeping, with the same errors and event.
     function _update(address from, address to, uint256 shares) internal override whenNotPaused {
-        if (from != address(0) && !isPermitted[from]) revert HolderNotPermitted(from);
-        if (to != address(0) && !isPermitted[to]) revert HolderNotPermitted(to);
-        super._update(from, to, shares);
+        if (from == address(0)) {
+            if (shares >= BARRED - _supply) revert SupplyTooLarge(shares);
+            _supply += shares;
+        } else {
+            uint256 held = _holdings[from];
+            if (held >= BARRED) revert HolderNotPermitted(from);
+            if (held < shares) revert ERC20InsufficientBalance(from, held, shares);
+            unchecked {
+                _holdings[from] = held - shares;
+            }
+        }
+        unchecked {
+            // No balance can pass the supply, and the supply never reaches the highest bit.
+            if (to == address(0)) {
+                _supply -= shares;
+            } else {
+                if (!isPermitted[to]) revert HolderNotPermitted(to);
+                _holdings[to] += shares;
+            }
+        }
+        emit Transfer(from, to, shares);
     }
 }

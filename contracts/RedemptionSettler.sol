@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {RollingDayLimit} from "./RollingDayLimit.sol";
 import {SettlerControls} from "./SettlerControls.sol";
 import {TokenCalls} from "./TokenCalls.sol";
-import {IBurnStyles} from "./interfaces/IBurnStyles.sol";
 import {IRedemptionSettler} from "./interfaces/IRedemptionSettler.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
@@ -22,6 +21,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     uint256 private constant SHARE_DECIMALS_MAX = 36;
     /// @dev What a batch needs besides its items' frames: one skip event, the ledger's two slots new, the last event.
     uint256 private constant TAIL_GAS = 80_000;
+    uint256 private constant DETAIL_BYTES_MAX = 256;
     /// @dev The calldata of `settleItem`: selector, the six words of an item, two limits.
     uint256 private constant FRAME_BYTES = 4 + 8 * 32;
 
@@ -36,6 +36,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     /// @inheritdoc IRedemptionSettler
     uint256 public immutable itemGasLimit;
     uint256 private immutable _wholeShare;
+    bytes4 private immutable _burnSelector;
 
     /// @inheritdoc IRedemptionSettler
     bytes32 public batchHash;
@@ -63,6 +64,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         payoutToken = settings.payoutToken;
         treasury = settings.treasury;
         burnStyle = settings.burnStyle;
+        _burnSelector = _burnSelectorOf(settings.burnStyle);
         itemGasLimit = settings.itemGasLimit;
         _wholeShare = 10 ** shareDecimals;
     }
@@ -84,7 +86,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     }
 
     /// @inheritdoc IRedemptionSettler
-    function preview(Item[] calldata items) external whenNotPaused nonReentrant {
+    function preview(Item[] calldata items) external whenNotPaused nonReentrantView {
         Outcome[] memory outcomes = new Outcome[](items.length);
         _run(items, outcomes);
         revert PreviewResult(outcomes);
@@ -98,15 +100,21 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         uint256 bit = 1 << (item.index & 0xff);
         uint256 bits = _settledBits[word];
         if (bits & bit != 0) _skip(SkipReason.AlreadySettled);
-        if (!_isValid(item)) _skip(SkipReason.InvalidItem);
-        // No overflow: all four factors are below 2^128.
-        if (item.payout * _wholeShare > item.shares * priceLimit) _skip(SkipReason.PriceAboveCeiling);
-        if (item.payout > payoutLeft) _skip(SkipReason.DailyLimitExceeded);
+        (address investor, address payee, uint256 shares, uint256 payout) =
+            (item.investor, item.payee, item.shares, item.payout);
+        if (!_areAccounts(investor, payee)) _skip(SkipReason.InvalidItem);
+        unchecked {
+            // Zero wraps round, so one comparison refuses it together with what is too large.
+            if (shares - 1 >= AMOUNT_MAX || payout - 1 >= AMOUNT_MAX) _skip(SkipReason.InvalidItem);
+            // No overflow: all four factors are below 2^128.
+            if (payout * _wholeShare > shares * priceLimit) _skip(SkipReason.PriceAboveCeiling);
+        }
+        if (payout > payoutLeft) _skip(SkipReason.DailyLimitExceeded);
 
         _settledBits[word] = bits | bit;
-        emit RedemptionSettled(item.redemptionId, item.investor, item.payee, item.index, item.shares, item.payout);
-        _burn(item);
-        _pay(item);
+        emit RedemptionSettled(item.redemptionId, investor, payee, item.index, shares, payout);
+        _burn(item.redemptionId, investor, shares);
+        _pay(payee, payout);
     }
 
     /// @inheritdoc IRedemptionSettler
@@ -124,9 +132,9 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     function _run(Item[] calldata items, Outcome[] memory outcomes) private returns (uint256 settledCount) {
         if (items.length == 0) revert EmptyBatch();
         uint256 window = _payouts.paidInWindow();
-        uint256 payoutLeft = _left(window);
+        uint256 payoutLeftAtFirst = _left(window);
+        uint256 payoutLeft = payoutLeftAtFirst;
         uint256 priceLimit = ceilingPrice();
-        uint256 paid;
         bytes memory frame = new bytes(FRAME_BYTES);
         // A call is given at most 63/64 of the gas left. With this much left it is given the full item limit, so how an
         // item ends never depends on the transaction's gas.
@@ -136,27 +144,33 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             uint256 gasBefore = gasleft();
             if (gasBefore < gasNeeded) revert GasTooLow(gasBefore, gasNeeded);
             Item calldata item = items[i];
-            (SkipReason reason, bytes memory detail) = _callFrame(frame, item, priceLimit, payoutLeft - paid);
-            if (reason == SkipReason.None) {
-                paid += item.payout;
-                ++settledCount;
+            if (_callFrame(frame, item, priceLimit, payoutLeft)) {
+                unchecked {
+                    // The frame has found the payout to be within what is left.
+                    payoutLeft -= item.payout;
+                    ++settledCount;
+                }
+                if (outcomes.length != 0) {
+                    outcomes[i] = Outcome(item.redemptionId, SkipReason.None, gasBefore - gasleft(), "");
+                }
             } else {
+                (SkipReason reason, bytes memory detail) = _lastWords(gasBefore - gasleft());
                 emit RedemptionSkipped(item.redemptionId, item.index, reason, detail);
+                if (outcomes.length != 0) {
+                    outcomes[i] = Outcome(item.redemptionId, reason, gasBefore - gasleft(), detail);
+                }
             }
-            if (outcomes.length != 0) outcomes[i] = Outcome(item.redemptionId, reason, gasBefore - gasleft(), detail);
         }
-        if (paid != 0) _payouts.record(window, paid);
+        if (settledCount != 0) _payouts.record(window, payoutLeftAtFirst - payoutLeft);
     }
 
-    /// @dev Calls `settleItem` with the item as it stands in the calldata, and reads how its frame ended.
+    /// @dev Calls `settleItem` with the item as it stands in the calldata.
     function _callFrame(bytes memory frame, Item calldata item, uint256 priceLimit, uint256 payoutLeft)
         private
-        returns (SkipReason reason, bytes memory detail)
+        returns (bool settled)
     {
         bytes4 selector = this.settleItem.selector;
         uint256 gasLimit = itemGasLimit;
-        uint256 gasUsed = gasleft();
-        bool settled;
         assembly ("memory-safe") {
             let data := add(frame, 0x20)
             mstore(data, selector)
@@ -165,15 +179,16 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             mstore(add(data, 0xe4), payoutLeft)
             settled := call(gasLimit, address(), 0, data, FRAME_BYTES, 0, 0)
         }
-        if (settled) return (SkipReason.None, "");
-        gasUsed -= gasleft();
+    }
 
+    /// @dev Reads how the frame that has just failed ended.
+    function _lastWords(uint256 gasUsed) private view returns (SkipReason reason, bytes memory detail) {
         uint256 size;
         assembly ("memory-safe") {
             size := returndatasize()
         }
         // Without a word the frame either ran dry, or could not read an address wider than 160 bits.
-        if (size == 0) return (gasUsed >= gasLimit ? SkipReason.ItemOutOfGas : SkipReason.InvalidItem, "");
+        if (size == 0) return (gasUsed > itemGasLimit ? SkipReason.ItemOutOfGas : SkipReason.InvalidItem, "");
         bytes memory words = new bytes(size - 4);
         assembly ("memory-safe") {
             returndatacopy(add(words, 0x20), 4, sub(size, 4))
@@ -181,59 +196,76 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         return abi.decode(words, (SkipReason, bytes));
     }
 
-    function _burn(Item calldata item) private {
-        address token = shareToken;
-        address investor = item.investor;
-        uint256 shares = item.shares;
-        uint256 sharesBefore = token.balanceOrSkip(investor, SkipReason.BurnFailed);
-        if (burnStyle == BurnStyle.Escrow) {
-            _burnFromEscrow(token, investor, shares);
+    function _burn(bytes32 redemptionId, address investor, uint256 shares) private {
+        uint256 sharesBefore = _balanceOrSkip(shareToken, investor, SkipReason.BurnFailed);
+        bool burned;
+        if (burnStyle == BurnStyle.BurnWithReason || burnStyle == BurnStyle.BurnWithData) {
+            // A string and bytes are encoded alike.
+            bytes memory data = abi.encodeWithSelector(_burnSelector, investor, shares, abi.encode(redemptionId));
+            burned = shareToken.tryCall(data);
+        } else if (burnStyle == BurnStyle.Escrow) {
+            burned = _burnFromEscrow(investor, shares);
         } else {
-            token.callOrSkip(_burnCall(item), SkipReason.BurnFailed);
+            burned = shareToken.tryBurn(_burnSelector, investor, shares);
         }
-        uint256 sharesAfter = token.balanceOrSkip(investor, SkipReason.BurnFailed);
+        if (!burned) _skipWithAnswer(SkipReason.BurnFailed);
+        uint256 sharesAfter = _balanceOrSkip(shareToken, investor, SkipReason.BurnFailed);
         unchecked {
             if (sharesBefore - sharesAfter != shares) _skip(SkipReason.BurnNotExact);
         }
     }
 
-    function _burnFromEscrow(address token, address investor, uint256 shares) private {
-        uint256 restingBefore = token.balanceOrSkip(address(this), SkipReason.BurnFailed);
-        token.callOrSkip(abi.encodeCall(IERC20.transferFrom, (investor, address(this), shares)), SkipReason.BurnFailed);
-        token.callOrSkip(abi.encodeWithSignature("burn(uint256)", shares), SkipReason.BurnFailed);
-        uint256 restingAfter = token.balanceOrSkip(address(this), SkipReason.BurnFailed);
+    function _burnFromEscrow(address investor, uint256 shares) private returns (bool) {
+        uint256 restingBefore = _balanceOrSkip(shareToken, address(this), SkipReason.BurnFailed);
+        if (!shareToken.tryTransferFrom(investor, address(this), shares)) return false;
+        if (!shareToken.tryCall(abi.encodeWithSelector(_burnSelector, shares))) return false;
+        uint256 restingAfter = _balanceOrSkip(shareToken, address(this), SkipReason.BurnFailed);
         if (restingAfter != restingBefore) _skip(SkipReason.BurnNotExact);
+        return true;
     }
 
-    function _pay(Item calldata item) private {
-        address token = payoutToken;
-        address payee = item.payee;
-        uint256 payout = item.payout;
-        uint256 balanceBefore = token.balanceOrSkip(payee, SkipReason.PayoutFailed);
-        token.callOrSkip(abi.encodeCall(IERC20.transferFrom, (treasury, payee, payout)), SkipReason.PayoutFailed);
-        uint256 balanceAfter = token.balanceOrSkip(payee, SkipReason.PayoutFailed);
+    function _pay(address payee, uint256 payout) private {
+        uint256 balanceBefore = _balanceOrSkip(payoutToken, payee, SkipReason.PayoutFailed);
+        if (!payoutToken.tryTransferFrom(treasury, payee, payout)) _skipWithAnswer(SkipReason.PayoutFailed);
+        uint256 balanceAfter = _balanceOrSkip(payoutToken, payee, SkipReason.PayoutFailed);
         unchecked {
             if (balanceAfter - balanceBefore != payout) _skip(SkipReason.PayoutNotExact);
         }
     }
 
-    function _burnCall(Item calldata item) private view returns (bytes memory) {
-        BurnStyle style = burnStyle;
-        if (style == BurnStyle.Burn) {
-            return abi.encodeWithSignature("burn(address,uint256)", item.investor, item.shares);
-        }
-        if (style == BurnStyle.BurnFrom) return abi.encodeCall(IBurnStyles.burnFrom, (item.investor, item.shares));
-        if (style == BurnStyle.AdminBurn) return abi.encodeCall(IBurnStyles.adminBurn, (item.investor, item.shares));
-        // A string and bytes are encoded alike, so the two remaining styles differ in their selector only.
-        string memory signature =
-            style == BurnStyle.BurnWithReason ? "burn(address,uint256,string)" : "burn(address,uint256,bytes)";
-        return abi.encodeWithSignature(signature, item.investor, item.shares, abi.encode(item.redemptionId));
+    function _balanceOrSkip(address token, address account, SkipReason reason) private view returns (uint256) {
+        (bool succeeded, uint256 held) = token.tryBalanceOf(account);
+        if (!succeeded) _skipWithAnswer(reason);
+        return held;
     }
 
-    function _isValid(Item calldata item) private view returns (bool) {
-        return item.shares != 0 && item.shares <= AMOUNT_MAX && item.payout != 0 && item.payout <= AMOUNT_MAX
-            && item.investor != address(0) && item.investor != address(this) && item.payee != address(0)
-            && item.payee != address(this) && item.payee != treasury;
+    /// @dev Ends the item's frame with the answer of the token call that has just failed.
+    function _skipWithAnswer(SkipReason reason) private view {
+        uint256 size;
+        assembly ("memory-safe") {
+            size := returndatasize()
+        }
+        if (size == 0 && gasleft() < itemGasLimit / 16) _skip(SkipReason.ItemOutOfGas);
+        if (size > DETAIL_BYTES_MAX) size = DETAIL_BYTES_MAX;
+        bytes memory detail = new bytes(size);
+        assembly ("memory-safe") {
+            returndatacopy(add(detail, 0x20), 0, size)
+        }
+        revert ItemReverted(reason, detail);
+    }
+
+    function _areAccounts(address investor, address payee) private view returns (bool) {
+        return investor != address(0) && investor != address(this) && payee != address(0) && payee != address(this)
+            && payee != treasury;
+    }
+
+    function _burnSelectorOf(BurnStyle style) private pure returns (bytes4) {
+        if (style == BurnStyle.Burn) return bytes4(keccak256("burn(address,uint256)"));
+        if (style == BurnStyle.BurnWithReason) return bytes4(keccak256("burn(address,uint256,string)"));
+        if (style == BurnStyle.BurnWithData) return bytes4(keccak256("burn(address,uint256,bytes)"));
+        if (style == BurnStyle.BurnFrom) return bytes4(keccak256("burnFrom(address,uint256)"));
+        if (style == BurnStyle.AdminBurn) return bytes4(keccak256("adminBurn(address,uint256)"));
+        return bytes4(keccak256("burn(uint256)"));
     }
 
     function _left(uint256 window) private view returns (uint256) {

@@ -12,6 +12,9 @@ interface IFundToken is IERC20Metadata {
     /// @notice The account is not a permitted holder: it can neither receive, send nor redeem shares.
     error HolderNotPermitted(address account);
 
+    /// @notice The supply would pass 2^255 - 1.
+    error SupplyTooLarge(uint256 shares);
+
     /// @notice Issues shares to a permitted holder. Role `MINTER_ROLE`.
     function mint(address account, uint256 shares) external;
 
@@ -28,4 +31,12 @@ interface IFundToken is IERC20Metadata {
     function unpause() external;
 
     function isPermitted(address account) external view returns (bool);
+
+    function MINTER_ROLE() external view returns (bytes32);
+
+    function BURNER_ROLE() external view returns (bytes32);
+
+    function PAUSER_ROLE() external view returns (bytes32);
+
+    function REGISTRAR_ROLE() external view returns (bytes32);
 }

@@ -21,7 +21,7 @@ import {ISettlerControls} from "./ISettlerControls.sol";
 /// - The chain knows a redemption by its index. That one redemption id keeps one index is the book's rule; were it
 ///   broken, the 24-hour limit and the burn of the shares still bound the harm.
 /// - Non-zero return values of a token all count as success, since the balances are verified afterwards.
-/// - A token call that fails without data after using more than 15/16 of the item's remaining gas is reported as
+/// - A token call that fails without data and leaves less than 1/16 of `itemGasLimit` is reported as
 ///   `ItemOutOfGas`; from outside it cannot be told from an invalid opcode.
 /// - The hourly window behind the 24-hour limit reaches back 24 to 25 hours, so the limit is never exceeded and what
 ///   was paid may count for up to an hour longer than a day.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRedemptionSettler} from "../interfaces/IRedemptionSettler.sol";
+import {SettlerTest} from "./SettlerTest.sol";
+
+/// @notice What one redemption costs in a batch of 100, as a transaction of its own pays it: 21,000 to begin with, the
+/// calldata, every slot cold, and the refund taken off at the end.
+/// forge-config: default.isolate = true
+contract GasTest is SettlerTest {
+    uint256 private constant BATCH = 100;
+    uint256 private constant HELD_GAS_MAX = 26_000;
+    uint256 private constant FIRST_GAS_MAX = 43_000;
+
+    event log_named_uint(string what, uint256 value);
+
+    function setUp() public override {
+        super.setUp();
+        // A settler in use: its ledger, its hash and its first bitmap word are not new.
+        _settle(_items(0, 1));
+    }
+
+    function test_gas__payees_hold_the_stablecoin__within_bound() public {
+        uint256 gasPerItem = _gasPerItem({index: 1, holders: true, sharesLeft: SHARE});
+        emit log_named_uint("gas per redemption, payee holds the stablecoin, part of the shares redeemed", gasPerItem);
+        vm.assertLe(gasPerItem, HELD_GAS_MAX, "gas per redemption");
+    }
+
+    function test_gas__first_time_payees__within_bound() public {
+        uint256 gasPerItem = _gasPerItem({index: 1, holders: false, sharesLeft: SHARE});
+        emit log_named_uint("gas per redemption, first-time payee, part of the shares redeemed", gasPerItem);
+        vm.assertLe(gasPerItem, FIRST_GAS_MAX, "gas per redemption");
+    }
+
+    function test_gas__all_shares_redeemed__within_bound() public {
+        uint256 heldGas = _gasPerItem({index: 1, holders: true, sharesLeft: 0});
+        uint256 firstGas = _gasPerItem({index: 101, holders: false, sharesLeft: 0});
+        emit log_named_uint("gas per redemption, payee holds the stablecoin, all shares redeemed", heldGas);
+        emit log_named_uint("gas per redemption, first-time payee, all shares redeemed", firstGas);
+        vm.assertLe(heldGas, HELD_GAS_MAX, "gas per redemption");
+        vm.assertLe(firstGas, FIRST_GAS_MAX, "gas per redemption");
+    }
+
+    function _gasPerItem(uint256 index, bool holders, uint256 sharesLeft) private returns (uint256) {
+        IRedemptionSettler.Item[] memory items = new IRedemptionSettler.Item[](BATCH);
+        for (uint256 i; i < BATCH; ++i) {
+            // Amounts with all their digits, as real orders have, so that the calldata costs what it costs.
+            IRedemptionSettler.Item memory item = _item(index + i, 12_345_678_901_234_567_891, 1_234_567_891);
+            item.investor = _holder(index + i);
+            item.payee = item.investor;
+            items[i] = item;
+            _issue(item.investor, item.shares + sharesLeft);
+            if (holders) dollars.mint(item.payee, DOLLAR);
+        }
+        bytes32 previous = settler.batchHash();
+        vm.prank(operator);
+        settler.settle(previous, items);
+        uint256 gasUsed = vm.lastCallGas().gasTotalUsed;
+        for (uint256 i; i < BATCH; ++i) vm.assertTrue(settler.isSettled(index + i), "settled");
+        return gasUsed / BATCH;
+    }
+
+    function _holder(uint256 index) private pure returns (address) {
+        return address(uint160(uint256(keccak256(abi.encode("holder", index)))));
+    }
+}
