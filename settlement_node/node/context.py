@@ -62,6 +62,7 @@ class Lane:
     head_timestamp_seconds: int = 0
     head_gas_limit: int = 30_000_000
     stranger_polls: dict[int, int] = field(default_factory=dict)
+    lowest_unmined: tuple[int, int] | None = None
 
     @property
     def key(self) -> str:

@@ -247,3 +247,22 @@ def events_of_settler(
         .limit(limit)
     )
     return [SettlerEventRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def batch_after(
+    tx: Tx, chain_id: int, settler_address: Address, previous_batch_hash: Hex32
+) -> SettlerEventRow | None:
+    """The BatchSettled that moved the ratchet on from this hash, if the chain has one."""
+    row = (
+        tx.connection.execute(
+            sa.select(e).where(
+                e.c.chain_id == chain_id,
+                e.c.settler_address == settler_address,
+                e.c.kind == "batch",
+                e.c.previous_batch_hash == previous_batch_hash,
+            )
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else SettlerEventRow.of(row)

@@ -20,8 +20,11 @@ OUTBOX_LOCK = 0x5E771E
 """Advisory lock taken just before outbox rows are written, so that their ids commit in order."""
 POOL_SIZE = 5
 BUSY_TIMEOUT_MILLISECONDS = 10_000
-TRANSIENT_STATES = ("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53", "08")
-"""SQLSTATEs (or classes) after which the same work may be tried again."""
+TRANSIENT_STATES = ("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "53", "08")
+"""SQLSTATEs (or classes) after which the same work may be tried again; 25006 is what a server
+answers that has just become a standby."""
+SQLITE_MISUSE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Primary result codes that trying again cannot mend: a missing table, a damaged file."""
 
 
 def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
@@ -78,6 +81,8 @@ def _open_sqlite(url: sa.URL) -> Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         read_only = connection.get_execution_options().get("settlement_read_only", False)
+        # A reader that writes is refused here as it is on PostgreSQL.
+        connection.exec_driver_sql(f"PRAGMA query_only={int(read_only)}")
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
@@ -177,15 +182,22 @@ class Store:
     @contextmanager
     def transaction(self, *, actor: str, fence: Fence | None = None) -> Iterator[Tx]:
         """One commit, or nothing. With a fence the commit fails with LeaseLost when the lane has
-        another holder by now. Raises Transient when the database could not do it this time."""
+        another holder by now.
+
+        Raises Transient when the database could not do it this time. Its `reason` is
+        `commit_unanswered` when the connection broke during the commit itself, which may then
+        have happened: every unit of work decides by what it reads, so it is safe to run again.
+        """
         from settlement_node.store.leases import check_fence
 
-        with _database_errors(), self.engine.begin() as connection:
+        step = _Step()
+        with database_errors(step), self.engine.begin() as connection:
             tx = Tx(connection, self.clock(), actor)
             if fence is not None:
                 check_fence(tx, fence, now_utc=self.database_now(connection))
             yield tx
             emitted = tx.flush()
+            step.committing = True
         if emitted:
             self.on_commit()
 
@@ -195,7 +207,7 @@ class Store:
         options: dict[str, Any] = {"settlement_read_only": True}
         if self.engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _database_errors(), self.engine.connect() as plain:
+        with database_errors(), self.engine.connect() as plain:
             connection = plain.execution_options(**options)
             with connection.begin():
                 yield Tx(connection, self.clock(), "reader")
@@ -213,23 +225,44 @@ class Store:
         return datetime.fromtimestamp(float(seconds), UTC)
 
 
+@dataclass(slots=True)
+class _Step:
+    """How far a unit of work has come."""
+
+    committing: bool = False
+
+
 @contextmanager
-def _database_errors() -> Iterator[None]:
+def database_errors(step: _Step | None = None) -> Iterator[None]:
+    """Turn what the database may get over by itself into Transient; the rest passes unchanged."""
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except sa.exc.TimeoutError as error:
+        raise Transient("every connection to the database is busy", reason="pool") from error
+    except sa.exc.DBAPIError as error:
+        if not _passing(error):
+            raise
+        if step is not None and step.committing:
+            raise Transient(
+                "the database did not answer a commit; read again before acting",
+                reason="commit_unanswered",
+            ) from error
         raise Transient(
             "the database could not do this now; the same work is tried again",
-            reason=type(error).__name__,
+            reason=str(getattr(error.orig, "sqlstate", None) or type(error).__name__),
         ) from error
-    except sa.exc.DBAPIError as error:
-        state = str(getattr(error.orig, "sqlstate", "") or "")
-        if error.connection_invalidated or state.startswith(TRANSIENT_STATES):
-            raise Transient(
-                "the database could not do this now; the same work is tried again",
-                reason=state or type(error).__name__,
-            ) from error
-        raise
+
+
+def _passing(error: sa.exc.DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(TRANSIENT_STATES)
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in SQLITE_MISUSE:
+        return False
+    return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
 
 
 def fetch_all(connection: Connection, statement: sa.Select[Any]) -> list[sa.RowMapping]:

@@ -16,7 +16,7 @@ from settlement_node.domain.lifecycle import (
     advance_redemption,
 )
 from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.errors import InvalidInput, InvariantBroken
+from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
@@ -36,8 +36,10 @@ def insert_orders(
     Raises InvalidInput naming the order that repeats an external_id, in the batch or in the book.
     The caller has checked the shape of each.
     """
-    _refuse_duplicates(tx, fund, orders)
+    if not orders:
+        return []
     count = len(orders)
+    # The fund's row is locked first: of two requests at once, the second sees the first's orders.
     first = (
         tx.connection.execute(
             t.funds.update()
@@ -47,6 +49,7 @@ def insert_orders(
         ).scalar_one()
         - count
     )
+    _refuse_duplicates(tx, fund, orders)
     investor_ids = _investor_ids(tx, fund, {o.investor_address for o in orders})
     values = [
         {
@@ -151,7 +154,8 @@ def record_fact(
 ) -> RedemptionRow:
     """Advance one redemption by a fact, if nobody else did since `row` was read.
 
-    Raises InvariantBroken for an illegal fact, or when the row has moved on meanwhile.
+    Raises InvariantBroken for an illegal fact, and Transient when the row has moved on meanwhile
+    (a cancellation met the plan stage, say): nothing happened, and the caller reads again.
     """
     following = advance_redemption(row.status, fact)
     values: dict[str, Any] = {
@@ -174,7 +178,7 @@ def record_fact(
         .first()
     )
     if updated is None:
-        raise InvariantBroken(
+        raise Transient(
             f"redemption {row.redemption_id} changed while a fact was recorded; read it again",
             redemption_id=row.redemption_id,
         )
@@ -274,6 +278,20 @@ def set_waiting_on(tx: Tx, redemption_ids: Sequence[Hex32], waiting_on: str | No
             .values(waiting_on=waiting_on)
         ).rowcount
     return changed
+
+
+def set_broadcast(tx: Tx, settlement_id: int) -> None:
+    """Note when the redemptions of a settlement first left for the chain."""
+    i = t.settlement_items
+    tx.connection.execute(
+        r.update()
+        .where(
+            r.c.redemption_id.in_(
+                sa.select(i.c.redemption_id).where(i.c.settlement_id == settlement_id)
+            )
+        )
+        .values(broadcast_at_utc=tx.now_utc)
+    )
 
 
 def in_flight_payout(tx: Tx, fund_id: str) -> int:

@@ -34,7 +34,25 @@ def plan_transaction(
     gas_limit: int,
     deadline_block: int | None,
 ) -> TransactionRow:
-    """Give a nonce to an intent, for ever. The lane's next nonce moves in the same commit."""
+    """Give a nonce to an intent, for ever. The lane's next nonce moves in the same commit.
+
+    Raises InvariantBroken when the nonce is not the lane's next; the caller's commit is off then.
+    """
+    moved = tx.connection.execute(
+        t.lanes.update()
+        .where(
+            t.lanes.c.chain_id == chain_id,
+            t.lanes.c.signer_address == signer_address,
+            t.lanes.c.next_nonce == nonce,
+        )
+        .values(next_nonce=nonce + 1, updated_at_utc=tx.now_utc)
+    )
+    if moved.rowcount != 1:
+        raise InvariantBroken(
+            f"nonce {nonce} is not the lane's next; nothing was planned",
+            nonce=nonce,
+            signer_address=signer_address,
+        )
     row = (
         tx.connection.execute(
             x.insert()
@@ -56,21 +74,6 @@ def plan_transaction(
         .mappings()
         .one()
     )
-    moved = tx.connection.execute(
-        t.lanes.update()
-        .where(
-            t.lanes.c.chain_id == chain_id,
-            t.lanes.c.signer_address == signer_address,
-            t.lanes.c.next_nonce == nonce,
-        )
-        .values(next_nonce=nonce + 1, updated_at_utc=tx.now_utc)
-    )
-    if moved.rowcount != 1:
-        raise InvariantBroken(
-            f"nonce {nonce} is not the lane's next; nothing was planned",
-            nonce=nonce,
-            signer_address=signer_address,
-        )
     return TransactionRow.of(row)
 
 

@@ -1,0 +1,157 @@
+"""Following the head by hash, and undoing what a reorganisation took back."""
+
+from __future__ import annotations
+
+import structlog
+
+from settlement_node.chain.views import HeadView
+from settlement_node.domain.finality import (
+    Fork,
+    crosses_finality,
+    final_number,
+    find_fork,
+)
+from settlement_node.domain.observations import Block
+from settlement_node.errors import InvariantBroken
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.outcomes import undo_mined
+from settlement_node.store import chain_book, transactions
+from settlement_node.store.attention import NewBreak, open_break
+from settlement_node.store.database import Tx
+from settlement_node.store.funds import list_funds, set_lane_paused, settlers_of
+from settlement_node.units import Address, Hex32
+
+log = structlog.get_logger(__name__)
+
+
+def follow_head(context: NodeContext, lane: Lane) -> HeadView:
+    """Bring the lane's remembered heads up to the agreed head, in one commit.
+
+    A changed hash undoes what stood on it. A change below the line once called final stops the
+    lane with a money break and raises InvariantBroken: nothing is undone and nothing re-sent.
+    """
+    view = lane.chain.client.refresh()
+    with context.store.read() as tx:
+        latest = chain_book.latest_head(tx, lane.key)
+        settled_line = chain_book.highest_final(tx, lane.key)
+        known = (
+            {}
+            if latest is None or _is_next(view.head, latest)
+            else chain_book.remembered_heads(
+                tx, lane.key, from_number=max(settled_line - 1, 0)
+            )
+        )
+    lane.head_timestamp_seconds = view.head.timestamp_seconds
+    lane.head_gas_limit = view.head.gas_limit
+    final = max(
+        final_number(
+            lane.chain.finality,
+            head_number=view.head.number,
+            safe_number=view.safe_number,
+            finalized_number=view.finalized_number,
+        ),
+        settled_line,
+    )
+    if latest == (view.head.number, view.head.block_hash):
+        lane.head_number, lane.final_number = view.head.number, final
+        if final > settled_line:
+            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+                chain_book.mark_final(tx, lane.key, up_to_number=final)
+        return view
+    fork, new = _compare(context, lane, view.head, latest, known)
+    if fork is not None and crosses_finality(fork, final_block_number=settled_line):
+        _stop_at_deep_fork(context, lane, fork, settled_line)
+    context.checkpoint("heads.before_commit")
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        if fork is not None:
+            log.warning("reorganisation", lane=lane.key, depth_blocks=fork.depth_blocks)
+            undo_from(tx, lane, first_undone_number=fork.first_undone_number)
+        chain_book.remember_heads(tx, lane.key, new)
+        chain_book.mark_final(tx, lane.key, up_to_number=final)
+        chain_book.drop_old_heads(
+            tx, lane.key, below_number=final - context.policy.heads_kept_blocks
+        )
+    context.checkpoint("heads.after_commit")
+    lane.head_number, lane.final_number = view.head.number, final
+    return view
+
+
+def _is_next(head: Block, latest: tuple[int, Hex32]) -> bool:
+    number, block_hash = latest
+    return (head.number == number and head.block_hash == block_hash) or (
+        head.number == number + 1 and head.parent_hash == block_hash
+    )
+
+
+def _compare(
+    context: NodeContext,
+    lane: Lane,
+    head: Block,
+    latest: tuple[int, Hex32] | None,
+    known: dict[int, Hex32],
+) -> tuple[Fork | None, list[Block]]:
+    """The fork, if there is one, and the blocks to remember after it is undone."""
+    if latest is None or (_is_next(head, latest) and head.number == latest[0] + 1):
+        return None, [head]
+    newest = max(known)
+    # A long sleep leaves a gap; finality needs the remembered blocks and the last ones only.
+    first_new = max(newest + 1, head.number - context.policy.head_page_blocks + 1)
+    numbers = sorted({*known, *range(first_new, head.number + 1)})
+    canonical = lane.chain.client.blocks([n for n in numbers if n < head.number])
+    canonical = {n: b for n, b in canonical.items() if n < head.number} | {head.number: head}
+    fork = find_fork(known, {n: b.block_hash for n, b in canonical.items()})
+    start = newest + 1 if fork is None else fork.first_undone_number
+    return fork, [canonical[n] for n in sorted(canonical) if n >= start]
+
+
+def undo_from(tx: Tx, lane: Lane, *, first_undone_number: int) -> None:
+    """Take back everything of the lane that stood on undone blocks; transactions, redemptions,
+    postings, settler events and heads, in the commit at hand."""
+    for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address):
+        if row.block_number is not None and row.block_number >= first_undone_number:
+            undo_mined(tx, row)
+    for fund in list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address):
+        for settler in settlers_of(tx, fund.fund_id):
+            chain_book.forget_events(
+                tx,
+                lane.chain_id,
+                fund.fund_id,
+                Address(settler["settler_address"]),
+                from_number=first_undone_number,
+            )
+    chain_book.forget_heads(tx, lane.key, from_number=first_undone_number)
+    tx.audit(
+        "head_reorganised", "lane", lane.key, {"first_undone_number": first_undone_number}
+    )
+    tx.emit(
+        "head.reorganised",
+        lane.key,
+        {"lane": lane.key, "first_undone_number": first_undone_number},
+    )
+
+
+def _stop_at_deep_fork(
+    context: NodeContext, lane: Lane, fork: Fork, settled_line: int
+) -> None:
+    reason = (
+        f"a reorganisation reaches block {fork.first_undone_number}, but block {settled_line}"
+        " was final"
+    )
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        set_lane_paused(
+            tx, lane.chain_id, lane.signer_address, paused=True, reason=reason
+        )
+        open_break(
+            tx,
+            chain_id=lane.chain_id,
+            fund_id=None,
+            new=NewBreak(
+                kind="reorganisation_beyond_finality",
+                subject=lane.key,
+                is_money=True,
+                expected=f"block {settled_line} final",
+                actual=f"first changed block {fork.first_undone_number}",
+                detail=reason,
+            ),
+        )
+    raise InvariantBroken(reason, lane=lane.key)

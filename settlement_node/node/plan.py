@@ -1,0 +1,343 @@
+"""Plan: group what is due into a settlement, with a price, a nonce and the ratchet's next hash.
+
+Everything is read first, outside any database transaction; then one fenced commit gives the
+nonce, binds the redemptions and books what is owed. Nothing leaves the process here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from settlement_node.chain.contracts import batch_hash_of, encode_settle
+from settlement_node.domain import batching
+from settlement_node.domain.fees import market_fees
+from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
+from settlement_node.domain.observations import SettleItem, SkipReason
+from settlement_node.domain.redemption import HoldReason, WaitingFor, price_redemption
+from settlement_node.errors import Refused
+from settlement_node.node.bookkeeping import post_owed
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.preflight import (
+    ChainState,
+    Checked,
+    check_items,
+    read_chain_state,
+)
+from settlement_node.node.ratchet import BookState, read_book_state
+from settlement_node.store import chain_book, redemptions, settlements, transactions
+from settlement_node.store.attention import clear_alert, raise_alert
+from settlement_node.store.funds import list_funds
+from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.units import Hex32, Payout
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A due redemption with the figures it would be settled at."""
+
+    row: RedemptionRow
+    gross_base_units: Payout
+    fee_base_units: Payout
+    payout_base_units: Payout
+
+    def item(self) -> SettleItem:
+        """The settler's item."""
+        return SettleItem(
+            redemption_id_hex=self.row.redemption_id,
+            redemption_index=self.row.redemption_index,
+            investor_address=self.row.investor_address,
+            payee_address=self.row.payee_address,
+            shares_base_units=self.row.shares_base_units,
+            payout_base_units=self.payout_base_units,
+        )
+
+
+def plan(context: NodeContext, lane: Lane) -> int:
+    """Plan at most one settlement for each fund of the lane; returns how many were planned."""
+    with context.store.read() as tx:
+        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+    return sum(plan_fund(context, lane, fund) for fund in funds)
+
+
+def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
+    """Plan the next settlement of one fund, if there is one; True when one was planned."""
+    with context.store.read() as tx:
+        # Twice the batch, so that one that cannot go does not starve those behind it.
+        due = redemptions.due(tx, fund.fund_id, limit=2 * context.policy.batch_items_max)
+        if not due:
+            return False
+        book = read_book_state(tx, context.policy, lane, fund, [row.redemption_id for row in due])
+    due = [row for row in due if row.redemption_id not in book.settled_on_chain]
+    if book.obstacle is not None:
+        _note_waiting(context, lane, due, book.obstacle)
+        return False
+    if not due:
+        return False
+    terms = fund.terms()
+    if terms is None:
+        _note_waiting(context, lane, due, WaitingFor.NAV)
+        return False
+    priced, unpriced = _price(fund, due)
+    state = read_chain_state(lane.chain, fund, lane)
+    if state.obstacle is None and state.settler.batch_hash != book.chain_tip:
+        # The replay has not caught up with the settler; nothing may be planned on a guess.
+        state = replace(state, obstacle=WaitingFor.EARLIER_BATCH) if not book.live else state
+    if state.obstacle is not None:
+        _note_waiting(context, lane, due, state.obstacle)
+        return False
+    return _select_and_commit(context, lane, fund, book, state, priced, unpriced)
+
+
+def _price(
+    fund: FundRow, due: Sequence[RedemptionRow]
+) -> tuple[list[Priced], list[tuple[RedemptionRow, str]]]:
+    terms = fund.terms()
+    assert terms is not None
+    priced: list[Priced] = []
+    unpriced: list[tuple[RedemptionRow, str]] = []
+    for row in due:
+        try:
+            price = price_redemption(row.shares_base_units, terms)
+        except Refused as error:
+            unpriced.append((row, error.message))
+            continue
+        priced.append(
+            Priced(row, price.gross_base_units, price.fee_base_units, price.payout_base_units)
+        )
+    return priced, unpriced
+
+
+def _select_and_commit(
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    book: BookState,
+    state: ChainState,
+    priced: Sequence[Priced],
+    unpriced: Sequence[tuple[RedemptionRow, str]],
+) -> bool:
+    by_id = {p.row.redemption_id: p for p in priced}
+    selection = batching.choose(
+        [
+            batching.Candidate(
+                p.row.redemption_id, p.payout_base_units, p.row.reverted_batch_size
+            )
+            for p in priced
+        ],
+        items_max=context.policy.batch_items_max,
+        spendable_base_units=state.treasury_spendable_base_units - book.in_flight_base_units,
+        limit_available_base_units=(
+            state.settler.payout_available_base_units - book.in_flight_base_units
+        ),
+    )
+    chosen = [by_id[c.redemption_id_hex] for c in selection.chosen]
+    checked = check_items(lane, fund, [p.item() for p in chosen])
+    if checked.obstacle is not None:
+        _note_waiting(context, lane, [p.row for p in chosen], checked.obstacle)
+        return False
+    good = [p for p in chosen if p.row.redemption_id in checked.passing]
+    good, data, gas_limit = _fit_gas(context, lane, state, book, good, checked)
+    if good:
+        cap = market_fees(
+            lane.chain.client.fee_history(
+                block_count=context.policy.fee_history_blocks,
+                percentile=context.policy.fee_percentile,
+            ),
+            lane.chain.fees,
+        ).max_fee_per_gas_wei
+        if state.native_balance_wei < book.gas_committed_wei + gas_limit * cap:
+            _alert_gas(context, lane, state.native_balance_wei, gas_limit * cap)
+            _note_waiting(context, lane, [p.row for p in good], WaitingFor.GAS)
+            return False
+    if context.dry_run:
+        log.info(
+            "would_settle", fund_id=fund.fund_id, items=len(good), gas_limit=gas_limit,
+            payout_base_units=str(sum(p.payout_base_units for p in good)),
+        )
+        return False
+    return _commit(
+        context, lane, fund, book, selection, good, data, gas_limit, checked, unpriced
+    )
+
+
+def _fit_gas(
+    context: NodeContext,
+    lane: Lane,
+    state: ChainState,
+    book: BookState,
+    good: list[Priced],
+    checked: Checked,
+) -> tuple[list[Priced], bytes, int]:
+    """Cut the batch to the gas one transaction may ask for."""
+    gas_max = lane.head_gas_limit * context.policy.batch_gas_bps // 10_000
+    item_gas = state.settler.item_gas_limit
+    count = batching.fits(
+        [checked.passing[p.row.redemption_id] for p in good],
+        gas_max=gas_max,
+        item_gas_limit=item_gas,
+    )
+    while good:
+        good = good[:count]
+        data = encode_settle(book.next_previous_hash, [p.item() for p in good])
+        gas_limit = batching.batch_gas_limit(
+            [checked.passing[p.row.redemption_id] for p in good],
+            data=data,
+            item_gas_limit=item_gas,
+            margin_bps=context.policy.gas_margin_bps,
+        )
+        if gas_limit <= gas_max or count <= 1:
+            return good, data, min(gas_limit, lane.head_gas_limit)
+        count = max(1, count * 9 // 10 - 1)
+    return [], b"", 0
+
+
+def _commit(
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    book: BookState,
+    selection: batching.Selection,
+    good: Sequence[Priced],
+    data: bytes,
+    gas_limit: int,
+    checked: Checked,
+    unpriced: Sequence[tuple[RedemptionRow, str]],
+) -> bool:
+    context.checkpoint("plan.before_commit")
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        for row, why in unpriced:
+            _hold(tx, row, HoldReason.PAYOUT_ROUNDS_TO_ZERO, why)
+        for redemption_id, (reason, detail) in checked.failing.items():
+            held = redemptions.get(tx, redemption_id)
+            if held is not None and held.status is RedemptionStatus.APPROVED:
+                _hold(tx, held, reason, detail)
+        for waiting_on in {w for _, w in selection.waiting}:
+            redemptions.set_waiting_on(
+                tx, [i for i, w in selection.waiting if w is waiting_on], waiting_on.value
+            )
+        _money_alerts(tx, fund, selection)
+        if good:
+            _commit_settlement(tx, context, lane, fund, book, good, data, gas_limit)
+    context.checkpoint("plan.after_commit")
+    if good:
+        log.info("settlement_planned", fund_id=fund.fund_id, items=len(good), gas_limit=gas_limit)
+    return bool(good)
+
+
+def _commit_settlement(
+    tx: redemptions.Tx,
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    book: BookState,
+    good: Sequence[Priced],
+    data: bytes,
+    gas_limit: int,
+) -> None:
+    fresh = read_book_state(
+        tx, context.policy, lane, fund, [p.row.redemption_id for p in good]
+    )
+    if fresh != book.after_settled(fresh.settled_on_chain) or fresh.settled_on_chain:
+        raise Refused("the book changed while the batch was being prepared; it is planned anew")
+    transaction = transactions.plan_transaction(
+        tx,
+        chain_id=lane.chain_id,
+        signer_address=lane.signer_address,
+        nonce=book.next_nonce,
+        to_address=fund.settler_address,
+        data=data,
+        gas_limit=gas_limit,
+        deadline_block=(
+            lane.head_number + context.policy.cancel_after_blocks
+            if context.policy.cancel_after_blocks
+            else None
+        ),
+    )
+    rows: list[RedemptionRow] = []
+    for p in good:
+        row = redemptions.record_fact(
+            tx,
+            p.row,
+            RedemptionFact.SETTLEMENT_PLANNED,
+            changes={
+                "gross_base_units": p.gross_base_units,
+                "fee_base_units": p.fee_base_units,
+                "payout_base_units": p.payout_base_units,
+                "nav_per_share": fund.nav_per_share,
+            },
+            detail={
+                "transaction_id": transaction.transaction_id,
+                "payout_base_units": str(p.payout_base_units),
+                "fee_base_units": str(p.fee_base_units),
+                "nav_per_share": str(fund.nav_per_share),
+            },
+        )
+        post_owed(tx, fund, row, fee_base_units=p.fee_base_units)
+        rows.append(row)
+    settlements.add_settlement(
+        tx,
+        fund,
+        transaction_id=transaction.transaction_id,
+        previous_batch_hash=book.next_previous_hash,
+        batch_hash=batch_hash_of(book.next_previous_hash, [p.item() for p in good]),
+        items=rows,
+    )
+
+
+def _hold(tx: redemptions.Tx, row: RedemptionRow, reason: HoldReason, detail: str) -> None:
+    redemptions.record_fact(
+        tx,
+        row,
+        RedemptionFact.HOLD_PLACED,
+        changes={"hold_reason": reason.value, "hold_detail": detail[:500]},
+        detail={"hold_reason": reason.value, "hold_detail": detail[:500]},
+    )
+
+
+def _money_alerts(tx: redemptions.Tx, fund: FundRow, selection: batching.Selection) -> None:
+    for waiting_on, kind in (
+        (WaitingFor.LIQUIDITY, "treasury_short"),
+        (WaitingFor.LIMITS, "payout_limit_reached"),
+    ):
+        count = sum(w is waiting_on for _, w in selection.waiting)
+        if count:
+            raise_alert(
+                tx,
+                kind=kind,
+                subject=fund.fund_id,
+                detail=f"{count} due redemptions wait for {waiting_on.value}; they go on by"
+                " themselves when there is enough",
+            )
+        else:
+            clear_alert(tx, kind=kind, subject=fund.fund_id)
+
+
+def _alert_gas(context: NodeContext, lane: Lane, balance_wei: int, needed_wei: int) -> None:
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        raise_alert(
+            tx,
+            kind="gas_low",
+            subject=lane.key,
+            detail=f"{lane.signer_address} has {balance_wei} wei and the next batch may need"
+            f" {needed_wei} wei on top of what is in flight; send it coins",
+        )
+
+
+def _note_waiting(
+    context: NodeContext, lane: Lane, due: Sequence[RedemptionRow], waiting_on: WaitingFor
+) -> None:
+    ids: list[Hex32] = [
+        row.redemption_id for row in due if row.waiting_on != waiting_on.value
+    ]
+    if not ids or context.dry_run:
+        return
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        redemptions.set_waiting_on(tx, ids, waiting_on.value)
+
+
+__all__ = ["Priced", "SkipReason", "chain_book", "plan", "plan_fund"]

@@ -1,0 +1,112 @@
+"""Preflight: what the chain says before a batch is planned. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from settlement_node.chain.endpoint import CallRequest, CallReverted
+from settlement_node.chain.reverts import revert_reason
+from settlement_node.chain.tokens import encode_transfer_from
+from settlement_node.chain.views import SettlerView
+from settlement_node.domain.observations import ItemPreview, SettleItem, SkipReason
+from settlement_node.domain.redemption import HoldReason, WaitingFor
+from settlement_node.errors import Refused
+from settlement_node.node.context import ChainContext, Lane
+from settlement_node.store.rows import FundRow
+from settlement_node.units import Hex32, Payout
+
+TEMPORARY_SKIPS = frozenset({SkipReason.DAILY_LIMIT_EXCEEDED, SkipReason.ITEM_OUT_OF_GAS})
+"""Skips that say nothing against the item: it is planned again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """The chain's side of planning for one fund."""
+
+    settler: SettlerView
+    treasury_spendable_base_units: Payout
+    native_balance_wei: int
+    obstacle: WaitingFor | None
+
+
+def read_chain_state(chain: ChainContext, fund: FundRow, lane: Lane) -> ChainState:
+    """Settler, treasury and gas at the agreed head."""
+    client = chain.client
+    settler = client.settler_view(fund.settler_address)
+    money = client.token_view(
+        fund.payout_token_address,
+        holders=[fund.treasury_address],
+        allowance=(fund.treasury_address, fund.settler_address),
+    )
+    shares = client.token_view(fund.share_token_address)
+    obstacle: WaitingFor | None = None
+    if settler.paused or settler.operator_address != lane.signer_address:
+        obstacle = WaitingFor.SETTLER
+    elif money.paused or shares.paused:
+        obstacle = WaitingFor.TOKEN_PAUSED
+    return ChainState(
+        settler=settler,
+        treasury_spendable_base_units=Payout(
+            min(
+                money.balances_base_units[fund.treasury_address],
+                money.allowance_base_units or 0,
+            )
+        ),
+        native_balance_wei=client.native_balance(lane.signer_address),
+        obstacle=obstacle,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The preview read item by item. With an obstacle nothing is said about any item."""
+
+    passing: Mapping[Hex32, ItemPreview]
+    failing: Mapping[Hex32, tuple[HoldReason, str]]
+    obstacle: WaitingFor | None
+
+
+def check_items(lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Checked:
+    """Preview the items; those that cannot pass are failing, with the reason a person needs.
+
+    A payout that fails is only the payee's fault if the treasury can pay anybody: that is asked
+    too, so that a blocked treasury or a paused token holds no redemption.
+    """
+    if not items:
+        return Checked({}, {}, None)
+    try:
+        previews = lane.chain.client.preview(
+            fund.settler_address, items, from_address=lane.signer_address
+        )
+    except Refused as error:
+        if error.details.get("reason") in ("settler_paused", "not_a_settler"):
+            return Checked({}, {}, WaitingFor.SETTLER)
+        raise
+    passing = {p.redemption_id_hex: p for p in previews if p.skip_reason is SkipReason.NONE}
+    failing = {
+        p.redemption_id_hex: (HoldReason(p.skip_reason.value), revert_reason(p.detail))
+        for p in previews
+        if p.skip_reason is not SkipReason.NONE and p.skip_reason not in TEMPORARY_SKIPS
+    }
+    if any(reason is HoldReason.PAYOUT_FAILED for reason, _ in failing.values()) and not (
+        treasury_can_pay(lane, fund)
+    ):
+        return Checked({}, {}, WaitingFor.LIQUIDITY)
+    return Checked(passing, failing, None)
+
+
+def treasury_can_pay(lane: Lane, fund: FundRow) -> bool:
+    """Whether one base unit could leave the treasury now, to the settler itself."""
+    call = CallRequest(
+        fund.payout_token_address,
+        encode_transfer_from(
+            owner=fund.treasury_address, recipient=fund.settler_address, value_base_units=1
+        ),
+        from_address=fund.settler_address,
+    )
+    (outcome,) = lane.chain.client.calls([call])
+    if isinstance(outcome, CallReverted):
+        return False
+    # Nothing or true is a yes; a token that says no by returning false says it here too.
+    return not outcome.data or any(outcome.data)

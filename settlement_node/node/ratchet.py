@@ -1,0 +1,102 @@
+"""What the book says before planning: the ratchet's next hash, the lane's next nonce, what is in
+flight, and anything that forbids planning now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.domain.policy import EnginePolicy
+from settlement_node.domain.redemption import WaitingFor
+from settlement_node.node.context import Lane
+from settlement_node.store import chain_book, redemptions, settlements, transactions
+from settlement_node.store.attention import open_breaks
+from settlement_node.store.database import Tx
+from settlement_node.store.funds import get_fund, get_lane
+from settlement_node.store.rows import FundRow, SettlementRow, TransactionRow
+from settlement_node.units import ZERO_HASH, Hex32, Payout
+
+
+@dataclass(frozen=True, slots=True)
+class BookState:
+    """The book's side of planning for one fund. `chain_tip` is the ratchet as replayed from
+    events; `next_previous_hash` also counts the batches in flight."""
+
+    obstacle: WaitingFor | None
+    chain_tip: Hex32
+    next_previous_hash: Hex32
+    next_nonce: int
+    live: tuple[int, ...]
+    in_flight_base_units: Payout
+    gas_committed_wei: int
+    settled_on_chain: frozenset[Hex32]
+
+    def after_settled(self, settled_on_chain: frozenset[Hex32]) -> BookState:
+        """The same state over another set of looked-up redemptions, for comparison."""
+        return replace(self, settled_on_chain=settled_on_chain)
+
+
+def read_book_state(
+    tx: Tx,
+    policy: EnginePolicy,
+    lane: Lane,
+    fund: FundRow,
+    redemption_ids: Sequence[Hex32],
+) -> BookState:
+    """Read everything the book knows that decides whether and how to plan."""
+    lane_row = get_lane(tx, lane.chain_id, lane.signer_address)
+    unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+    live = settlements.live(tx, fund.fund_id)
+    tip = chain_book.ratchet_tip(tx, lane.chain_id, fund.settler_address)
+    chain_tip = ZERO_HASH if tip is None or tip.batch_hash is None else tip.batch_hash
+    attempts = transactions.attempts_of(tx, [row.transaction_id for row in unfinal])
+    committed = sum(
+        row.gas_limit * max((a.max_fee_per_gas_wei for a in attempts[row.transaction_id]), default=0)
+        for row in unfinal
+        if row.status is not TransactionStatus.MINED
+    )
+    obstacle: WaitingFor | None = None
+    if lane_row is None or lane_row.paused or lane_row.next_nonce is None:
+        obstacle = WaitingFor.LANE_PAUSED
+    elif get_fund(tx, fund.fund_id).paused or open_breaks(
+        tx, fund_id=fund.fund_id, money_only=True, limit=1
+    ):
+        obstacle = WaitingFor.FUND_PAUSED
+    elif len(unfinal) >= policy.in_flight_max:
+        obstacle = WaitingFor.EARLIER_BATCH
+    elif not _ratchet_is_clear(live, unfinal, chain_tip):
+        obstacle = WaitingFor.EARLIER_BATCH
+    paid = chain_book.settled_events(tx, lane.chain_id, redemption_ids)
+    return BookState(
+        obstacle=obstacle,
+        chain_tip=chain_tip,
+        next_previous_hash=live[-1].batch_hash if live else chain_tip,
+        next_nonce=-1 if lane_row is None or lane_row.next_nonce is None else lane_row.next_nonce,
+        live=tuple(row.settlement_id for row in live),
+        in_flight_base_units=Payout(redemptions.in_flight_payout(tx, fund.fund_id)),
+        gas_committed_wei=committed,
+        settled_on_chain=frozenset(paid),
+    )
+
+
+def _ratchet_is_clear(
+    live: Sequence[SettlementRow], unfinal: Sequence[TransactionRow], chain_tip: Hex32
+) -> bool:
+    """Whether a further batch can follow those in flight.
+
+    Not while one of them may fail as a whole (reverted, or a cancel is under way): the batches
+    behind it would be refused by the ratchet. Not when the first one still unmined does not follow
+    the settler's last hash: somebody else moved the ratchet, and ours are about to revert.
+    """
+    by_id = {row.transaction_id: row for row in unfinal}
+    for settlement in live:
+        row = by_id.get(settlement.transaction_id)
+        if row is None or row.cancel_requested:
+            return False
+        if row.status is TransactionStatus.MINED:
+            if not row.evm_succeeded:
+                return False
+            continue
+        return settlement.previous_batch_hash == chain_tip
+    return not live or live[-1].batch_hash == chain_tip

@@ -1,0 +1,83 @@
+"""Reading settler events into the book: at start-up the whole history, then every new block.
+
+The events are the chain's own record of what was paid. They are read for every settler the fund
+ever had, whoever sent the batches, so that neither a lost database nor a second node can make
+this one pay again.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from settlement_node.domain.observations import RedemptionSettledEvent, RedemptionSkippedEvent
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.intake import find_settled
+from settlement_node.store import chain_book
+from settlement_node.store.funds import list_funds, raise_next_index, set_scanned, settlers_of
+from settlement_node.store.rows import FundRow
+from settlement_node.units import Address
+
+log = structlog.get_logger(__name__)
+INDEX_MAX = 2**62
+"""Above this an index on the chain is not one a book gave; it does not move the book's counter."""
+
+
+def scan(context: NodeContext, lane: Lane) -> int:
+    """Bring every settler of the lane's funds up to the lane's head; returns new events.
+
+    Bounded by pages: each page is one read of the chain and one commit, so a long history resumes
+    where it was left.
+    """
+    with context.store.read() as tx:
+        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+    return sum(_scan_fund(context, lane, fund) for fund in funds)
+
+
+def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
+    with context.store.read() as tx:
+        settlers = settlers_of(tx, fund.fund_id)
+    found = 0
+    for settler in settlers:
+        address = Address(settler["settler_address"])
+        start = settler["scanned_to_block"] + 1
+        first_page = True
+        while start <= lane.head_number:
+            end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
+            found += _scan_page(context, lane, fund, address, start, end)
+            if not first_page:
+                log.info("replaying_events", fund_id=fund.fund_id, settler=address,
+                         block_number=end, head_number=lane.head_number)
+            first_page = False
+            start = end + 1
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        while find_settled(tx, fund, limit=context.policy.intake_batch_max):
+            pass
+    return found
+
+
+def _scan_page(
+    context: NodeContext, lane: Lane, fund: FundRow, settler: Address, start: int, end: int
+) -> int:
+    events = lane.chain.client.settler_events([settler], from_block=start, to_block=end)
+    # Logs come from one endpoint; their blocks must be the agreed ones.
+    blocks = lane.chain.client.blocks(sorted({e.place.block_number for e in events}))
+    for event in events:
+        block = blocks.get(event.place.block_number)
+        if block is None or block.block_hash != event.place.block_hash:
+            return 0  # a reorganisation under way; the next pass reads again
+    context.checkpoint("scan.before_commit")
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        new = chain_book.record_events(tx, lane.chain_id, events)
+        highest = max(
+            (
+                e.redemption_index
+                for e in events
+                if isinstance(e, RedemptionSettledEvent | RedemptionSkippedEvent)
+                and e.redemption_index < INDEX_MAX
+            ),
+            default=-1,
+        )
+        raise_next_index(tx, fund.fund_id, at_least=highest + 1)
+        set_scanned(tx, fund.fund_id, settler, to_block=end)
+    context.checkpoint("scan.after_commit")
+    return new

@@ -1,0 +1,175 @@
+"""Track: receipts of every attempt, finality, and strangers at our nonces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.domain.observations import Receipt
+from settlement_node.errors import InvariantBroken, Transient
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.outcomes import record_final, record_mined
+from settlement_node.store import chain_book, settlements, transactions
+from settlement_node.store.rows import AttemptRow, TransactionRow
+from settlement_node.store.tables import AttemptKind
+from settlement_node.units import Hex32, Wei
+
+log = structlog.get_logger(__name__)
+
+
+def track(context: NodeContext, lane: Lane) -> int:
+    """Look up what is unmined, finish what is final; returns how many rows moved.
+
+    Absence of a receipt moves nothing: only a receipt on the agreed chain, or a changed block
+    hash, does.
+    """
+    with context.store.read() as tx:
+        rows = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+        attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
+    moved = _look_up(context, lane, rows, attempts)
+    return moved + _finish(context, lane)
+
+
+def _look_up(
+    context: NodeContext,
+    lane: Lane,
+    rows: Sequence[TransactionRow],
+    attempts: dict[int, list[AttemptRow]],
+) -> int:
+    unmined = [
+        row for row in rows if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
+    ]
+    if not unmined:
+        return 0
+    hashes = [a.attempt_hash for row in unmined for a in attempts[row.transaction_id]]
+    receipts = lane.chain.client.receipts(hashes)
+    moved = 0
+    missing: list[TransactionRow] = []
+    for row in unmined:
+        found = [
+            (attempt, receipt)
+            for attempt in attempts[row.transaction_id]
+            if (receipt := receipts[attempt.attempt_hash]) is not None
+        ]
+        if found:
+            moved += _book_receipt(context, lane, row, *found[0])
+        else:
+            missing.append(row)
+    if missing:
+        _watch_for_strangers(context, lane, missing[0], attempts[missing[0].transaction_id])
+    return moved
+
+
+def _book_receipt(
+    context: NodeContext, lane: Lane, row: TransactionRow, attempt: AttemptRow, receipt: Receipt
+) -> int:
+    with context.store.read() as tx:
+        remembered = chain_book.remembered_heads(tx, lane.key, from_number=receipt.block_number)
+    known = remembered.get(receipt.block_number)
+    if known is not None and known != receipt.block_hash:
+        return 0  # the head moved under this pass; the next one sees one chain again
+    context.checkpoint("track.before_commit")
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        record_mined(tx, row, attempt, receipt)
+    context.checkpoint("track.after_commit")
+    lane.stranger_polls.pop(row.nonce, None)
+    log.info("transaction_mined", nonce=row.nonce, transaction_hash=attempt.attempt_hash,
+             block_number=receipt.block_number, succeeded=receipt.succeeded)
+    return 1
+
+
+def _finish(context: NodeContext, lane: Lane) -> int:
+    """Finality, in nonce order; each block's hash is asked for once more before it counts."""
+    with context.store.read() as tx:
+        ready = [
+            row
+            for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+            if row.status is TransactionStatus.MINED
+            and row.block_number is not None
+            and row.block_number <= lane.final_number
+        ]
+        attempts = transactions.attempts_of(tx, [row.transaction_id for row in ready])
+    if not ready:
+        return 0
+    blocks = lane.chain.client.blocks(sorted({row.block_number or 0 for row in ready}))
+    for row in ready:
+        block = blocks.get(row.block_number or 0)
+        if block is None:
+            raise Transient(f"block {row.block_number} is not answered by the endpoints now")
+        if block.block_hash != row.block_hash:
+            raise InvariantBroken(
+                f"block {row.block_number} was to be final and has another hash than the book",
+                block_number=row.block_number,
+            )
+        kind = next(
+            a.kind
+            for a in attempts[row.transaction_id]
+            if a.attempt_hash == row.mined_attempt_hash
+        )
+        context.checkpoint("finish.before_commit")
+        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            outcome = record_final(tx, row, mined_kind=kind)
+        context.checkpoint("finish.after_commit")
+        log.info("transaction_final", nonce=row.nonce, outcome=outcome.value,
+                 transaction_hash=row.mined_attempt_hash)
+    return len(ready)
+
+
+def _watch_for_strangers(
+    context: NodeContext, lane: Lane, lowest: TransactionRow, attempts: Sequence[AttemptRow]
+) -> None:
+    """Is our lowest unmined nonce used on the chain by bytes that are not ours?
+
+    Only looked at once something was sent, and believed only after several passes that agree; then
+    the batch's own event may show that the bytes were ours after all (a restored book). Otherwise
+    the lane stops: a person must say who else holds the key.
+    """
+    if not any(a.sends_count for a in attempts):
+        return
+    if lane.chain.client.nonce(lane.signer_address) <= lowest.nonce:
+        lane.stranger_polls.pop(lowest.nonce, None)
+        return
+    if _adopt_found(context, lane, lowest):
+        return
+    polls = lane.stranger_polls.get(lowest.nonce, 0) + 1
+    lane.stranger_polls[lowest.nonce] = polls
+    if polls >= context.policy.stranger_after_polls:
+        raise InvariantBroken(
+            f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a transaction"
+            " that is not ours; nothing is re-sent. Find out who else holds this key",
+            kind="stranger_at_nonce",
+            nonce=lowest.nonce,
+        )
+
+
+def _adopt_found(context: NodeContext, lane: Lane, row: TransactionRow) -> bool:
+    """After a restored backup: the settler's event names our batch under a hash we do not know."""
+    with context.store.read() as tx:
+        settlement = settlements.of_transaction(tx, row.transaction_id)
+        event = (
+            None
+            if settlement is None
+            else chain_book.batch_event(
+                tx, lane.chain_id, settlement.settler_address, settlement.batch_hash
+            )
+        )
+    if event is None:
+        return False
+    place = lane.chain.client.transaction_place(Hex32(event.transaction_hash))
+    if place is None or place != (lane.signer_address, row.nonce):
+        return False
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        transactions.add_attempt(
+            tx,
+            row,
+            attempt_hash=event.transaction_hash,
+            kind=AttemptKind.FOUND,
+            raw=b"",
+            max_fee_per_gas_wei=Wei(0),
+            max_priority_fee_per_gas_wei=Wei(0),
+            at_block=lane.head_number,
+        )
+    log.warning("attempt_found", nonce=row.nonce, attempt_hash=event.transaction_hash)
+    return True

@@ -1,0 +1,1 @@
+"""The schema's history: one frozen script per release that changed it, run by `store.migrate`."""
