@@ -1,0 +1,140 @@
+"""What the reading side asks for at once: rows of many things by id, and counts over the book.
+
+Each function is one query, so that a page or a status report is a handful of them whatever its
+size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import SettlementRow, TransactionRow
+from settlement_node.store.tables import AlertStatus, BreakStatus, SettlementStatus
+from settlement_node.units import Hex32
+
+
+def settlements_by_id(tx: Tx, settlement_ids: Sequence[int]) -> dict[int, SettlementRow]:
+    """Settlements by id, for at most a page of ids."""
+    s = t.settlements
+    query = sa.select(s).where(s.c.settlement_id.in_(sorted(set(settlement_ids))))
+    rows = [SettlementRow.of(row) for row in tx.connection.execute(query).mappings()]
+    return {row.settlement_id: row for row in rows}
+
+
+def transactions_by_id(tx: Tx, transaction_ids: Sequence[int]) -> dict[int, TransactionRow]:
+    """Transactions by id, for at most a page of ids."""
+    x = t.transactions
+    query = sa.select(x).where(x.c.transaction_id.in_(sorted(set(transaction_ids))))
+    rows = [TransactionRow.of(row) for row in tx.connection.execute(query).mappings()]
+    return {row.transaction_id: row for row in rows}
+
+
+def settlements_by_status(tx: Tx) -> dict[SettlementStatus, int]:
+    """How many settlements stand in each status."""
+    s = t.settlements
+    query = sa.select(s.c.status, sa.func.count()).group_by(s.c.status)
+    counts = {status: 0 for status in SettlementStatus}
+    counts.update({SettlementStatus(s): n for s, n in tx.connection.execute(query).tuples()})
+    return counts
+
+
+def unfinal_by_lane(tx: Tx) -> dict[tuple[int, str], int]:
+    """Transactions that are not final, by chain and signer; lanes without any are absent."""
+    x = t.transactions
+    query = (
+        sa.select(x.c.chain_id, x.c.signer_address, sa.func.count())
+        .where(x.c.status != TransactionStatus.FINAL.value)
+        .group_by(x.c.chain_id, x.c.signer_address)
+    )
+    return {(chain, signer): n for chain, signer, n in tx.connection.execute(query).tuples()}
+
+
+def latest_reconciliations(tx: Tx, *, fund_id: str | None = None) -> list[sa.RowMapping]:
+    """The latest reconciliation run of each fund, or of one, by fund."""
+    c = t.reconciliations
+    latest = sa.select(sa.func.max(c.c.reconciliation_id)).group_by(c.c.fund_id)
+    if fund_id is not None:
+        latest = latest.where(c.c.fund_id == fund_id)
+    query = sa.select(c).where(c.c.reconciliation_id.in_(latest)).order_by(c.c.fund_id)
+    return list(tx.connection.execute(query).mappings())
+
+
+def open_breaks_by_fund(tx: Tx) -> dict[str | None, int]:
+    """Open breaks by fund; None counts those of no fund."""
+    b = t.breaks
+    query = (
+        sa.select(b.c.fund_id, sa.func.count())
+        .where(b.c.status == BreakStatus.OPEN.value)
+        .group_by(b.c.fund_id)
+    )
+    return {fund_id: n for fund_id, n in tx.connection.execute(query).tuples()}
+
+
+def open_alerts_by_kind(tx: Tx) -> dict[str, int]:
+    """Open alerts by kind."""
+    al = t.alerts
+    query = (
+        sa.select(al.c.kind, sa.func.count())
+        .where(al.c.status == AlertStatus.OPEN.value)
+        .group_by(al.c.kind)
+    )
+    return {kind: n for kind, n in tx.connection.execute(query).tuples()}
+
+
+def heads_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:
+    """The highest remembered block of each lane: lane, block_number, block_hash,
+    timestamp_seconds, and final_number, the highest called final (None when none is)."""
+    h = t.heads
+    top = (
+        sa.select(
+            h.c.lane,
+            sa.func.max(h.c.block_number).label("block_number"),
+            sa.func.max(sa.case((h.c.is_final.is_(True), h.c.block_number))).label("final_number"),
+        )
+        .group_by(h.c.lane)
+        .subquery()
+    )
+    query = sa.select(
+        h.c.lane, h.c.block_number, h.c.block_hash, h.c.timestamp_seconds, top.c.final_number
+    ).join(top, sa.and_(top.c.lane == h.c.lane, top.c.block_number == h.c.block_number))
+    return {row["lane"]: row for row in tx.connection.execute(query).mappings()}
+
+
+def leases_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:
+    """The lease of each lane: lane, holder, fencing_token, expires_at_utc."""
+    query = sa.select(t.leases)
+    return {row["lane"]: row for row in tx.connection.execute(query).mappings()}
+
+
+def answer_database(tx: Tx) -> None:
+    """Ask the database anything, to see that it answers."""
+    tx.connection.execute(sa.select(1)).scalar_one()
+
+
+def take_over_request(
+    tx: Tx, *, client: str, idempotency_key: str, body_hash: Hex32, stale_before_utc: datetime
+) -> bool:
+    """Claim a key whose request never ended, because its process died; True when it is ours now.
+
+    Only one of several callers gets it: the claim's time moves in the same statement.
+    """
+    k = t.idempotency_keys
+    return bool(
+        tx.connection.execute(
+            k.update()
+            .where(
+                k.c.client == client,
+                k.c.idempotency_key == idempotency_key,
+                k.c.body_hash == body_hash,
+                k.c.response_status.is_(None),
+                k.c.created_at_utc < stale_before_utc,
+            )
+            .values(created_at_utc=tx.now_utc)
+        ).rowcount
+    )
