@@ -65,7 +65,7 @@ def parse_decimal_units(text: str, decimals: int, *, field: str) -> int:
     whole, fraction = match.group(1), match.group(2) or ""
     if len(fraction) > decimals:
         raise InvalidInput(f"{field} has more than {decimals} decimals", field=field)
-    value = int(whole) * 10**decimals + int(fraction.ljust(decimals, "0") or "0")
+    value = int(whole) * int(10**decimals) + int(fraction.ljust(decimals, "0") or "0")
     if value > UINT256_MAX:
         raise InvalidInput(f"{field} must be below 2^256", field=field)
     return value

@@ -18,7 +18,8 @@ from settlement_node.units import Wei
 class FeePolicy:
     """Bounds of what may be offered for a unit of gas.
 
-    The ceiling is on the cap (`max_fee_per_gas_wei`); the floor is on the tip.
+    The ceiling of what is paid is on the cap (`max_fee_per_gas_wei`). The tip's own ceiling bounds
+    what the market may ask of a first attempt; replacements must raise the tip past it if need be.
     `base_fee_headroom_bps` of the next base fee is the part of the cap that covers its rise:
     20000 is twice, which lasts six full blocks.
     """
@@ -92,8 +93,8 @@ def raised(old_wei: int) -> int:
 def bump(old: Fees, market: Fees, policy: FeePolicy) -> Bumped | AtCeiling:
     """Fees of a replacement: tip and cap each `max(market, floor(old × 1.125) + 1)`.
 
-    AtCeiling when either field would pass the policy's ceiling: bumping one without the other
-    is refused by the clients, so nothing is bumped then.
+    AtCeiling when the cap would pass the policy's ceiling: bumping the tip alone is refused by
+    the clients, so nothing is bumped then.
     """
     tip = max(market.max_priority_fee_per_gas_wei, raised(old.max_priority_fee_per_gas_wei))
     cap = max(market.max_fee_per_gas_wei, raised(old.max_fee_per_gas_wei), tip)

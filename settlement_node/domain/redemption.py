@@ -9,6 +9,7 @@ from enum import StrEnum
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.errors import InvalidInput, Refused
 from settlement_node.units import (
+    UINT256_MAX,
     Address,
     Hex32,
     Payout,
@@ -33,6 +34,7 @@ class HoldReason(StrEnum):
     INVALID_ITEM = "invalid_item"
     ITEM_OUT_OF_GAS = "item_out_of_gas"
     PAYOUT_ROUNDS_TO_ZERO = "payout_rounds_to_zero"
+    PAYOUT_TOO_LARGE = "payout_too_large"
     BATCH_REVERTED = "batch_reverted"
     OPERATOR = "operator"
 
@@ -105,7 +107,8 @@ def check_external_id(text: str, *, field: str = "external_id") -> str:
 def price_redemption(shares_base_units: Shares, terms: PriceTerms) -> PricedPayout:
     """Price shares at the terms: gross floored, fee ceiled, payout = gross − fee.
 
-    Raises Refused(reason=payout_rounds_to_zero) when nothing would be left to pay.
+    Raises Refused(reason=payout_rounds_to_zero) when nothing would be left to pay, and
+    Refused(reason=payout_too_large) when the gross would not fit the chain's 256 bits.
     """
     gross = payout_gross_floored(
         shares_base_units=shares_base_units,
@@ -114,6 +117,12 @@ def price_redemption(shares_base_units: Shares, terms: PriceTerms) -> PricedPayo
         payout_decimals=terms.payout_decimals,
         nav_decimals=terms.nav_decimals,
     )
+    if gross > UINT256_MAX:
+        raise Refused(
+            "the payout of these shares is beyond 2^256 base units of the payout token",
+            reason=HoldReason.PAYOUT_TOO_LARGE.value,
+            gross_base_units=str(gross),
+        )
     fee = fee_ceiled(gross, fee_bps=terms.fee_bps)
     payout = Payout(gross - fee)
     if payout <= 0:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.tables import AlertStatus, BreakStatus
+from settlement_node.store.types import word
 
 b = t.breaks
 al = t.alerts
@@ -32,33 +34,27 @@ def open_break(
     tx: Tx, *, chain_id: int, fund_id: str | None, new: NewBreak, owner: str = DEFAULT_OWNER
 ) -> bool:
     """Open a break; False when the same one is open already."""
-    known = tx.connection.execute(
-        sa.select(b.c.break_id).where(
-            b.c.chain_id == chain_id,
-            b.c.kind == new.kind,
-            b.c.subject == new.subject,
-            b.c.status == BreakStatus.OPEN.value,
-        )
-    ).scalar()
-    if known is not None:
-        return False
+    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     break_id = tx.connection.execute(
-        b.insert()
+        dialect.insert(b)
         .values(
             fund_id=fund_id,
             chain_id=chain_id,
             kind=new.kind,
             subject=new.subject,
             is_money=new.is_money,
-            expected=new.expected[:200],
-            actual=new.actual[:200],
-            detail=new.detail[:1000],
+            expected=new.expected,
+            actual=new.actual,
+            detail=new.detail,
             owner=owner,
             status=BreakStatus.OPEN.value,
             opened_at_utc=tx.now_utc,
         )
+        .on_conflict_do_nothing()
         .returning(b.c.break_id)
-    ).scalar_one()
+    ).scalar()
+    if break_id is None:
+        return False
     tx.audit("break_opened", "break", str(break_id), {"kind": new.kind, "subject": new.subject})
     tx.emit(
         "break.opened",
@@ -92,7 +88,7 @@ def open_breaks(
 ) -> list[sa.RowMapping]:
     """Open breaks, oldest first; with a fund, also those of no fund."""
     query = (
-        sa.select(b).where(b.c.status == BreakStatus.OPEN.value).order_by(b.c.break_id)
+        sa.select(b).where(b.c.status == word(BreakStatus.OPEN)).order_by(b.c.break_id)
     ).limit(limit)
     if fund_id is not None:
         query = query.where(sa.or_(b.c.fund_id == fund_id, b.c.fund_id.is_(None)))
@@ -103,7 +99,7 @@ def open_breaks(
 
 def count_open_breaks(tx: Tx, *, fund_id: str | None = None) -> int:
     """How many breaks are open, of one fund if given."""
-    query = sa.select(sa.func.count()).where(b.c.status == BreakStatus.OPEN.value)
+    query = sa.select(sa.func.count()).where(b.c.status == word(BreakStatus.OPEN))
     if fund_id is not None:
         query = query.where(b.c.fund_id == fund_id)
     return tx.connection.execute(query).scalar_one()
@@ -111,26 +107,31 @@ def count_open_breaks(tx: Tx, *, fund_id: str | None = None) -> int:
 
 def raise_alert(tx: Tx, *, kind: str, subject: str, detail: str) -> bool:
     """Raise an alert, or refresh its detail; True when it is new."""
-    known = tx.connection.execute(
-        sa.select(al.c.alert_id, al.c.detail).where(
-            al.c.kind == kind, al.c.subject == subject, al.c.status == AlertStatus.OPEN.value
-        )
-    ).first()
-    if known is not None:
-        if known.detail != detail[:1000]:
-            tx.connection.execute(
-                al.update().where(al.c.alert_id == known.alert_id).values(detail=detail[:1000])
-            )
-        return False
-    tx.connection.execute(
-        al.insert().values(
+    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
+    alert_id = tx.connection.execute(
+        dialect.insert(al)
+        .values(
             kind=kind,
             subject=subject,
-            detail=detail[:1000],
+            detail=detail,
             status=AlertStatus.OPEN.value,
             raised_at_utc=tx.now_utc,
         )
-    )
+        .on_conflict_do_nothing()
+        .returning(al.c.alert_id)
+    ).scalar()
+    if alert_id is None:
+        tx.connection.execute(
+            al.update()
+            .where(
+                al.c.kind == kind,
+                al.c.subject == subject,
+                al.c.status == word(AlertStatus.OPEN),
+                al.c.detail != detail,
+            )
+            .values(detail=detail)
+        )
+        return False
     tx.emit("alert.raised", subject, {"kind": kind, "subject": subject, "detail": detail})
     return True
 
@@ -139,7 +140,7 @@ def clear_alert(tx: Tx, *, kind: str, subject: str) -> bool:
     """Clear an open alert; False when none is open."""
     cleared = tx.connection.execute(
         al.update()
-        .where(al.c.kind == kind, al.c.subject == subject, al.c.status == AlertStatus.OPEN.value)
+        .where(al.c.kind == kind, al.c.subject == subject, al.c.status == word(AlertStatus.OPEN))
         .values(status=AlertStatus.CLEARED.value, cleared_at_utc=tx.now_utc)
     ).rowcount
     if cleared:
@@ -152,7 +153,7 @@ def open_alerts(tx: Tx, *, limit: int = 200) -> list[sa.RowMapping]:
     return list(
         tx.connection.execute(
             sa.select(al)
-            .where(al.c.status == AlertStatus.OPEN.value)
+            .where(al.c.status == word(AlertStatus.OPEN))
             .order_by(al.c.alert_id)
             .limit(limit)
         ).mappings()

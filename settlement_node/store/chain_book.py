@@ -45,11 +45,12 @@ def latest_head(tx: Tx, lane: str) -> tuple[int, Hex32] | None:
 
 def highest_final(tx: Tx, lane: str) -> int:
     """The highest block number a lane ever called final; −1 when none was."""
-    return tx.connection.execute(
+    highest: int = tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(h.c.block_number), -1)).where(
             h.c.lane == lane, h.c.is_final.is_(True)
         )
     ).scalar_one()
+    return highest
 
 
 def remember_heads(tx: Tx, lane: str, blocks: Sequence[Block]) -> None:

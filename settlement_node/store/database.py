@@ -20,7 +20,7 @@ OUTBOX_LOCK = 0x5E771E
 """Advisory lock taken just before outbox rows are written, so that their ids commit in order."""
 POOL_SIZE = 5
 BUSY_TIMEOUT_MILLISECONDS = 10_000
-TRANSIENT_STATES = ("40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25006", "53", "08")
+TRANSIENT_STATES = ("40001", "40P01", "55P03", "25006", "08", "53", "57")
 """SQLSTATEs (or classes) after which the same work may be tried again; 25006 is what a server
 answers that has just become a standby."""
 SQLITE_MISUSE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

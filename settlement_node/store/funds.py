@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.errors import Conflict, InvalidInput, NotFound
@@ -159,16 +160,16 @@ def set_scanned(tx: Tx, fund_id: str, settler_address: Address, *, to_block: int
 
 def ensure_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow:
     """The lane's row, made if it is new."""
-    lane = get_lane(tx, chain_id, signer_address)
-    if lane is not None:
-        return lane
+    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     tx.connection.execute(
-        t.lanes.insert().values(
+        dialect.insert(t.lanes)
+        .values(
             chain_id=chain_id,
             signer_address=signer_address,
             paused=False,
             updated_at_utc=tx.now_utc,
         )
+        .on_conflict_do_nothing()
     )
     made = get_lane(tx, chain_id, signer_address)
     assert made is not None

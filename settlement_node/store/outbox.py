@@ -24,16 +24,18 @@ def after(tx: Tx, event_id: int, *, limit: int = 500) -> list[sa.RowMapping]:
 
 def last_id(tx: Tx) -> int:
     """The newest event's id; 0 when there is none."""
-    return tx.connection.execute(
+    newest: int = tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(o.c.event_id), 0))
     ).scalar_one()
+    return newest
 
 
 def oldest_id(tx: Tx) -> int:
     """The oldest event's id still kept; 0 when there is none."""
-    return tx.connection.execute(
+    oldest: int = tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.min(o.c.event_id), 0))
     ).scalar_one()
+    return oldest
 
 
 def undelivered(tx: Tx, *, limit: int) -> list[sa.RowMapping]:

@@ -114,7 +114,7 @@ def note_worker(
         "runs_count": runs,
         "failures_count": failures,
         "last_run_at_utc": tx.now_utc,
-        "last_error": None if last_error is None else last_error[:500],
+        "last_error": last_error,
     }
     tx.connection.execute(
         dialect.insert(w)
@@ -150,8 +150,9 @@ def last_reconciliation(tx: Tx, fund_id: str) -> sa.RowMapping | None:
 
 def add_reconciliation(tx: Tx, **values: Any) -> int:
     """Record a run; returns its number."""
-    return tx.connection.execute(
+    number: int = tx.connection.execute(
         t.reconciliations.insert()
         .values(ran_at_utc=tx.now_utc, **values)
         .returning(t.reconciliations.c.reconciliation_id)
     ).scalar_one()
+    return number

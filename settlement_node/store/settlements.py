@@ -10,6 +10,7 @@ from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, ItemRow, RedemptionRow, SettlementRow
 from settlement_node.store.tables import ItemOutcome, SettlementStatus
+from settlement_node.store.types import word
 from settlement_node.units import Address, Hex32
 
 s = t.settlements
@@ -118,7 +119,7 @@ def set_item(
             outcome=outcome.value,
             live=live,
             skip_reason=skip_reason,
-            skip_detail=None if skip_detail is None else skip_detail[:1024],
+            skip_detail=skip_detail,
         )
     )
 
@@ -164,7 +165,7 @@ def live(tx: Tx, fund_id: str) -> list[SettlementRow]:
     """Settlements of a fund whose transaction is not final, oldest first."""
     query = (
         sa.select(s)
-        .where(s.c.fund_id == fund_id, s.c.status == SettlementStatus.LIVE.value)
+        .where(s.c.fund_id == fund_id, s.c.status == word(SettlementStatus.LIVE))
         .order_by(s.c.settlement_id)
     )
     return [SettlementRow.of(row) for row in tx.connection.execute(query).mappings()]

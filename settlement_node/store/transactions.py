@@ -17,6 +17,7 @@ from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
+from settlement_node.store.types import word
 from settlement_node.units import Address, Hex32, Wei
 
 x = t.transactions
@@ -140,7 +141,7 @@ def unfinal(
         .where(
             x.c.chain_id == chain_id,
             x.c.signer_address == signer_address,
-            x.c.status != TransactionStatus.FINAL.value,
+            x.c.status != word(TransactionStatus.FINAL),
         )
         .order_by(x.c.nonce)
         .limit(limit)
@@ -154,7 +155,7 @@ def count_unfinal(tx: Tx, chain_id: int, signer_address: Address) -> int:
         sa.select(sa.func.count()).where(
             x.c.chain_id == chain_id,
             x.c.signer_address == signer_address,
-            x.c.status != TransactionStatus.FINAL.value,
+            x.c.status != word(TransactionStatus.FINAL),
         )
     ).scalar_one()
 
@@ -216,7 +217,7 @@ def record_send(
             last_sent_at_utc=tx.now_utc,
             last_sent_block=at_block,
             sends_count=a.c.sends_count + 1,
-            last_answer=answer[:300],
+            last_answer=answer,
         )
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,8 +54,11 @@ def in_range(column: str) -> str:
     return f"{column} >= '{'0' * WIDTH}' AND {column} <= '{str(UINT256_MAX).zfill(WIDTH)}'"
 
 
-class sum_base_units(GenericFunction[int]):
-    """Exact sum of a BaseUnits column; 0 over no rows. The sum may exceed 2^256 − 1."""
+class sum_base_units(GenericFunction[Any]):
+    """Exact sum of a BaseUnits column; 0 over no rows. The sum may exceed 2^256 − 1.
+
+    It comes as Decimal or text by database: give it to `int`.
+    """
 
     type = sa.types.NullType()
     inherit_cache = True
@@ -100,6 +104,25 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Note(sa.types.TypeDecorator[str]):
+    """Words for people: cut to the column's length on both databases, NUL shown as a blank, since
+    a long or dirty message must never undo the commit that pauses a lane."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        assert isinstance(self.impl_instance, sa.String)
+        return value.replace("\x00", " ")[: self.impl_instance.length]
+
+
+def word(value: StrEnum) -> sa.BindParameter[str]:
+    """A status written into the statement itself, so that planners see that a partial index fits."""
+    return sa.literal(value.value, sa.String(), literal_execute=True)
 
 
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")

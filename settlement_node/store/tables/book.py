@@ -13,7 +13,7 @@ from settlement_node.store.tables.base import (
     one_of,
     units,
 )
-from settlement_node.store.types import RowId, UtcDateTime
+from settlement_node.store.types import Note, RowId, UtcDateTime
 
 funds = sa.Table(
     "funds",
@@ -35,7 +35,7 @@ funds = sa.Table(
     sa.Column("nav_at_utc", UtcDateTime),
     sa.Column("next_redemption_index", sa.BigInteger, nullable=False),
     sa.Column("paused", sa.Boolean, nullable=False),
-    sa.Column("pause_reason", sa.String(500)),
+    sa.Column("pause_reason", Note(500)),
     sa.Column("created_at_utc", UtcDateTime, nullable=False),
     sa.CheckConstraint("fee_bps >= 0 AND fee_bps < 10000", name="fee_bps_range"),
     sa.UniqueConstraint("chain_id", "share_token_address"),
@@ -83,7 +83,7 @@ redemptions = sa.Table(
     sa.Column("status", sa.String(12), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("hold_reason", sa.String(40)),
-    sa.Column("hold_detail", sa.String(500)),
+    sa.Column("hold_detail", Note(500)),
     sa.Column("waiting_on", sa.String(40)),
     sa.Column("reverted_batch_size", sa.Integer),
     sa.Column("settle_after_utc", UtcDateTime),
@@ -95,6 +95,7 @@ redemptions = sa.Table(
     sa.UniqueConstraint("fund_id", "external_id"),
     sa.UniqueConstraint("fund_id", "redemption_index"),
     one_of("status", RedemptionStatus),
+    sa.CheckConstraint("redemption_index >= 0", name="index_range"),
     sa.CheckConstraint("(status = 'held') = (hold_reason IS NOT NULL)", name="held_has_reason"),
     sa.CheckConstraint(
         "status NOT IN ('settling', 'paid', 'settled', 'burned') OR payout_base_units IS NOT NULL",

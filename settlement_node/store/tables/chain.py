@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from settlement_node.store.tables.base import (
-    ADDRESS,
-    HASH,
-    metadata,
-    units,
-)
+from settlement_node.store.tables.base import ADDRESS, HASH, metadata, units
+from settlement_node.store.types import Note
 
 heads = sa.Table(
     "heads",
@@ -40,7 +36,7 @@ settler_events = sa.Table(
     *units("shares_base_units", nullable=True),
     *units("payout_base_units", nullable=True),
     sa.Column("skip_reason", sa.String(40)),
-    sa.Column("detail", sa.String(1024)),
+    sa.Column("detail", Note(1024)),
     sa.Column("batch_hash", HASH),
     sa.Column("previous_batch_hash", HASH),
     sa.CheckConstraint("kind IN ('settled', 'skipped', 'batch')", name="kind_known"),
@@ -48,5 +44,6 @@ settler_events = sa.Table(
     sa.Index("ix_settler_events_place", "chain_id", "settler_address", "block_number",
              "log_index"),
     sa.Index("ix_settler_events_batch", "batch_hash"),
+    sa.Index("ix_settler_events_previous", "previous_batch_hash"),
     comment="What the settlers said on the canonical chain; rows of undone blocks are removed.",
 )

@@ -15,7 +15,7 @@ from settlement_node.store.tables.base import (
     one_of,
     units,
 )
-from settlement_node.store.types import RowId, UtcDateTime
+from settlement_node.store.types import Note, RowId, UtcDateTime
 
 lanes = sa.Table(
     "lanes",
@@ -24,7 +24,7 @@ lanes = sa.Table(
     sa.Column("signer_address", ADDRESS, primary_key=True),
     sa.Column("next_nonce", sa.BigInteger),
     sa.Column("paused", sa.Boolean, nullable=False),
-    sa.Column("pause_reason", sa.String(500)),
+    sa.Column("pause_reason", Note(500)),
     sa.Column("updated_at_utc", UtcDateTime, nullable=False),
     comment="One signer on one chain. next_nonce is the book's; null until read from the chain once.",
 )
@@ -65,6 +65,7 @@ transactions = sa.Table(
     sa.Column("final_at_utc", UtcDateTime),
     sa.UniqueConstraint("chain_id", "signer_address", "nonce"),
     one_of("status", TransactionStatus),
+    sa.CheckConstraint("nonce >= 0", name="nonce_range"),
     one_of("outcome", TransactionOutcome),
     sa.CheckConstraint("(status = 'final') = (outcome IS NOT NULL)", name="final_has_outcome"),
     sa.CheckConstraint(
@@ -101,7 +102,7 @@ attempts = sa.Table(
     sa.Column("last_sent_at_utc", UtcDateTime),
     sa.Column("last_sent_block", sa.BigInteger),
     sa.Column("sends_count", sa.Integer, nullable=False),
-    sa.Column("last_answer", sa.String(300)),
+    sa.Column("last_answer", Note(300)),
     sa.UniqueConstraint("transaction_id", "ordinal"),
     one_of("kind", AttemptKind),
     comment="One signed set of bytes. Invariant 3: the row is committed before the first send.",
@@ -148,7 +149,7 @@ settlement_items = sa.Table(
     *units("payout_base_units"),
     sa.Column("outcome", sa.String(8), nullable=False),
     sa.Column("skip_reason", sa.String(40)),
-    sa.Column("skip_detail", sa.String(1024)),
+    sa.Column("skip_detail", Note(1024)),
     sa.Column("live", sa.Boolean, nullable=False),
     one_of("outcome", ItemOutcome),
     sa.Index("ix_settlement_items_redemption", "redemption_id"),

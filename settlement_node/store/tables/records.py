@@ -12,7 +12,7 @@ from settlement_node.store.tables.base import (
     one_of,
     units,
 )
-from settlement_node.store.types import Json, RowId, UtcDateTime
+from settlement_node.store.types import Json, Note, RowId, UtcDateTime
 
 breaks = sa.Table(
     "breaks",
@@ -23,9 +23,9 @@ breaks = sa.Table(
     sa.Column("kind", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(160), nullable=False),
     sa.Column("is_money", sa.Boolean, nullable=False),
-    sa.Column("expected", sa.String(200), nullable=False),
-    sa.Column("actual", sa.String(200), nullable=False),
-    sa.Column("detail", sa.String(1000), nullable=False),
+    sa.Column("expected", Note(200), nullable=False),
+    sa.Column("actual", Note(200), nullable=False),
+    sa.Column("detail", Note(1000), nullable=False),
     sa.Column("owner", sa.String(100), nullable=False),
     sa.Column("status", sa.String(10), nullable=False),
     sa.Column("opened_at_utc", UtcDateTime, nullable=False),
@@ -49,7 +49,7 @@ alerts = sa.Table(
     sa.Column("alert_id", RowId, primary_key=True),
     sa.Column("kind", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(160), nullable=False),
-    sa.Column("detail", sa.String(1000), nullable=False),
+    sa.Column("detail", Note(1000), nullable=False),
     sa.Column("status", sa.String(8), nullable=False),
     sa.Column("raised_at_utc", UtcDateTime, nullable=False),
     sa.Column("cleared_at_utc", UtcDateTime),
@@ -136,6 +136,6 @@ workers = sa.Table(
     sa.Column("runs_count", sa.BigInteger, nullable=False),
     sa.Column("failures_count", sa.BigInteger, nullable=False),
     sa.Column("last_run_at_utc", UtcDateTime, nullable=False),
-    sa.Column("last_error", sa.String(500)),
+    sa.Column("last_error", Note(500)),
     comment="Health of the stages of every node, refreshed every few seconds and on every failure.",
 )
