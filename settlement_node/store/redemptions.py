@@ -364,8 +364,47 @@ def count_by_status(tx: Tx, fund_id: str | None = None) -> dict[RedemptionStatus
     query = sa.select(r.c.status, sa.func.count()).group_by(r.c.status)
     if fund_id is not None:
         query = query.where(r.c.fund_id == fund_id)
-    counts = {s: 0 for s in RedemptionStatus}
+    counts = dict.fromkeys(RedemptionStatus, 0)
     counts.update(
         {RedemptionStatus(s): n for s, n in tx.connection.execute(query).tuples()}
     )
+    return counts
+
+
+def booked_paid_between(
+    tx: Tx, fund_id: str, *, from_block: int, to_block: int
+) -> set[Hex32]:
+    """Redemptions booked as settled by a transaction mined in blocks (from, to]."""
+    i, s, x = t.settlement_items, t.settlements, t.transactions
+    query = (
+        sa.select(i.c.redemption_id)
+        .join(s, s.c.settlement_id == i.c.settlement_id)
+        .join(x, x.c.transaction_id == s.c.transaction_id)
+        .where(
+            s.c.fund_id == fund_id,
+            i.c.outcome == "settled",
+            x.c.block_number > from_block,
+            x.c.block_number <= to_block,
+        )
+    )
+    return {Hex32(value) for value in tx.connection.execute(query).scalars()}
+
+
+def times_settled(
+    tx: Tx, chain_id: int, redemption_ids: Sequence[Hex32]
+) -> dict[Hex32, int]:
+    """How many settled events, of any settler, the canonical chain has for each redemption."""
+    e = t.settler_events
+    counts: dict[Hex32, int] = {}
+    for start in range(0, len(redemption_ids), IN_CHUNK):
+        query = (
+            sa.select(e.c.redemption_id, sa.func.count())
+            .where(
+                e.c.chain_id == chain_id,
+                e.c.kind == "settled",
+                e.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
+            )
+            .group_by(e.c.redemption_id)
+        )
+        counts |= {Hex32(i): n for i, n in tx.connection.execute(query).tuples()}
     return counts

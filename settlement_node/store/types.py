@@ -121,7 +121,7 @@ class Note(sa.types.TypeDecorator[str]):
 
 
 def word(value: StrEnum) -> sa.BindParameter[str]:
-    """A status written into the statement itself, so that planners see that a partial index fits."""
+    """A status written into the statement itself: planners then see which partial index fits."""
     return sa.literal(value.value, sa.String(), literal_execute=True)
 
 

@@ -26,7 +26,7 @@ lanes = sa.Table(
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("pause_reason", Note(500)),
     sa.Column("updated_at_utc", UtcDateTime, nullable=False),
-    comment="One signer on one chain. next_nonce is the book's; null until read from the chain once.",
+    comment="One signer on one chain. next_nonce is the book's, read from the chain once.",
 )
 
 leases = sa.Table(
@@ -153,7 +153,7 @@ settlement_items = sa.Table(
     sa.Column("live", sa.Boolean, nullable=False),
     one_of("outcome", ItemOutcome),
     sa.Index("ix_settlement_items_redemption", "redemption_id"),
-    comment="One redemption in one settlement; not live once the settlement is void or the skip final.",
+    comment="One redemption in one settlement; not live once that is void or its skip final.",
 )
 sa.Index(
     "uq_settlement_items_one_live",
