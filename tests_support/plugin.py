@@ -1,0 +1,35 @@
+"""The pytest plugin of every suite in this repository; `conftest.py` at the root names it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests_support.postgresql import PostgresqlOwner, postgresql_url
+from tests_support.programs import ProgramCount
+from tests_support.stores import (
+    clock,
+    database_name,
+    engine,
+    migrated_postgresql,
+    migrated_sqlite,
+    store,
+    worker_name,
+)
+
+__all__ = [
+    "clock",
+    "database_name",
+    "engine",
+    "migrated_postgresql",
+    "migrated_sqlite",
+    "postgresql_url",
+    "store",
+    "worker_name",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count what ran where; in the first process also own the PostgreSQL server."""
+    config.pluginmanager.register(ProgramCount(), "settlement-programs")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(PostgresqlOwner(), "settlement-postgresql")
