@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from settlement_node.chain.decode import (
@@ -208,6 +209,17 @@ class Endpoint:
             for transaction_hash, result in zip(hashes, results, strict=True)
             if isinstance(result, RpcOk)
         }
+
+    def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
+        """Sender and nonce of a transaction this endpoint has, mined or waiting; None if not."""
+        (result,) = self._ask([RpcRequest("eth_getTransactionByHash", (transaction_hash,))])
+
+        def read(value: Any) -> tuple[Address, int] | None:
+            if value is None:
+                return None
+            return Address(to_checksum_address(value["from"])), read_quantity(value["nonce"])
+
+        return self._read(result, read)
 
     def nonce(self, address: Address, block: BlockParameter) -> int:
         """`eth_getTransactionCount`."""

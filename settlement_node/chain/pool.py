@@ -178,6 +178,10 @@ class ChainClient:
         """Whether any endpoint has each transaction, mined or waiting in its mempool."""
         return find_transactions(self._endpoints, hashes)
 
+    def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
+        """Sender and nonce of a transaction, or None when the endpoint asked does not have it."""
+        return self._endpoints.first_answer(lambda item: item.transaction_place(transaction_hash))
+
     def nonce(self, address: Address, block: BlockTag = "latest") -> int:
         """The account's next nonce. `"pending"` counts one endpoint's mempool: a hint only."""
         parameter: BlockParameter = "pending" if block == "pending" else self._at(block)

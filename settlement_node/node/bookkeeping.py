@@ -55,7 +55,7 @@ def post_owed(tx: Tx, fund: FundRow, row: RedemptionRow, *, fee_base_units: int)
 
 
 def post_not_owed(tx: Tx, fund: FundRow, before: RedemptionRow) -> None:
-    """Take `post_owed` back for a settlement proven void; `before` is the row as it was settling."""
+    """Take `post_owed` back for a settlement proven void; `before` is as it was settling."""
     for debit, units in (
         (Account.REDEMPTIONS_PAYABLE, before.payout_base_units or 0),
         (Account.FEES_RETAINED, before.fee_base_units or 0),

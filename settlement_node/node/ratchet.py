@@ -52,7 +52,8 @@ def read_book_state(
     chain_tip = ZERO_HASH if tip is None or tip.batch_hash is None else tip.batch_hash
     attempts = transactions.attempts_of(tx, [row.transaction_id for row in unfinal])
     committed = sum(
-        row.gas_limit * max((a.max_fee_per_gas_wei for a in attempts[row.transaction_id]), default=0)
+        row.gas_limit
+        * max((a.max_fee_per_gas_wei for a in attempts[row.transaction_id]), default=0)
         for row in unfinal
         if row.status is not TransactionStatus.MINED
     )

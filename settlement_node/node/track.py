@@ -10,6 +10,7 @@ from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.heads import undo_from
 from settlement_node.node.outcomes import record_final, record_mined
 from settlement_node.store import chain_book, settlements, transactions
 from settlement_node.store.rows import AttemptRow, TransactionRow
@@ -99,10 +100,10 @@ def _finish(context: NodeContext, lane: Lane) -> int:
         if block is None:
             raise Transient(f"block {row.block_number} is not answered by the endpoints now")
         if block.block_hash != row.block_hash:
-            raise InvariantBroken(
-                f"block {row.block_number} was to be final and has another hash than the book",
-                block_number=row.block_number,
-            )
+            # Its block was never among the remembered heads (the node slept): undo it now.
+            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+                undo_from(tx, lane, first_undone_number=block.number)
+            return 0
         kind = next(
             a.kind
             for a in attempts[row.transaction_id]

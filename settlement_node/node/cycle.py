@@ -1,0 +1,100 @@
+"""One pass over one lane, in the order facts flow: heads, events, receipts, then plans and sends.
+
+This is the function the scheduler runs, the tests call and the simulator drives. It holds the
+only `except Exception` of the engine: what is not one of our five families stops the lane's pass
+and is logged whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from settlement_node.errors import (
+    InvariantBroken,
+    LeaseLost,
+    OutcomeUnknown,
+    Refused,
+    SettlementError,
+    Transient,
+)
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.heads import follow_head
+from settlement_node.node.keep import keep
+from settlement_node.node.lanes import prepare, stop_lane
+from settlement_node.node.plan import plan
+from settlement_node.node.scan import scan
+from settlement_node.node.send import send
+from settlement_node.node.track import track
+
+log = structlog.get_logger(__name__)
+PLANS_PER_PASS_MAX = 16
+
+
+class PassEnd(StrEnum):
+    """How a pass over a lane ended."""
+
+    DONE = "done"
+    LATER = "later"
+    STOPPED = "stopped"
+    LEASE_LOST = "lease_lost"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """A pass: how it ended, how much moved, and why it ended early."""
+
+    end: PassEnd
+    moved: int = 0
+    reason: str | None = None
+
+
+def run_pass(context: NodeContext, lane: Lane) -> PassResult:
+    """Follow the chain, book what happened, then plan and send. Never raises."""
+    try:
+        moved = _observe(context, lane)
+        if lane.replayed:
+            moved += _act(context, lane)
+        return PassResult(PassEnd.DONE, moved)
+    except LeaseLost as error:
+        return PassResult(PassEnd.LEASE_LOST, reason=error.message)
+    except InvariantBroken as error:
+        return _stop(context, lane, error)
+    except (Transient, OutcomeUnknown, Refused) as error:
+        log.warning("pass_later", lane=lane.key, code=error.code, reason=error.message)
+        return PassResult(PassEnd.LATER, reason=error.message)
+    except SettlementError as error:
+        log.error("pass_failed", lane=lane.key, code=error.code, reason=error.message)
+        return PassResult(PassEnd.FAILED, reason=error.message)
+    except Exception as error:
+        log.exception("pass_failed", lane=lane.key)
+        return PassResult(PassEnd.FAILED, reason=f"{type(error).__name__}: {error}")
+
+
+def _observe(context: NodeContext, lane: Lane) -> int:
+    follow_head(context, lane)
+    moved = scan(context, lane)
+    if not lane.replayed:
+        prepare(context, lane)
+    return moved + track(context, lane)
+
+
+def _act(context: NodeContext, lane: Lane) -> int:
+    moved = keep(context, lane)
+    for _ in range(PLANS_PER_PASS_MAX):
+        planned = plan(context, lane)
+        moved += planned + send(context, lane)
+        if not planned:
+            break
+    return moved
+
+
+def _stop(context: NodeContext, lane: Lane, error: InvariantBroken) -> PassResult:
+    try:
+        stop_lane(context, lane, error)
+    except SettlementError as again:
+        log.error("lane_not_paused", lane=lane.key, reason=again.message)
+    return PassResult(PassEnd.STOPPED, reason=error.message)

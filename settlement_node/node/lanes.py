@@ -1,0 +1,160 @@
+"""Lanes: taking and keeping leases, and making a lane ready before anything is planned on it."""
+
+from __future__ import annotations
+
+import structlog
+
+from settlement_node.errors import InvariantBroken, LeaseLost, Transient
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.store import chain_book, transactions
+from settlement_node.store.attention import NewBreak, open_break, raise_alert
+from settlement_node.store.funds import (
+    ensure_lane,
+    get_lane,
+    list_funds,
+    list_lanes,
+    set_lane,
+    set_lane_paused,
+)
+from settlement_node.store.leases import lane_key, release_lease, take_lease
+from settlement_node.units import Hex32
+
+log = structlog.get_logger(__name__)
+
+
+def hold_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
+    """Renew the leases of held lanes and take those that are free; `held` is changed in place.
+
+    A lane is one of the book's for which this node has both the chain and the signer.
+    """
+    with context.store.read() as tx:
+        rows = list_lanes(tx)
+    for row in rows:
+        key = lane_key(row.chain_id, row.signer_address)
+        chain = context.chains.get(row.chain_id)
+        signer = context.signers.get((row.chain_id, row.signer_address))
+        if chain is None or signer is None:
+            continue
+        fence = take_lease(
+            context.store, lane=key, holder=context.node_id, seconds=context.lease_seconds
+        )
+        known = held.get(key)
+        if fence is None:
+            if known is not None:
+                log.warning("lane_lost", lane=key)
+                del held[key]
+            continue
+        if known is None or known.fence != fence:
+            log.info("lane_taken", lane=key, fencing_token=fence.fencing_token)
+            held[key] = Lane(
+                chain_id=row.chain_id,
+                signer_address=row.signer_address,
+                fence=fence,
+                chain=chain,
+                signer=signer,
+            )
+
+
+def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
+    """Give every lease back; used by a clean stop."""
+    for lane in held.values():
+        try:
+            release_lease(context.store, lane.fence)
+        except Transient:
+            log.warning("lease_not_released", lane=lane.key)
+    held.clear()
+
+
+def prepare(context: NodeContext, lane: Lane) -> None:
+    """Before the first plan under a new lease, and after the events were replayed: the book's next
+    nonce must be the chain's, or the difference must be ours."""
+    chain_nonce = lane.chain.client.nonce(lane.signer_address)
+    with context.store.read() as tx:
+        row = get_lane(tx, lane.chain_id, lane.signer_address)
+        unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+    if row is None or row.next_nonce is None:
+        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            ensure_lane(tx, lane.chain_id, lane.signer_address)
+            set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)
+            tx.audit("nonce_adopted", "lane", lane.key, {"next_nonce": chain_nonce})
+    elif chain_nonce > row.next_nonce:
+        _adopt_gap(context, lane, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
+    elif unfinal:
+        log.info("lane_resumes", lane=lane.key, unfinal=len(unfinal))
+    lane.replayed = True
+
+
+def _adopt_gap(
+    context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce: int
+) -> None:
+    """The chain has used nonces the book never gave: a restored backup, or a stranger.
+
+    A restored book knows itself by the replay: the newest batches on the chain were sent by this
+    very signer at nonces in the gap. Nothing else is believed.
+    """
+    with context.store.read() as tx:
+        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+        hashes = [
+            Hex32(tip.transaction_hash)
+            for fund in funds
+            if (tip := chain_book.ratchet_tip(tx, lane.chain_id, fund.settler_address))
+        ]
+    ours = [
+        place
+        for transaction_hash in hashes
+        if (place := lane.chain.client.transaction_place(transaction_hash)) is not None
+        and place[0] == lane.signer_address
+        and book_nonce <= place[1] < chain_nonce
+    ]
+    if not ours:
+        raise InvariantBroken(
+            f"the chain is at nonce {chain_nonce} of {lane.signer_address}, the book at"
+            f" {book_nonce}, and no settlement explains the difference: somebody else uses this"
+            " key, or the database is older than its backup",
+            kind="stranger_at_nonce",
+            nonce=book_nonce,
+        )
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)
+        tx.audit(
+            "nonce_adopted",
+            "lane",
+            lane.key,
+            {"book_nonce": book_nonce, "next_nonce": chain_nonce},
+        )
+        raise_alert(
+            tx,
+            kind="book_was_behind",
+            subject=lane.key,
+            detail=f"the book was restored from before nonce {chain_nonce}; what the settlers paid"
+            " meanwhile was replayed from their events",
+        )
+    log.warning("book_was_behind", lane=lane.key, book_nonce=book_nonce, chain_nonce=chain_nonce)
+
+
+def stop_lane(context: NodeContext, lane: Lane, error: InvariantBroken) -> None:
+    """Something that must never be: pause the lane, open a money break. Tracking goes on."""
+    if isinstance(error, LeaseLost):
+        return
+    log.error("lane_stopped", lane=lane.key, reason=error.message)
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        set_lane_paused(
+            tx,
+            lane.chain_id,
+            lane.signer_address,
+            paused=True,
+            reason=error.message[:500],
+        )
+        open_break(
+            tx,
+            chain_id=lane.chain_id,
+            fund_id=None,
+            new=NewBreak(
+                kind=str(error.details.get("kind", "invariant_broken")),
+                subject=f"{lane.key}:{error.details.get('nonce', '')}".rstrip(":"),
+                is_money=True,
+                expected="",
+                actual="",
+                detail=error.message,
+            ),
+        )

@@ -1,0 +1,249 @@
+"""Reconcile: book, settler events, token transfers, supply and treasury, over final blocks.
+
+Runs on its own interval and on demand. It reads the chain afresh, writes a run and its breaks,
+and changes nothing else: an open money break is what stops planning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.observations import (
+    BatchSettledEvent,
+    RedemptionSettledEvent,
+    TransferEvent,
+)
+from settlement_node.domain.reconciliation import (
+    BookEntry,
+    ChainRange,
+    Difference,
+    FundAddresses,
+    compare,
+)
+from settlement_node.errors import Transient
+from settlement_node.node.context import NodeContext
+from settlement_node.store import chain_book, records, redemptions
+from settlement_node.store.attention import NewBreak, count_open_breaks, open_break
+from settlement_node.store.database import Tx
+from settlement_node.store.funds import list_funds, settlers_of
+from settlement_node.store.leases import lane_key
+from settlement_node.store.rows import FundRow
+from settlement_node.units import ZERO_ADDRESS, Address, Hex32
+
+log = structlog.get_logger(__name__)
+RANGE_BLOCKS_MAX = 20_000
+"""Most blocks of one run; a longer history takes several runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationResult:
+    """One run. `to_block` equals `from_block` when there was nothing final to compare yet."""
+
+    fund_id: str
+    from_block: int
+    to_block: int
+    settled_count: int
+    differences: tuple[Difference, ...]
+    breaks_opened_count: int
+    breaks_open_count: int
+
+
+def reconcile(context: NodeContext) -> list[ReconciliationResult]:
+    """Reconcile every fund whose chain this node knows, up to its last final block."""
+    with context.store.read() as tx:
+        funds = [fund for fund in list_funds(tx) if fund.chain_id in context.chains]
+    results = []
+    for fund in funds:
+        while True:
+            result = reconcile_fund(context, fund)
+            results.append(result)
+            if result.to_block - result.from_block < RANGE_BLOCKS_MAX:
+                break
+    return results
+
+
+def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
+    """One run over at most RANGE_BLOCKS_MAX blocks. Raises Transient when the chain does not
+    answer; nothing is written then."""
+    with context.store.read() as tx:
+        settlers = settlers_of(tx, fund.fund_id)
+        last = records.last_reconciliation(tx, fund.fund_id)
+        final = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
+    first_block = min(s["from_block"] for s in settlers)
+    start = first_block - 1 if last is None else last["to_block"]
+    scanned = min(s["scanned_to_block"] for s in settlers)
+    end = min(final, scanned, start + RANGE_BLOCKS_MAX)
+    if end <= start:
+        return _nothing_new(context, fund, start)
+    addresses = FundAddresses(
+        fund_id=fund.fund_id,
+        treasury_address=fund.treasury_address,
+        settler_addresses=frozenset(Address(s["settler_address"]) for s in settlers),
+        burn_style=fund.burn_style,
+    )
+    client = context.chains[fund.chain_id].client
+    seen = client.settler_events(
+        sorted(addresses.settler_addresses), from_block=start + 1, to_block=end
+    )
+    events = [e for e in seen if isinstance(e, RedemptionSettledEvent)]
+    with context.store.read() as tx:
+        book, in_flight = _read_book(tx, fund, events, from_block=start, to_block=end)
+        times = redemptions.times_settled(tx, fund.chain_id, list(book))
+    unbooked = [e.place.block_number for e in events if e.redemption_id_hex in in_flight]
+    if unbooked:
+        # Seen here before the tracker booked it; reconcile up to just before and come back.
+        end = min(unbooked) - 1
+        if end <= start:
+            return _nothing_new(context, fund, start)
+        events = [e for e in events if e.place.block_number <= end]
+        with context.store.read() as tx:
+            book, _ = _read_book(tx, fund, events, from_block=start, to_block=end)
+    chain = _read_chain(context, fund, events, last, from_block=start, to_block=end)
+    differences = compare(
+        addresses, book, chain, times_settled=times, is_first_run=last is None
+    )
+    differences += _ratchet_differences(
+        fund, [e for e in seen if isinstance(e, BatchSettledEvent)]
+    )
+    return _write(context, fund, chain, differences, from_block=start, to_block=end)
+
+
+def _nothing_new(context: NodeContext, fund: FundRow, start: int) -> ReconciliationResult:
+    with context.store.read() as tx:
+        still_open = count_open_breaks(tx, fund_id=fund.fund_id)
+    return ReconciliationResult(fund.fund_id, start, start, 0, (), 0, still_open)
+
+
+def _read_book(
+    tx: Tx,
+    fund: FundRow,
+    events: list[RedemptionSettledEvent],
+    *,
+    from_block: int,
+    to_block: int,
+) -> tuple[dict[Hex32, BookEntry], set[Hex32]]:
+    booked = redemptions.booked_paid_between(
+        tx, fund.fund_id, from_block=from_block, to_block=to_block
+    )
+    ids = list(booked | {e.redemption_id_hex for e in events})
+    rows = redemptions.get_many(tx, ids)
+    book = {
+        row.redemption_id: BookEntry(
+            redemption_id_hex=row.redemption_id,
+            status=row.status,
+            investor_address=row.investor_address,
+            payee_address=row.payee_address,
+            shares_base_units=row.shares_base_units,
+            payout_base_units=row.payout_base_units,
+            booked_paid=row.redemption_id in booked,
+        )
+        for row in rows.values()
+    }
+    waiting = {RedemptionStatus.SETTLING, RedemptionStatus.APPROVED, RedemptionStatus.REQUESTED}
+    in_flight = {i for i, entry in book.items() if entry.status in waiting}
+    return book, in_flight
+
+
+def _read_chain(
+    context: NodeContext,
+    fund: FundRow,
+    events: list[RedemptionSettledEvent],
+    last: object,
+    *,
+    from_block: int,
+    to_block: int,
+) -> ChainRange:
+    client = context.chains[fund.chain_id].client
+    span = {"from_block": from_block + 1, "to_block": to_block}
+    treasury, zero = fund.treasury_address, ZERO_ADDRESS
+    money: list[TransferEvent] = [
+        *client.transfers(fund.payout_token_address, from_address=treasury, **span),
+        *client.transfers(fund.payout_token_address, to_address=treasury, **span),
+    ]
+    shares: list[TransferEvent] = [
+        *client.transfers(fund.share_token_address, from_address=zero, **span),
+        *client.transfers(fund.share_token_address, to_address=zero, **span),
+    ]
+    supply = client.token_view(fund.share_token_address, block=to_block)
+    balance = client.token_view(fund.payout_token_address, holders=[treasury], block=to_block)
+    before = last if isinstance(last, dict) or last is None else dict(last)  # type: ignore[call-overload]
+    return ChainRange(
+        events=events,
+        treasury_transfers=money,
+        share_transfers=shares,
+        supply_before_base_units=None if before is None else before["share_supply_base_units"],
+        supply_after_base_units=supply.total_supply_base_units,
+        treasury_before_base_units=None if before is None else before["treasury_base_units"],
+        treasury_after_base_units=balance.balances_base_units[treasury],
+    )
+
+
+def _ratchet_differences(
+    fund: FundRow, batches: list[BatchSettledEvent]
+) -> list[Difference]:
+    """Within a range each settler's batches must follow one another."""
+    tips: dict[Address, Hex32] = {}
+    found = []
+    for batch in batches:
+        settler = batch.place.settler_address
+        before = tips.get(settler)
+        if before is not None and before != batch.previous_batch_hash:
+            found.append(
+                Difference(
+                    "ratchet_gap", batch.batch_hash, True, before, batch.previous_batch_hash,
+                    f"a batch of settler {settler} does not follow the one before it:"
+                    " an endpoint left out events",
+                )
+            )
+        tips[settler] = batch.batch_hash
+    return found
+
+
+def _write(
+    context: NodeContext,
+    fund: FundRow,
+    chain: ChainRange,
+    differences: list[Difference],
+    *,
+    from_block: int,
+    to_block: int,
+) -> ReconciliationResult:
+    with context.store.transaction(actor=context.node_id) as tx:
+        last = records.last_reconciliation(tx, fund.fund_id)
+        if last is not None and last["to_block"] != from_block:
+            raise Transient("another reconciliation of this fund ran at the same time")
+        opened = sum(
+            open_break(
+                tx,
+                chain_id=fund.chain_id,
+                fund_id=fund.fund_id,
+                new=NewBreak(d.kind, d.subject, d.is_money, d.expected, d.actual, d.detail),
+            )
+            for d in differences
+        )
+        still_open = count_open_breaks(tx, fund_id=fund.fund_id)
+        records.add_reconciliation(
+            tx,
+            fund_id=fund.fund_id,
+            from_block=from_block,
+            to_block=to_block,
+            share_supply_base_units=chain.supply_after_base_units,
+            treasury_base_units=chain.treasury_after_base_units,
+            settled_count=len(chain.events),
+            breaks_opened_count=opened,
+            breaks_open_count=still_open,
+        )
+    if differences:
+        log.error("breaks_found", fund_id=fund.fund_id, count=len(differences))
+    return ReconciliationResult(
+        fund_id=fund.fund_id,
+        from_block=from_block,
+        to_block=to_block,
+        settled_count=len(chain.events),
+        differences=tuple(differences),
+        breaks_opened_count=opened,
+        breaks_open_count=still_open,
+    )

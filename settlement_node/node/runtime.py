@@ -1,0 +1,209 @@
+"""The node: leases, lanes and stages on one scheduler, woken by commits, stopped cleanly."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from settlement_node.errors import SettlementError
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.cycle import PassEnd, PassResult, run_pass
+from settlement_node.node.deliver import LogSink, Sink, deliver
+from settlement_node.node.lanes import hold_lanes, release_lanes
+from settlement_node.node.reconcile import reconcile
+from settlement_node.node.retain import retain
+from settlement_node.node.watch import watch
+from settlement_node.store import records
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How often each stage runs when nothing wakes it, in seconds."""
+
+    pass_seconds: float = 1.0
+    lease_seconds: float = 5.0
+    reconcile_seconds: float = 60.0
+    deliver_seconds: float = 1.0
+    watch_seconds: float = 15.0
+    retain_seconds: float = 3600.0
+    health_seconds: float = 10.0
+
+
+@dataclass(slots=True)
+class WorkerHealth:
+    """Totals of one worker since the node started; durations in seconds."""
+
+    runs_count: int = 0
+    failures_count: int = 0
+    last_error: str | None = None
+    last_duration_seconds: float = 0.0
+    total_duration_seconds: float = 0.0
+
+
+class Node:
+    """Runs the stages of every lane it holds.
+
+    One lock keeps passes and leases from overlapping: a lane has one writer inside the process
+    too. `tick()` does everything once in the caller's thread; `start()` leaves it to the
+    scheduler.
+    """
+
+    def __init__(
+        self,
+        context: NodeContext,
+        *,
+        intervals: Intervals | None = None,
+        sinks: Sequence[Sink] = (LogSink(),),
+    ) -> None:
+        self.context = context
+        self.intervals = intervals or Intervals()
+        self.sinks = sinks
+        self.lanes: dict[str, Lane] = {}
+        self.health: dict[str, WorkerHealth] = {}
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._loop: threading.Thread | None = None
+        self._scheduler: BackgroundScheduler | None = None
+
+    def tick(self) -> list[PassResult]:
+        """Leases, one pass over every held lane, and delivery; returns the passes' ends."""
+        with self._lock:
+            self._run("leases", lambda: hold_lanes(self.context, self.lanes))
+            results = self.run_passes()
+            self._run("deliver", lambda: deliver(self.context, self.sinks))
+        return results
+
+    def run_passes(self) -> list[PassResult]:
+        """One pass over every held lane."""
+        results: list[PassResult] = []
+        with self._lock:
+            for key, lane in list(self.lanes.items()):
+                if self._stopping.is_set():
+                    break
+                result = self._timed(f"lane {key}", lambda lane=lane: run_pass(self.context, lane))
+                if result is None:
+                    continue
+                if result.end is PassEnd.LEASE_LOST:
+                    self.lanes.pop(key, None)
+                results.append(result)
+        return results
+
+    def wake(self) -> None:
+        """Have the passes run at once; called after each commit that announced something."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin: leases first, then the pass loop and the scheduler."""
+        self._stopping.clear()
+        self._run("leases", lambda: hold_lanes(self.context, self.lanes))
+        self._loop = threading.Thread(target=self._pass_loop, name="passes", daemon=True)
+        self._loop.start()
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(4)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
+            timezone="UTC",
+        )
+        every = self.intervals
+        for name, seconds, work in (
+            ("leases", every.lease_seconds, self._leases),
+            ("reconcile", every.reconcile_seconds, self._reconcile),
+            ("deliver", every.deliver_seconds, lambda: deliver(self.context, self.sinks)),
+            ("watch", every.watch_seconds,
+             lambda: watch(self.context, list(self.lanes.values()))),
+            ("retain", every.retain_seconds, lambda: retain(self.context)),
+            ("health", every.health_seconds, self.note_health),
+        ):
+            self._scheduler.add_job(
+                self._run, "interval", seconds=seconds, args=(name, work), id=name
+            )
+        self._scheduler.start()
+        log.info("node_started", node_id=self.context.node_id, lanes=list(self.lanes))
+
+    def stop(self) -> None:
+        """Finish the commit at hand, stop the stages, give the leases back."""
+        self._stopping.set()
+        self._wake.set()
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=True)
+            self._scheduler = None
+        if self._loop is not None:
+            self._loop.join(timeout=60)
+            self._loop = None
+        with self._lock:
+            release_lanes(self.context, self.lanes)
+        log.info("node_stopped", node_id=self.context.node_id)
+
+    def run_until_stopped(self) -> None:
+        """Start, and return once `stop_soon()` was called."""
+        self.start()
+        while not self._stopping.wait(0.5):
+            pass
+        self.stop()
+
+    def stop_soon(self) -> None:
+        """Ask `run_until_stopped` to end; safe in a signal handler."""
+        self._stopping.set()
+        self._wake.set()
+
+    def note_health(self) -> None:
+        """Write the workers' totals where every process can read them."""
+        with self.context.store.transaction(actor=self.context.node_id) as tx:
+            for name, health in list(self.health.items()):
+                records.note_worker(
+                    tx,
+                    node_id=self.context.node_id,
+                    worker=name[:40],
+                    runs=health.runs_count,
+                    failures=health.failures_count,
+                    last_error=health.last_error,
+                )
+
+    def _pass_loop(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            self.run_passes()
+            self._wake.wait(self.intervals.pass_seconds)
+
+    def _leases(self) -> None:
+        # Without the lock: a lease must be renewed while a long pass is under way.
+        hold_lanes(self.context, self.lanes)
+
+    def _reconcile(self) -> None:
+        reconcile(self.context)
+
+    def _run(self, name: str, work: Callable[[], Any]) -> None:
+        self._timed(name, work)
+
+    def _timed(self, name: str, work: Callable[[], Any]) -> Any:
+        health = self.health.setdefault(name, WorkerHealth())
+        started = time.monotonic()
+        try:
+            result = work()
+        except SettlementError as error:
+            health.failures_count += 1
+            health.last_error = error.message
+            log.warning("worker_failed", worker=name, code=error.code, reason=error.message)
+            return None
+        except Exception as error:
+            health.failures_count += 1
+            health.last_error = f"{type(error).__name__}: {error}"
+            log.exception("worker_failed", worker=name)
+            return None
+        finally:
+            health.runs_count += 1
+            health.last_duration_seconds = time.monotonic() - started
+            health.total_duration_seconds += health.last_duration_seconds
+        if isinstance(result, PassResult) and result.end not in (PassEnd.DONE, PassEnd.LATER):
+            health.failures_count += 1
+            health.last_error = result.reason
+        return result

@@ -1,0 +1,118 @@
+"""Watch: endpoints, gas, treasury, stuck work. Raises and clears alerts; moves no money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.store import transactions
+from settlement_node.store.attention import clear_alert, raise_alert
+from settlement_node.store.funds import get_lane, list_funds
+from settlement_node.store.rows import FundRow
+
+STUCK_AFTER_BLOCKS = 20
+ALERT_KINDS = (
+    "gas_low",
+    "treasury_short",
+    "payout_limit_reached",
+    "fee_at_ceiling",
+    "transaction_stuck",
+    "endpoint_quarantined",
+    "lane_paused",
+    "settler_paused",
+    "book_was_behind",
+    "chain_halted",
+)
+"""Every alert the node can raise; docs/runbook.md has a section for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An alert's state now: raised with `detail`, or cleared when that is None."""
+
+    kind: str
+    subject: str
+    detail: str | None
+
+
+def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
+    """Look at every held lane and its chain, and raise or clear the alerts in one commit."""
+    findings: list[Finding] = []
+    for lane in lanes:
+        findings += _endpoints(lane)
+        findings += _lane(context, lane)
+        with context.store.read() as tx:
+            funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+        for fund in funds:
+            findings += _fund(lane, fund)
+    with context.store.transaction(actor=context.node_id) as tx:
+        for finding in findings:
+            if finding.detail is None:
+                clear_alert(tx, kind=finding.kind, subject=finding.subject)
+            else:
+                raise_alert(
+                    tx, kind=finding.kind, subject=finding.subject, detail=finding.detail
+                )
+    return findings
+
+
+def _endpoints(lane: Lane) -> Iterable[Finding]:
+    for endpoint in lane.chain.client.health():
+        yield Finding(
+            "endpoint_quarantined",
+            f"{lane.chain_id}:{endpoint.name}",
+            f"not asked for now: {endpoint.last_error}" if endpoint.quarantined else None,
+        )
+
+
+def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
+    with context.store.read() as tx:
+        row = get_lane(tx, lane.chain_id, lane.signer_address)
+        unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+        attempts = transactions.attempts_of(tx, [x.transaction_id for x in unfinal])
+    paused = row is not None and row.paused
+    yield Finding(
+        "lane_paused",
+        lane.key,
+        f"nothing is planned or signed: {row.pause_reason}" if row and paused else None,
+    )
+    waiting = [
+        (x.nonce, lane.head_number - attempts[x.transaction_id][0].signed_at_block)
+        for x in unfinal
+        if x.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
+        and attempts[x.transaction_id]
+    ]
+    stuck = [(nonce, age) for nonce, age in waiting if age >= STUCK_AFTER_BLOCKS]
+    yield Finding(
+        "transaction_stuck",
+        lane.key,
+        f"nonce {stuck[0][0]} is unmined after {stuck[0][1]} blocks" if stuck else None,
+    )
+    if not waiting:
+        yield Finding("gas_low", lane.key, None) if lane.chain.client.native_balance(
+            lane.signer_address
+        ) > _comfortable_wei(lane) else Finding(
+            "gas_low",
+            lane.key,
+            f"{lane.signer_address} has less coin than one full batch may need; send it some",
+        )
+
+
+def _comfortable_wei(lane: Lane) -> int:
+    """Enough for a batch of a tenth of the block at the fee ceiling's tenth: a warning line."""
+    return lane.head_gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
+
+
+def _fund(lane: Lane, fund: FundRow) -> Iterable[Finding]:
+    view = lane.chain.client.settler_view(fund.settler_address)
+    why: str | None = None
+    if view.paused:
+        why = f"settler {fund.settler_address} is paused on the chain"
+    elif view.operator_address != lane.signer_address:
+        why = (
+            f"settler {fund.settler_address} has operator {view.operator_address},"
+            f" not {lane.signer_address}"
+        )
+    yield Finding("settler_paused", fund.fund_id, why)
