@@ -81,7 +81,7 @@ class AnvilProcess:
         """Start and wait until it answers; Transient with its last words when it does not."""
         # A file, not a pipe: nobody reads on after the start, and a full pipe would stop anvil.
         self._output = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 — our own arguments, no shell
             [str(find_anvil()), *self._arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
@@ -170,7 +170,7 @@ class AnvilProcess:
         """Mine every so many seconds from now on; 0 stops it."""
         self.rpc("anvil_setIntervalMining", block_seconds)
 
-    def set_automine(self, enabled: bool) -> None:
+    def set_automine(self, *, enabled: bool) -> None:
         """Whether every transaction is mined at once in its own block."""
         self.rpc("evm_setAutomine", enabled)
 

@@ -117,14 +117,25 @@ def read_receipt(value: Any, *, transaction_hash: Hex32) -> Receipt | None:
     )
 
 
+def read_sender_and_nonce(value: Any) -> tuple[Address, int] | None:
+    """Who sent a transaction and with which nonce; `None` for null."""
+    if value is None:
+        return None
+    fields = _object(value, "transaction")
+    return read_address_field(fields.get("from")), read_quantity(fields.get("nonce"))
+
+
 def read_fee_history(value: Any) -> FeeHistory:
     """`eth_feeHistory` with one percentile."""
     fields = _object(value, "fee history")
     base_fees, rewards = fields.get("baseFeePerGas"), fields.get("reward")
     if not isinstance(base_fees, list) or not isinstance(rewards, list):
         raise MalformedData("a fee history lacks base fees or tips")
-    if len(base_fees) != len(rewards) + 1 or not all(
-        isinstance(reward, list) and len(reward) == 1 for reward in rewards
+    # Asked beyond its head, anvil answers without an error and without any block.
+    if (
+        not rewards
+        or len(base_fees) != len(rewards) + 1
+        or not all(isinstance(reward, list) and len(reward) == 1 for reward in rewards)
     ):
         raise MalformedData("a fee history has the wrong number of entries")
     return FeeHistory(

@@ -104,11 +104,11 @@ class EmbeddedTransport:
 
     # Methods
 
-    def _block_by_number(self, block: str, _full: bool) -> dict[str, Any] | None:
+    def _block_by_number(self, block: str, *_full_transactions: Any) -> dict[str, Any] | None:
         found = self._chain.block(self._number(block))
         return None if found is None else _show_block(found)
 
-    def _block_by_hash(self, block_hash: str, _full: bool) -> dict[str, Any] | None:
+    def _block_by_hash(self, block_hash: str, *_full_transactions: Any) -> dict[str, Any] | None:
         found = self._chain.block_by_hash(_bytes(block_hash))
         return None if found is None else _show_block(found)
 

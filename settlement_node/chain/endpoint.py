@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from settlement_node.chain.decode import (
@@ -21,6 +20,7 @@ from settlement_node.chain.decode import (
     read_logs,
     read_quantity,
     read_receipt,
+    read_sender_and_nonce,
 )
 from settlement_node.chain.node_errors import (
     CallFailure,
@@ -211,15 +211,9 @@ class Endpoint:
         }
 
     def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
-        """Sender and nonce of a transaction this endpoint has, mined or waiting; None if not."""
+        """Sender and nonce of a transaction this endpoint has, mined or waiting; `None` if not."""
         (result,) = self._ask([RpcRequest("eth_getTransactionByHash", (transaction_hash,))])
-
-        def read(value: Any) -> tuple[Address, int] | None:
-            if value is None:
-                return None
-            return Address(to_checksum_address(value["from"])), read_quantity(value["nonce"])
-
-        return self._read(result, read)
+        return self._read(result, read_sender_and_nonce)
 
     def nonce(self, address: Address, block: BlockParameter) -> int:
         """`eth_getTransactionCount`."""

@@ -69,6 +69,15 @@ class EndpointSet:
 
     def ask(self, endpoint: Endpoint, question: Callable[[Endpoint], _Answer]) -> _Answer:
         """Ask one endpoint and book the outcome to its health; Transient is passed on."""
+        answer, latency_seconds = self.poll(endpoint, question)
+        self.record(endpoint).succeeded(now_seconds=self.now(), latency_seconds=latency_seconds)
+        return answer
+
+    def poll(
+        self, endpoint: Endpoint, question: Callable[[Endpoint], _Answer]
+    ) -> tuple[_Answer, float]:
+        """Ask, but leave it to the caller to book a success, once the answer has been compared
+        with others'. Returns the answer and how many seconds it took."""
         started = self.now()
         try:
             answer = question(endpoint)
@@ -77,9 +86,7 @@ class EndpointSet:
         except Transient as error:
             self.record(endpoint).failed(error.message, now_seconds=self.now())
             raise
-        ended = self.now()
-        self.record(endpoint).succeeded(now_seconds=ended, latency_seconds=ended - started)
-        return answer
+        return answer, self.now() - started
 
     def answers(
         self, question: Callable[[Endpoint], _Answer]

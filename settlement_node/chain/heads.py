@@ -43,6 +43,7 @@ class HeadTracker:
         self._backward_since: float | None = None
         self._remembered: OrderedDict[int, Block] = OrderedDict()
         self._canonical: dict[int, Block] = {}
+        self._latencies: dict[Endpoint, float] = {}
 
     @property
     def view(self) -> HeadView:
@@ -90,7 +91,7 @@ class HeadTracker:
         for endpoint in self._endpoints.due():
             record = self._endpoints.record(endpoint)
             try:
-                head = self._endpoints.ask(endpoint, Endpoint.head)
+                head, self._latencies[endpoint] = self._endpoints.poll(endpoint, Endpoint.head)
             except Transient:
                 continue
             record.head_number = head.head.number
@@ -135,7 +136,7 @@ class HeadTracker:
                 found[endpoint] = head.head
             elif head.head.number > number:
                 try:
-                    block = self._endpoints.ask(endpoint, lambda item: item.blocks([number]))
+                    block, _ = self._endpoints.poll(endpoint, lambda item: item.blocks([number]))
                 except Transient:
                     continue
                 at_number = block[number]
@@ -149,19 +150,22 @@ class HeadTracker:
         head: Block,
         agreeing: dict[Endpoint, EndpointHead],
     ) -> None:
-        """Book a stale head or a fork to the endpoints' health."""
+        """Book each head to its endpoint's health: a good one, a stale one or one of a fork."""
         now_seconds = self._endpoints.now()
         for endpoint, item in heads.items():
-            if endpoint in agreeing:
-                continue
+            record = self._endpoints.record(endpoint)
             behind = head.number - item.head.number
-            if behind > self._stale_blocks:
-                why = f"its head is {behind} blocks behind the others"
-            elif behind <= 0:
-                why = f"it has another block at height {head.number} than the others"
+            if endpoint in agreeing or 0 < behind <= self._stale_blocks:
+                record.succeeded(now_seconds=now_seconds, latency_seconds=self._latencies[endpoint])
+            elif behind > 0:
+                record.failed(
+                    f"its head is {behind} blocks behind the others", now_seconds=now_seconds
+                )
             else:
-                continue
-            self._endpoints.record(endpoint).failed(why, now_seconds=now_seconds)
+                record.failed(
+                    f"it has another block at height {head.number} than the others",
+                    now_seconds=now_seconds,
+                )
 
     def _is_lag(self, head: Block) -> bool:
         """Whether a lower head than before is to be ignored, for now."""
@@ -179,9 +183,7 @@ class HeadTracker:
     def _follow(self, view: HeadView) -> None:
         head = view.head
         before = self._view.head if self._view is not None else None
-        extends = before is not None and (
-            head.block_hash == before.block_hash or head.parent_hash == before.block_hash
-        )
+        extends = before is not None and before.block_hash in {head.block_hash, head.parent_hash}
         if not extends:
             self._canonical.clear()
         while len(self._canonical) > _REMEMBERED_BLOCKS_MAX:

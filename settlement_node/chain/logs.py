@@ -44,7 +44,7 @@ class LogReader:
         agreed yet, and Transient when no endpoint that has the agreed head answers.
         """
         head = self._heads.view.head
-        if not 0 <= from_block:
+        if from_block < 0:
             raise InvalidInput("from_block is negative", field="from_block")
         if to_block > head.number:
             raise InvalidInput(

@@ -9,7 +9,7 @@ from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.domain.observations import Block, Receipt
 from settlement_node.errors import Transient
-from settlement_node.units import Hex32
+from settlement_node.units import Address, Hex32
 
 
 def find_receipts(
@@ -102,3 +102,13 @@ def find_transactions(endpoints: EndpointSet, hashes: Sequence[Hex32]) -> dict[H
             transaction_hashes=tuple(unknown),
         )
     return {item: seen[item] for item in wanted}
+
+
+def find_place(endpoints: EndpointSet, transaction_hash: Hex32) -> tuple[Address, int] | None:
+    """Sender and nonce of a transaction from the first endpoint that has it."""
+    for _endpoint, place in endpoints.answers(
+        lambda item: item.transaction_place(transaction_hash)
+    ):
+        if place is not None:
+            return place
+    return None

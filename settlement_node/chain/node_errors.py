@@ -199,7 +199,8 @@ _SEND_TABLE = tuple(
 _LOG_RANGE = re.compile(
     r"block range|range (is )?too (large|wide|big)|too many (results|logs|blocks)"
     r"|more than \d+ (results|logs)|(results|response) (size|exceed)|logs? limit|limit exceeded"
-    r"|exceed(s|ed)? (the )?(max|maximum|range|limit)|query timeout|query returned|request timed out"
+    r"|exceed(s|ed)? (the )?(max|maximum|range|limit)|query timeout|query returned"
+    r"|request timed out"
     r"|block number.*exceeds|up to a[n]? \d+|ranges? over|response is too big|eth_getlogs.*limited"
 )
 _BLOCK_UNKNOWN = re.compile(

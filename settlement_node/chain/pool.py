@@ -28,7 +28,7 @@ from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.chain.health import HealthPolicy
 from settlement_node.chain.logs import LogReader, incomplete_batch
-from settlement_node.chain.lookups import find_receipts, find_transactions
+from settlement_node.chain.lookups import find_place, find_receipts, find_transactions
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.sending import send_to_all
 from settlement_node.chain.settler_reads import preview_items, read_settler
@@ -179,8 +179,8 @@ class ChainClient:
         return find_transactions(self._endpoints, hashes)
 
     def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
-        """Sender and nonce of a transaction, or None when the endpoint asked does not have it."""
-        return self._endpoints.first_answer(lambda item: item.transaction_place(transaction_hash))
+        """Sender and nonce of a transaction; `None` when every endpoint that answered lacks it."""
+        return find_place(self._endpoints, transaction_hash)
 
     def nonce(self, address: Address, block: BlockTag = "latest") -> int:
         """The account's next nonce. `"pending"` counts one endpoint's mempool: a hint only."""

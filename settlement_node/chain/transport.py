@@ -88,8 +88,12 @@ class HttpTransport:
         name: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         batch_requests_max: int = BATCH_REQUESTS_MAX,
+        session: requests.Session | None = None,
     ) -> None:
-        """`address` may carry credentials; it is never shown, logged or put into an error."""
+        """`address` may carry credentials; it is never shown, logged or put into an error.
+
+        A `session` is used as it is, for a proxy or a private certificate; it must not retry.
+        """
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidInput("an endpoint's address must start with http:// or https://")
@@ -103,6 +107,7 @@ class HttpTransport:
             # A redirect would repeat a POST at an address nobody configured.
             request_kwargs={"timeout": timeout_seconds, "allow_redirects": False},
             exception_retry_configuration=None,
+            session=session,
         )
 
     @property
