@@ -32,10 +32,7 @@ library TokenCalls {
     }
 
     /// @notice Moves tokens out of an allowance.
-    function tryTransferFrom(address token, address from, address to, uint256 value)
-        internal
-        returns (bool succeeded)
-    {
+    function tryTransferFrom(address token, address from, address to, uint256 value) internal returns (bool succeeded) {
         bytes4 selector = IERC20.transferFrom.selector;
         assembly ("memory-safe") {
             let data := mload(0x40)

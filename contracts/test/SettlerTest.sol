@@ -39,7 +39,7 @@ abstract contract SettlerTest {
             vm.deployCode("TestStablecoin.sol:TestStablecoin", abi.encode("Test Dollar", "TUSD", address(this)))
         );
         settler = _deploy(_settings());
-        IAccessControl(address(shares)).grantRole(shares.BURNER_ROLE(), address(settler));
+        _grantBurner();
         dollars.mint(treasury, 10 * DAILY_LIMIT);
         vm.prank(treasury);
         dollars.approve(address(settler), 9 * DAILY_LIMIT);
@@ -47,11 +47,19 @@ abstract contract SettlerTest {
     }
 
     function _settings() internal view returns (IRedemptionSettler.Settings memory) {
+        return _settingsOf(address(shares), address(dollars), IRedemptionSettler.BurnStyle.Burn);
+    }
+
+    function _settingsOf(address shareToken, address payoutToken, IRedemptionSettler.BurnStyle style)
+        internal
+        view
+        returns (IRedemptionSettler.Settings memory)
+    {
         return IRedemptionSettler.Settings({
-            shareToken: address(shares),
-            payoutToken: address(dollars),
+            shareToken: shareToken,
+            payoutToken: payoutToken,
             treasury: treasury,
-            burnStyle: IRedemptionSettler.BurnStyle.Burn,
+            burnStyle: style,
             dailyPayoutLimit: DAILY_LIMIT,
             ceilingPrice: CEILING_PRICE,
             itemGasLimit: ITEM_GAS_LIMIT,
@@ -63,12 +71,10 @@ abstract contract SettlerTest {
         return _deploy(settings, owner, operator, guardian);
     }
 
-    function _deploy(
-        IRedemptionSettler.Settings memory settings,
-        address owner_,
-        address operator_,
-        address guardian_
-    ) internal returns (IRedemptionSettler) {
+    function _deploy(IRedemptionSettler.Settings memory settings, address owner_, address operator_, address guardian_)
+        internal
+        returns (IRedemptionSettler)
+    {
         bytes memory arguments = abi.encode(settings, owner_, operator_, guardian_);
         return IRedemptionSettler(vm.deployCode("RedemptionSettler.sol:RedemptionSettler", arguments));
     }
@@ -76,6 +82,23 @@ abstract contract SettlerTest {
     function _deployShares(uint8 decimals) internal returns (IFundToken) {
         bytes memory arguments = abi.encode("Fund Share", "FUND", decimals, address(this));
         return IFundToken(vm.deployCode("FundToken.sol:FundToken", arguments));
+    }
+
+    /// @dev Puts a settler for these tokens in the place of the present one.
+    function _use(address shareToken, address payoutToken, IRedemptionSettler.BurnStyle style) internal {
+        settler = _deploy(_settingsOf(shareToken, payoutToken, style));
+    }
+
+    /// @dev The same for another share token, with the dollars to pay out.
+    function _use(address shareToken, IRedemptionSettler.BurnStyle style) internal {
+        _use(shareToken, address(dollars), style);
+        vm.prank(treasury);
+        dollars.approve(address(settler), 9 * DAILY_LIMIT);
+    }
+
+    /// @dev Lets the present settler burn the fund's shares.
+    function _grantBurner() internal {
+        IAccessControl(address(shares)).grantRole(shares.BURNER_ROLE(), address(settler));
     }
 
     function _issue(address account, uint256 amount) internal {
@@ -111,7 +134,9 @@ abstract contract SettlerTest {
     /// @dev Items of one share each, indexes from `first` on.
     function _items(uint256 first, uint256 count) internal view returns (IRedemptionSettler.Item[] memory items) {
         items = new IRedemptionSettler.Item[](count);
-        for (uint256 i; i < count; ++i) items[i] = _item(first + i);
+        for (uint256 i; i < count; ++i) {
+            items[i] = _item(first + i);
+        }
     }
 
     /// @dev Settles on top of the present batch hash.
@@ -126,11 +151,9 @@ abstract contract SettlerTest {
     }
 
     /// @dev The next call must skip this item for this reason; only the checks of the event follow.
-    function _expectSkip(
-        IRedemptionSettler.Item memory item,
-        IRedemptionSettler.SkipReason reason,
-        bytes memory detail
-    ) internal {
+    function _expectSkip(IRedemptionSettler.Item memory item, IRedemptionSettler.SkipReason reason, bytes memory detail)
+        internal
+    {
         vm.expectEmit(address(settler));
         emit IRedemptionSettler.RedemptionSkipped(item.redemptionId, item.index, reason, detail);
     }
@@ -149,7 +172,9 @@ abstract contract SettlerTest {
 
     function _withoutSelector(bytes memory answer) internal pure returns (bytes memory words) {
         words = new bytes(answer.length - 4);
-        for (uint256 i; i < words.length; ++i) words[i] = answer[i + 4];
+        for (uint256 i; i < words.length; ++i) {
+            words[i] = answer[i + 4];
+        }
     }
 
     function _account(string memory name) internal pure returns (address) {

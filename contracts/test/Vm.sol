@@ -3,12 +3,6 @@ pragma solidity 0.8.37;
 
 /// @notice The cheat codes of the test runner that these tests use, declared here so that no test library is needed.
 interface Vm {
-    struct Log {
-        bytes32[] topics;
-        bytes data;
-        address emitter;
-    }
-
     struct Gas {
         uint64 gasLimit;
         uint64 gasTotalUsed;
@@ -31,17 +25,14 @@ interface Vm {
         external
         returns (address deployed);
 
-    function warp(uint256 timestamp) external;
+    /// @dev The creation code of an artifact, named `File.sol:Contract`.
+    function getCode(string calldata artifact) external view returns (bytes memory creationCode);
 
-    function assume(bool condition) external pure;
+    function warp(uint256 timestamp) external;
 
     function addr(uint256 privateKey) external pure returns (address);
 
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
-
-    function recordLogs() external;
-
-    function getRecordedLogs() external returns (Log[] memory logs);
 
     /// @dev What the last call cost; in isolation that call was a transaction of its own.
     function lastCallGas() external view returns (Gas memory gas);

@@ -94,10 +94,14 @@ contract ReentrantToken is OddToken {
 contract VerboseToken is OddToken {
     function _update(address from, address to, uint256 value) internal override {
         if (from == address(0)) return super._update(from, to, value);
-        bytes memory words = new bytes(10_240);
-        for (uint256 i; i < words.length; ++i) words[i] = 0x77;
+        bytes32 words = "refused, and at length refused";
         assembly ("memory-safe") {
-            revert(add(words, 0x20), mload(words))
+            let data := mload(0x40)
+            for { let offset := 0 } lt(offset, 10240) { offset := add(offset, 0x20) } { mstore(
+                add(data, offset),
+                words
+            ) }
+            revert(data, 10240)
         }
     }
 }

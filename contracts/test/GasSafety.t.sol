@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRedemptionSettler} from "../interfaces/IRedemptionSettler.sol";
+import {SettlerTest} from "./SettlerTest.sol";
+import {GasBurningToken} from "./tokens/OddTokens.sol";
+
+/// @notice However much gas a transaction brings, a batch is settled as it would be with all the gas in the world, or
+/// not at all.
+contract GasSafetyTest is SettlerTest {
+    /// @dev itemGasLimit, its 63rd part and the tail.
+    uint256 private constant NEEDED = ITEM_GAS_LIMIT + ITEM_GAS_LIMIT / 63 + 80_000;
+
+    function test_gas__too_low_for_the_first_item__says_so() public {
+        (bool succeeded, bytes memory answer) = _settleWith(NEEDED, _items(0, 1));
+        vm.assertTrue(!succeeded, "refused");
+        vm.assertEq(bytes32(bytes4(answer)), bytes32(IRedemptionSettler.GasTooLow.selector), "error");
+        (uint256 available, uint256 needed) = abi.decode(_withoutSelector(answer), (uint256, uint256));
+        vm.assertEq(needed, NEEDED, "needed");
+        vm.assertLe(available, NEEDED - 1, "available");
+    }
+
+    function test_gas__too_low_for_a_later_item__nothing_settled() public {
+        (bool succeeded, bytes memory answer) = _settleWith(NEEDED + 150_000, _items(0, 10));
+        vm.assertTrue(!succeeded, "refused");
+        vm.assertEq(bytes32(bytes4(answer)), bytes32(IRedemptionSettler.GasTooLow.selector), "error");
+        vm.assertEq(dollars.balanceOf(payee), 0, "paid");
+        vm.assertEq(settler.batchHash(), bytes32(0), "hash");
+    }
+
+    function testFuzz_gas__any_amount__good_items_are_all_settled_or_none(uint256 gasGiven, uint8 count) public {
+        uint256 length = 1 + count % 12;
+        gasGiven = 21_000 + gasGiven % 1_200_000;
+        (bool succeeded,) = _settleWith(gasGiven, _items(0, length));
+        vm.assertEq(dollars.balanceOf(payee), succeeded ? length * 100 * DOLLAR : 0, "paid");
+        vm.assertTrue((settler.batchHash() != 0) == succeeded, "hash");
+        for (uint256 i; i < length; ++i) {
+            vm.assertTrue(settler.isSettled(i) == succeeded, "bit");
+        }
+    }
+
+    function testFuzz_gas__wasteful_token__other_items_are_all_settled_or_none(uint256 gasGiven) public {
+        GasBurningToken payout = new GasBurningToken();
+        _use(address(shares), address(payout), IRedemptionSettler.BurnStyle.Burn);
+        _grantBurner();
+        payout.mint(treasury, 1000 * DOLLAR);
+        payout.setWasteful(stranger, true);
+        vm.prank(treasury);
+        payout.approve(address(settler), 1000 * DOLLAR);
+        IRedemptionSettler.Item[] memory items = _items(0, 5);
+        items[1].payee = stranger;
+        items[3].payee = stranger;
+        (bool succeeded,) = _settleWith(21_000 + gasGiven % 2_000_000, items);
+        vm.assertEq(payout.balanceOf(payee), succeeded ? 300 * DOLLAR : 0, "paid");
+        vm.assertTrue(settler.isSettled(0) == succeeded && !settler.isSettled(1), "bits");
+    }
+
+    function _settleWith(uint256 gasGiven, IRedemptionSettler.Item[] memory items)
+        private
+        returns (bool succeeded, bytes memory answer)
+    {
+        bytes memory data = abi.encodeCall(IRedemptionSettler.settle, (bytes32(0), items));
+        vm.prank(operator);
+        return address(settler).call{gas: gasGiven}(data);
+    }
+}

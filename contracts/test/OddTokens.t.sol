@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRedemptionSettler} from "../interfaces/IRedemptionSettler.sol";
+import {SettlerTest} from "./SettlerTest.sol";
+import {
+    FeeTakingToken,
+    GasBurningToken,
+    MisbehavingShare,
+    OddToken,
+    ReentrantToken,
+    ReturnsFalseToken,
+    VerboseToken
+} from "./tokens/OddTokens.sol";
+import {ReturnsNothingToken} from "./tokens/ReturnsNothingToken.sol";
+
+/// @notice Tokens that do not keep the standard, or that attack: handled or refused, and never at another item's cost.
+contract OddTokensTest is SettlerTest {
+    IRedemptionSettler.BurnStyle private constant BURN = IRedemptionSettler.BurnStyle.Burn;
+
+    function test_returns_nothing__as_share_and_as_payout__settled() public {
+        ReturnsNothingToken share = new ReturnsNothingToken();
+        ReturnsNothingToken payout = new ReturnsNothingToken();
+        share.mint(investor, SHARE);
+        payout.mint(treasury, 100 * DOLLAR);
+        _use(address(share), address(payout), BURN);
+        vm.prank(treasury);
+        payout.approve(address(settler), 100 * DOLLAR);
+        _settleOne(_item(0));
+        vm.assertEq(share.totalSupply(), 0, "burned");
+        vm.assertEq(payout.balanceOf(payee), 100 * DOLLAR, "paid");
+    }
+
+    function test_returns_false__as_share__skipped() public {
+        ReturnsFalseToken share = new ReturnsFalseToken();
+        share.mint(investor, SHARE);
+        _use(address(share), BURN);
+        _check(_item(0), IRedemptionSettler.SkipReason.BurnFailed, abi.encode(false));
+    }
+
+    function test_returns_false__as_payout__skipped_and_nothing_burned() public {
+        ReturnsFalseToken payout = new ReturnsFalseToken();
+        payout.mint(treasury, 100 * DOLLAR);
+        _use(address(shares), address(payout), BURN);
+        _grantBurner();
+        _check(_item(0), IRedemptionSettler.SkipReason.PayoutFailed, abi.encode(false));
+        vm.assertEq(shares.balanceOf(investor), 1_000_000 * SHARE, "shares untouched");
+    }
+
+    function test_fee_on_transfer__skipped_and_nothing_burned() public {
+        FeeTakingToken payout = new FeeTakingToken();
+        _usePayout(payout);
+        _check(_item(0), IRedemptionSettler.SkipReason.PayoutNotExact, "");
+        vm.assertEq(shares.balanceOf(investor), 1_000_000 * SHARE, "shares untouched");
+        vm.assertEq(payout.balanceOf(payee), 0, "payee");
+    }
+
+    function test_burn_of_too_much__skipped() public {
+        FeeTakingToken share = new FeeTakingToken();
+        share.mint(investor, 2 * SHARE);
+        _use(address(share), BURN);
+        _check(_item(0), IRedemptionSettler.SkipReason.BurnNotExact, "");
+        vm.assertEq(share.balanceOf(investor), 2 * SHARE, "shares untouched");
+    }
+
+    function test_unreadable_balance__skipped() public {
+        MisbehavingShare share = new MisbehavingShare();
+        share.mint(investor, SHARE);
+        share.setUnreadable(true);
+        _use(address(share), BURN);
+        _check(
+            _item(0), IRedemptionSettler.SkipReason.BurnFailed, abi.encodeWithSignature("Error(string)", "unreadable")
+        );
+    }
+
+    function test_all_gas_used_up_by_payout__only_that_item_skipped() public {
+        GasBurningToken payout = new GasBurningToken();
+        _usePayout(payout);
+        payout.setWasteful(stranger, true);
+        IRedemptionSettler.Item[] memory items = _items(0, 3);
+        items[1].payee = stranger;
+        _expectSkip(items[1], IRedemptionSettler.SkipReason.ItemOutOfGas, "");
+        _settle(items);
+        vm.assertEq(payout.balanceOf(payee), 200 * DOLLAR, "the others were paid");
+        vm.assertTrue(!settler.isSettled(1), "bit of the skipped item");
+    }
+
+    function test_all_gas_used_up_by_burn__only_that_item_skipped() public {
+        GasBurningToken share = new GasBurningToken();
+        share.mint(investor, 10 * SHARE);
+        share.mint(stranger, SHARE);
+        share.setWasteful(stranger, true);
+        _use(address(share), BURN);
+        IRedemptionSettler.Item[] memory items = _items(0, 3);
+        items[0].investor = stranger;
+        _expectSkip(items[0], IRedemptionSettler.SkipReason.ItemOutOfGas, "");
+        _settle(items);
+        vm.assertEq(dollars.balanceOf(payee), 200 * DOLLAR, "the others were paid");
+    }
+
+    function test_long_revert_data__cut_to_256_bytes() public {
+        VerboseToken payout = new VerboseToken();
+        _usePayout(payout);
+        bytes32 word = "refused, and at length refused";
+        bytes memory words = abi.encodePacked(word, word, word, word, word, word, word, word);
+        _check(_item(0), IRedemptionSettler.SkipReason.PayoutFailed, words);
+    }
+
+    function test_reentry__settling_again_as_operator__refused_and_paid_once() public {
+        ReentrantToken payout = new ReentrantToken();
+        settler = _deploy(_settingsOf(address(shares), address(payout), BURN), owner, address(payout), guardian);
+        payout.mint(treasury, 1000 * DOLLAR);
+        vm.prank(treasury);
+        payout.approve(address(settler), 1000 * DOLLAR);
+        _grantBurner();
+        IRedemptionSettler.Item[] memory items = _items(0, 1);
+        bytes32 next = keccak256(abi.encode(bytes32(0), keccak256(abi.encode(items))));
+        payout.setCallback(address(settler), abi.encodeCall(IRedemptionSettler.settle, (next, _items(1, 1))));
+        vm.prank(address(payout));
+        settler.settle(0, items);
+        vm.assertTrue(payout.called() && !payout.succeeded(), "re-entry failed");
+        vm.assertEq(payout.answer(), abi.encodeWithSignature("ReentrancyGuardReentrantCall()"), "by the guard");
+        vm.assertEq(payout.balanceOf(payee), 100 * DOLLAR, "paid once");
+        vm.assertTrue(!settler.isSettled(1), "the other was not");
+    }
+
+    function test_reentry__item_frame_and_preview__refused() public {
+        ReentrantToken payout = new ReentrantToken();
+        _usePayout(payout);
+        payout.setCallback(
+            address(settler), abi.encodeCall(IRedemptionSettler.settleItem, (_item(9), CEILING_PRICE, DAILY_LIMIT))
+        );
+        _settleOne(_item(0));
+        vm.assertTrue(payout.called() && !payout.succeeded(), "item frame");
+        payout.setCallback(address(settler), abi.encodeCall(IRedemptionSettler.preview, (_items(9, 1))));
+        _settleOne(_item(1));
+        vm.assertEq(payout.answer(), abi.encodeWithSignature("ReentrancyGuardReentrantCall()"), "preview");
+        vm.assertEq(payout.balanceOf(payee), 200 * DOLLAR, "both paid once");
+    }
+
+    function _usePayout(OddToken payout) private {
+        _use(address(shares), address(payout), BURN);
+        _grantBurner();
+        payout.mint(treasury, 1000 * DOLLAR);
+        vm.prank(treasury);
+        payout.approve(address(settler), 1000 * DOLLAR);
+    }
+
+    function _check(IRedemptionSettler.Item memory item, IRedemptionSettler.SkipReason reason, bytes memory detail)
+        private
+    {
+        _expectSkip(item, reason, detail);
+        _settleOne(item);
+        vm.assertTrue(!settler.isSettled(item.index), "bit");
+    }
+}
