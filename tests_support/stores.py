@@ -72,7 +72,7 @@ def empty(engine: Engine) -> None:
     names = ", ".join(table.name for table in t.metadata.sorted_tables)
     with engine.begin() as connection:
         connection.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
-        connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY"))  # noqa: S608 (our names)
+        connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY"))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def remembered_heads(tx: Tx, lane: str, *, from_number: int = 0) -> dict[int, He
     query = sa.select(h.c.block_number, h.c.block_hash).where(
         h.c.lane == lane, h.c.block_number >= from_number
     )
-    return {number: Hex32(value) for number, value in tx.connection.execute(query).tuples()}
+    return {number: Hex32(value) for number, value in tx.connection.execute(query)}
 
 
 def latest_head(tx: Tx, lane: str) -> tuple[int, Hex32] | None:

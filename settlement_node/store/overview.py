@@ -40,7 +40,7 @@ def settlements_by_status(tx: Tx) -> dict[SettlementStatus, int]:
     s = t.settlements
     query = sa.select(s.c.status, sa.func.count()).group_by(s.c.status)
     counts = {status: 0 for status in SettlementStatus}
-    counts.update({SettlementStatus(s): n for s, n in tx.connection.execute(query).tuples()})
+    counts.update({SettlementStatus(s): n for s, n in tx.connection.execute(query)})
     return counts
 
 
@@ -52,7 +52,7 @@ def unfinal_by_lane(tx: Tx) -> dict[tuple[int, str], int]:
         .where(x.c.status != TransactionStatus.FINAL.value)
         .group_by(x.c.chain_id, x.c.signer_address)
     )
-    return {(chain, signer): n for chain, signer, n in tx.connection.execute(query).tuples()}
+    return {(chain, signer): n for chain, signer, n in tx.connection.execute(query)}
 
 
 def latest_reconciliations(tx: Tx, *, fund_id: str | None = None) -> list[sa.RowMapping]:
@@ -73,7 +73,7 @@ def open_breaks_by_fund(tx: Tx) -> dict[str | None, int]:
         .where(b.c.status == BreakStatus.OPEN.value)
         .group_by(b.c.fund_id)
     )
-    return {fund_id: n for fund_id, n in tx.connection.execute(query).tuples()}
+    return {fund_id: n for fund_id, n in tx.connection.execute(query)}
 
 
 def open_alerts_by_kind(tx: Tx) -> dict[str, int]:
@@ -84,7 +84,7 @@ def open_alerts_by_kind(tx: Tx) -> dict[str, int]:
         .where(al.c.status == AlertStatus.OPEN.value)
         .group_by(al.c.kind)
     )
-    return {kind: n for kind, n in tx.connection.execute(query).tuples()}
+    return {kind: n for kind, n in tx.connection.execute(query)}
 
 
 def heads_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:

@@ -126,7 +126,7 @@ def _investor_ids(tx: Tx, fund: FundRow, addresses: set[Address]) -> dict[Addres
         query = sa.select(i.c.investor_address, i.c.investor_id).where(
             i.c.fund_id == fund.fund_id, i.c.investor_address.in_(chunk)
         )
-        found |= {Address(a): n for a, n in tx.connection.execute(query).tuples()}
+        found |= {Address(a): n for a, n in tx.connection.execute(query)}
         missing = [a for a in chunk if a not in found]
         if missing:
             tx.connection.execute(
@@ -140,7 +140,7 @@ def _investor_ids(tx: Tx, fund: FundRow, addresses: set[Address]) -> dict[Addres
                     for a in missing
                 ],
             )
-            found |= {Address(a): n for a, n in tx.connection.execute(query).tuples()}
+            found |= {Address(a): n for a, n in tx.connection.execute(query)}
     return found
 
 
@@ -366,7 +366,7 @@ def count_by_status(tx: Tx, fund_id: str | None = None) -> dict[RedemptionStatus
         query = query.where(r.c.fund_id == fund_id)
     counts = dict.fromkeys(RedemptionStatus, 0)
     counts.update(
-        {RedemptionStatus(s): n for s, n in tx.connection.execute(query).tuples()}
+        {RedemptionStatus(s): n for s, n in tx.connection.execute(query)}
     )
     return counts
 
@@ -406,5 +406,5 @@ def times_settled(
             )
             .group_by(e.c.redemption_id)
         )
-        counts |= {Hex32(i): n for i, n in tx.connection.execute(query).tuples()}
+        counts |= {Hex32(i): n for i, n in tx.connection.execute(query)}
     return counts

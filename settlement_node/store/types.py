@@ -70,8 +70,14 @@ def _sum_on_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
     return f"coalesce(sum({compiler.process(element.clauses, **kw)}), 0)"
 
 
+@compiles(sum_base_units, "sqlite")
+def _sum_on_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    # The driver never finalises an aggregate that saw no row; SQLite then answers NULL.
+    return f"coalesce(sum_base_units({compiler.process(element.clauses, **kw)}), '0')"
+
+
 class SumAggregate:
-    """The aggregate `sum_base_units` of SQLite connections; gives decimal text, or '0'."""
+    """The aggregate `sum_base_units` of SQLite connections; gives decimal text."""
 
     def __init__(self) -> None:
         self.total = 0
