@@ -1,0 +1,160 @@
+"""Setting a stage: tokens, settler, treasury and holders on a development chain.
+
+Used by the demonstration and by the chain tests; both then run the real node against it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from settlement_node.chain.deploy import (
+    Deployer,
+    SettlerSettings,
+    deploy_settler,
+    deploy_test_tokens,
+    grant_fund_role,
+)
+from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.signers.local import KeySigner
+from settlement_node.chain.tokens import encode_approve
+from settlement_node.chain.transport import Transport
+from settlement_node.domain.observations import BurnStyle
+from settlement_node.store.funds import NewFund
+from settlement_node.units import Address, Payout, Shares
+
+SHARE_DECIMALS = 18
+PAYOUT_DECIMALS = 6
+NAV_DECIMALS = 6
+NAV_PER_SHARE = 104_250_000
+"""104.25 of the stablecoin per whole share."""
+FEE_BPS = 25
+
+
+class DevelopmentChain(Protocol):
+    """What the embedded chain and anvil have in common."""
+
+    chain_id: int
+    funded_keys: tuple[bytes, ...]
+
+    def transport(self, name: str = ...) -> Transport:
+        """A connection."""
+
+    def mine(self, blocks: int = 1) -> None:
+        """Mine at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything a fund needs on a chain. The deployer administers tokens and settler, the
+    treasury has approved the settler, the operator is the lane."""
+
+    chain: DevelopmentChain
+    client: ChainClient
+    deployer: Deployer
+    operator: KeySigner
+    treasury: Deployer
+    fund: NewFund
+
+    def mint_shares(self, holder: Address, shares_base_units: Shares) -> None:
+        """Permit a holder and give it shares."""
+        share = self.fund.share_token_address
+        self.deployer.transact(share, "FundToken", "setPermitted", [holder, True])
+        self.deployer.transact(share, "FundToken", "mint", [holder, shares_base_units])
+
+    def mint_money(self, holder: Address, payout_base_units: Payout) -> None:
+        """Give an account stablecoin."""
+        self.deployer.transact(
+            self.fund.payout_token_address, "TestStablecoin", "mint", [holder, payout_base_units]
+        )
+
+    def set_blocked(self, account: Address, *, blocked: bool) -> None:
+        """Put an account on the stablecoin's blocklist, or take it off."""
+        self.deployer.transact(
+            self.fund.payout_token_address, "TestStablecoin", "setBlocked", [account, blocked]
+        )
+
+    def set_payout_paused(self, *, paused: bool) -> None:
+        """Pause the stablecoin, or lift it."""
+        self.deployer.transact(
+            self.fund.payout_token_address, "TestStablecoin", "pause" if paused else "unpause"
+        )
+
+    def approve(self, payout_base_units: Payout) -> None:
+        """Set the treasury's allowance for the settler."""
+        self.treasury.send(
+            self.fund.payout_token_address,
+            encode_approve(self.fund.settler_address, payout_base_units),
+        )
+
+
+def set_stage(
+    chain: DevelopmentChain,
+    *,
+    treasury_base_units: Payout,
+    advance: Callable[[], None] | None = None,
+    fund_id: str = "demo-fund",
+    daily_payout_limit_base_units: Payout = Payout(10**15),
+    ceiling_price: int = 200 * 10**PAYOUT_DECIMALS,
+    transports: Sequence[Transport] | None = None,
+    confirmed: Callable[[str], None] = lambda what: None,
+) -> Stage:
+    """Deploy and fund; `advance` lets the chain move (by default it mines a block), `confirmed`
+    is told of each step for a progress display."""
+    client = ChainClient(
+        chain.chain_id, transports or [chain.transport("setup")], now=time.monotonic
+    )
+    keys = [KeySigner(key) for key in chain.funded_keys]
+    move = advance or chain.mine
+    deployer = Deployer(client, keys[0], advance=move)
+    operator, treasury = keys[1], Deployer(client, keys[2], advance=move)
+    client.refresh()
+    tokens = deploy_test_tokens(deployer, share_decimals=SHARE_DECIMALS)
+    confirmed("fund token and stablecoin deployed")
+    from_block = client.refresh().head.number
+    settler = deploy_settler(
+        deployer,
+        SettlerSettings(
+            share_token_address=tokens.share_token_address,
+            payout_token_address=tokens.payout_token_address,
+            treasury_address=treasury.address,
+            burn_style=BurnStyle.BURN,
+            daily_payout_limit_base_units=daily_payout_limit_base_units,
+            ceiling_price=ceiling_price,
+        ),
+        owner_address=deployer.address,
+        operator_address=operator.address,
+        guardian_address=deployer.address,
+    )
+    grant_fund_role(deployer, tokens.share_token_address, "BURNER_ROLE", settler)
+    confirmed("settler deployed and allowed to burn")
+    stage = Stage(
+        chain=chain,
+        client=client,
+        deployer=deployer,
+        operator=operator,
+        treasury=treasury,
+        fund=NewFund(
+            fund_id=fund_id,
+            name="Example Fund",
+            chain_id=chain.chain_id,
+            share_token_address=tokens.share_token_address,
+            share_decimals=SHARE_DECIMALS,
+            payout_token_address=tokens.payout_token_address,
+            payout_decimals=PAYOUT_DECIMALS,
+            settler_address=settler,
+            settler_from_block=from_block,
+            treasury_address=treasury.address,
+            lane_address=operator.address,
+            burn_style=BurnStyle.BURN,
+            fee_bps=FEE_BPS,
+            nav_per_share=NAV_PER_SHARE,
+            nav_decimals=NAV_DECIMALS,
+        ),
+    )
+    stage.mint_money(treasury.address, treasury_base_units)
+    stage.approve(treasury_base_units)
+    confirmed("treasury funded, allowance given")
+    return stage
