@@ -8,7 +8,8 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const forge = join(root, 'node_modules', '.bin', 'forge');
+const ownForge = join(root, 'node_modules', '.bin', 'forge');
+const forge = existsSync(ownForge) ? ownForge : 'forge';
 // Apart from forge's own out/ and cache/, so that it can run beside `forge test`.
 const buildFolder = 'out/abi';
 
@@ -43,12 +44,12 @@ function sorted(value) {
 const outArgument = process.argv.indexOf('--out');
 const outFolder = outArgument < 0 ? join(root, 'abi') : resolve(process.argv[outArgument + 1]);
 
-if (!existsSync(forge)) fail('forge is not installed: run `make setup` (it runs `npm ci --ignore-scripts`)');
 const build = spawnSync(
   forge,
   ['build', '--skip', '*.t.sol', '--out', buildFolder, '--cache-path', 'cache/abi'],
   { cwd: root, encoding: 'utf8' },
 );
+if (build.error?.code === 'ENOENT') fail('forge is not installed: run `make setup` (npm ci), or install Foundry');
 if (build.status !== 0) fail(`forge build failed\n${build.stdout ?? ''}${build.stderr ?? build.error ?? ''}`);
 
 mkdirSync(outFolder, { recursive: true });

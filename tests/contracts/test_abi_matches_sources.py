@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ABI_FOLDER = ROOT / "abi"
-FORGE = ROOT / "node_modules" / ".bin" / "forge"
+NODE_MODULES = ROOT / "node_modules"
 BUILD_TIMEOUT_SECONDS = 300
 
 
@@ -20,7 +20,8 @@ BUILD_TIMEOUT_SECONDS = 300
 def rebuilt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the artifacts made anew from the sources."""
     node = shutil.which("node")
-    if node is None or not FORGE.exists():
+    forge = shutil.which("forge", path=str(NODE_MODULES / ".bin")) or shutil.which("forge")
+    if node is None or forge is None or not (NODE_MODULES / "solc").exists():
         pytest.fail("the Solidity compiler is not set up: run `make setup` (it needs Node 20)")
     folder = tmp_path_factory.mktemp("abi")
     build = subprocess.run(

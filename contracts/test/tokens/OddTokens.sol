@@ -97,10 +97,9 @@ contract VerboseToken is OddToken {
         bytes32 words = "refused, and at length refused";
         assembly ("memory-safe") {
             let data := mload(0x40)
-            for { let offset := 0 } lt(offset, 10240) { offset := add(offset, 0x20) } { mstore(
-                add(data, offset),
-                words
-            ) }
+            for { let offset := 0 } lt(offset, 10240) { offset := add(offset, 0x20) } {
+                mstore(add(data, offset), words)
+            }
             revert(data, 10240)
         }
     }
