@@ -20,7 +20,7 @@ from settlement_node.domain.observations import (
     RedemptionSettledEvent,
 )
 from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.store import funds, redemptions, settlements, transactions
+from settlement_node.store import funds, orders, redemptions, settlements, transactions
 from settlement_node.store.database import Store, Tx
 from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlementRow, TransactionRow
@@ -82,19 +82,19 @@ def order(name: str, **changes: Any) -> RedemptionOrder:
 
 
 def request(
-    store: Store, fund: FundRow, orders: Sequence[RedemptionOrder | str]
+    store: Store, fund: FundRow, wanted: Sequence[RedemptionOrder | str]
 ) -> list[RedemptionRow]:
     """Record orders as requested; a word stands for the order of that name."""
-    full = [order(o) if isinstance(o, str) else o for o in orders]
+    full = [order(o) if isinstance(o, str) else o for o in wanted]
     with store.transaction(actor="test") as tx:
-        return redemptions.insert_orders(tx, fund, full)
+        return orders.insert_orders(tx, fund, full)
 
 
 def approve(
-    store: Store, fund: FundRow, orders: Sequence[RedemptionOrder | str]
+    store: Store, fund: FundRow, wanted: Sequence[RedemptionOrder | str]
 ) -> list[RedemptionRow]:
     """Record orders and approve them."""
-    rows = request(store, fund, orders)
+    rows = request(store, fund, wanted)
     with store.transaction(actor="test") as tx:
         return [
             redemptions.record_fact(

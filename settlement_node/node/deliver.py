@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import sqlalchemy as sa
 import structlog
+from sqlalchemy import RowMapping
 
 from settlement_node.node.context import NodeContext
 from settlement_node.store import outbox
@@ -18,14 +18,14 @@ log = structlog.get_logger(__name__)
 class Sink(Protocol):
     """Somewhere events go. `deliver` raises to have the same events given again later."""
 
-    def deliver(self, events: Sequence[sa.RowMapping]) -> None:
+    def deliver(self, events: Sequence[RowMapping]) -> None:
         """Take events in order; a repeat of the same event_id does no harm."""
 
 
 class LogSink:
     """Writes each event as one structured log line."""
 
-    def deliver(self, events: Sequence[sa.RowMapping]) -> None:
+    def deliver(self, events: Sequence[RowMapping]) -> None:
         """Log the events."""
         for event in events:
             payload: dict[str, Any] = dict(event["payload"])

@@ -21,6 +21,7 @@ from settlement_node.store import chain_book, redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund
 from settlement_node.store.leases import lane_key
+from settlement_node.store.orders import insert_orders
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlerEventRow
 from settlement_node.units import UINT256_MAX, ZERO_ADDRESS, Hex32
 
@@ -41,7 +42,7 @@ def take_in(
     fund = get_fund(tx, fund_id)
     for order in orders:
         check_order(fund, order)
-    rows = redemptions.insert_orders(tx, fund, orders)
+    rows = insert_orders(tx, fund, orders)
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
     final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
     taken = []

@@ -39,7 +39,7 @@ def settlements_by_status(tx: Tx) -> dict[SettlementStatus, int]:
     """How many settlements stand in each status."""
     s = t.settlements
     query = sa.select(s.c.status, sa.func.count()).group_by(s.c.status)
-    counts = {status: 0 for status in SettlementStatus}
+    counts = dict.fromkeys(SettlementStatus, 0)
     counts.update({SettlementStatus(s): n for s, n in tx.connection.execute(query)})
     return counts
 

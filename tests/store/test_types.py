@@ -80,7 +80,9 @@ def test_sum_base_units__of_no_rows__is_zero(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [-1, UINT256_MAX + 1, 1.0, "1", True], ids=["negative", "2^256", "float", "text", "bool"]
+    "wrong",
+    [-1, UINT256_MAX + 1, 1.0, "1", True],
+    ids=["negative", "2^256", "float", "text", "bool"],
 )
 def test_base_units__no_uint256__is_refused(store: Store, wrong: object) -> None:
     with pytest.raises(sa.exc.StatementError) as refused, table_of(store, [{"amount": wrong}]):

@@ -1,0 +1,134 @@
+"""Entering orders: each gets its id and its index for ever, or none of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.errors import InvalidInput
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.redemptions import IN_CHUNK, get_many
+from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.units import Address, Hex32, redemption_id_of
+
+r = t.redemptions
+
+
+def insert_orders(
+    tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]
+) -> list[RedemptionRow]:
+    """Record orders as `requested`, each with its id and index given for ever.
+
+    Raises InvalidInput naming the order that repeats an external_id, in the batch or in the book.
+    The caller has checked the shape of each.
+    """
+    if not orders:
+        return []
+    count = len(orders)
+    # The fund's row is locked first: of two requests at once, the second sees the first's orders.
+    first = (
+        tx.connection.execute(
+            t.funds.update()
+            .where(t.funds.c.fund_id == fund.fund_id)
+            .values(next_redemption_index=t.funds.c.next_redemption_index + count)
+            .returning(t.funds.c.next_redemption_index)
+        ).scalar_one()
+        - count
+    )
+    _refuse_duplicates(tx, fund, orders)
+    investor_ids = _investor_ids(tx, fund, {o.investor_address for o in orders})
+    values = [
+        {
+            "redemption_id": redemption_id_of(
+                chain_id=fund.chain_id,
+                share_token_address=fund.share_token_address,
+                external_id=order.external_id,
+            ),
+            "fund_id": fund.fund_id,
+            "external_id": order.external_id,
+            "redemption_index": first + place,
+            "investor_id": investor_ids[order.investor_address],
+            "investor_address": order.investor_address,
+            "payee_address": order.payee_address,
+            "shares_base_units": order.shares_base_units,
+            "status": RedemptionStatus.REQUESTED.value,
+            "version": 0,
+            "settle_after_utc": order.settle_after_utc,
+            "requested_at_utc": tx.now_utc,
+            "updated_at_utc": tx.now_utc,
+        }
+        for place, order in enumerate(orders)
+    ]
+    tx.connection.execute(r.insert(), values)
+    ids = [Hex32(value["redemption_id"]) for value in values]
+    rows = get_many(tx, ids)
+    for redemption_id in ids:
+        tx.audit("requested", "redemption", redemption_id, {})
+    return [rows[redemption_id] for redemption_id in ids]
+
+
+def _refuse_duplicates(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> None:
+    seen: set[str] = set()
+    for order in orders:
+        if order.external_id in seen:
+            raise InvalidInput(
+                f"external_id {order.external_id!r} appears twice in this request",
+                field="external_id",
+                external_id=order.external_id,
+            )
+        seen.add(order.external_id)
+    known = known_external_ids(tx, fund.fund_id, sorted(seen))
+    if known:
+        first = min(known)
+        raise InvalidInput(
+            f"external_id {first!r} is already in the book of fund {fund.fund_id};"
+            " an external_id names one redemption for ever",
+            field="external_id",
+            external_id=first,
+        )
+
+
+def known_external_ids(tx: Tx, fund_id: str, external_ids: Sequence[str]) -> set[str]:
+    """Which of these external ids the fund's book already holds."""
+    known: set[str] = set()
+    for start in range(0, len(external_ids), IN_CHUNK):
+        known |= set(
+            tx.connection.execute(
+                sa.select(r.c.external_id).where(
+                    r.c.fund_id == fund_id,
+                    r.c.external_id.in_(external_ids[start : start + IN_CHUNK]),
+                )
+            ).scalars()
+        )
+    return known
+
+
+def _investor_ids(tx: Tx, fund: FundRow, addresses: set[Address]) -> dict[Address, int]:
+    i = t.investors
+    found: dict[Address, int] = {}
+    ordered = sorted(addresses)
+    for start in range(0, len(ordered), IN_CHUNK):
+        chunk = ordered[start : start + IN_CHUNK]
+        query = sa.select(i.c.investor_address, i.c.investor_id).where(
+            i.c.fund_id == fund.fund_id, i.c.investor_address.in_(chunk)
+        )
+        found |= {Address(a): n for a, n in tx.connection.execute(query)}
+        missing = [a for a in chunk if a not in found]
+        if missing:
+            tx.connection.execute(
+                i.insert(),
+                [
+                    {
+                        "fund_id": fund.fund_id,
+                        "investor_address": a,
+                        "created_at_utc": tx.now_utc,
+                    }
+                    for a in missing
+                ],
+            )
+            found |= {Address(a): n for a, n in tx.connection.execute(query)}
+    return found
