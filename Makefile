@@ -1,0 +1,64 @@
+# One command each; `make help` lists them. Every target sets up what it needs by itself.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+SEEDS ?= 100
+JOBS ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help:  ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+.setup/run: requirements.lock pyproject.toml setup.py | $(VENV)/bin/python
+	@echo "Installing what the node needs (pinned, checked by hash) ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --no-index -e .
+	@mkdir -p .setup && touch $@
+
+.setup/dev: requirements-dev.lock .setup/run
+	@echo "Installing what the tests need ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@mkdir -p .setup && touch $@
+
+.setup/node: package-lock.json package.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed for anvil and the contract tests"; exit 1; }
+	@echo "Installing the chain tools (anvil, forge, solc) ..."
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@mkdir -p .setup && touch $@
+
+setup: .setup/dev .setup/node  ## Install everything, for development and for anvil
+
+demo: .setup/run  ## Settle a realistic book on an embedded chain (ARGS="--redemptions 200 --no-serve --json")
+	@$(BIN)/settlement-node demo $(ARGS)
+
+run: .setup/run  ## Run the node (ARGS="--config settlement-node.toml")
+	@$(BIN)/settlement-node run $(ARGS)
+
+test: .setup/dev .setup/node  ## Run every test: contracts, Python, chains, databases
+	@tools/run-tests
+
+check: .setup/dev  ## Lint, format check, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy settlement_node
+
+abi: .setup/node  ## Compile the contracts and write abi/
+	@node tools/build-abi.mjs
+
+simulate: .setup/dev  ## Run the deterministic simulator (SEEDS=n [SEED=k])
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+crash-test: .setup/dev .setup/node  ## Kill the real daemon at every crash point and audit the chain
+	@$(BIN)/python -m chain_tests.crash $(ARGS)
+
+clean:  ## Remove everything that was set up or built
+	rm -rf $(VENV) .setup node_modules out cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help setup demo run test check abi simulate crash-test clean
