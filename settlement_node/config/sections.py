@@ -160,7 +160,9 @@ class FeeSettings(Section):
 class ChainSettings(Section):
     """A chain and how it is reached."""
 
-    chain_id: int = Field(ge=1, le=2**53, description="1 is Ethereum, 11155111 Sepolia, 31337 anvil")
+    chain_id: int = Field(
+        ge=1, le=2**53, description="1 is Ethereum, 11155111 Sepolia, 31337 anvil"
+    )
     name: str = Field(min_length=1, max_length=64)
     endpoints: tuple[EndpointSettings, ...] = Field(
         min_length=1, max_length=16, description="add at least one [[chains.endpoints]]"

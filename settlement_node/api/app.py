@@ -1,0 +1,80 @@
+"""`create_app`: the REST surface over a store and a node's context."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from settlement_node.api.context import ApiContext
+from settlement_node.api.documents import add_openapi
+from settlement_node.api.edge import Edge
+from settlement_node.api.events.hub import EventHub
+from settlement_node.api.events.routes import router as events
+from settlement_node.api.keys import KeyRing
+from settlement_node.api.metrics import Metrics
+from settlement_node.api.operations.routes import router as operations
+from settlement_node.api.problems import add_problem_handlers
+from settlement_node.api.reconciliation.routes import router as reconciliation
+from settlement_node.api.redemptions.routes import router as redemptions
+from settlement_node.api.settlements.routes import router as settlements
+from settlement_node.api.status.routes import router as status
+from settlement_node.api.transactions.routes import router as transactions
+from settlement_node.config import ApiSettings
+from settlement_node.node.context import NodeContext
+
+ROUTERS = (redemptions, settlements, transactions, reconciliation, status, events, operations)
+
+
+def create_app(
+    node: NodeContext,
+    settings: ApiSettings,
+    *,
+    hub: EventHub | None = None,
+    head_stale_seconds: Mapping[int, float] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> FastAPI:
+    """The application. `node` gives the store and the chains; its clients should be the API's own
+    where a running node uses others, since a client is one caller's at a time.
+
+    Give the hub whose `wake` is called on commits; without one, events of this process are seen
+    by polling. Raises InvalidInput when a configured API key is not there.
+    """
+    hub = hub or event_hub(node, settings)
+    metrics = Metrics(node.store)
+    context = ApiContext(
+        store=node.store,
+        settings=settings,
+        node=node,
+        keys=KeyRing(settings.api_keys, os.environ if environment is None else environment),
+        hub=hub,
+        metrics=metrics,
+        head_stale_seconds=dict(head_stale_seconds or {}),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        hub.start()
+        yield
+        hub.close()
+
+    # No page of documentation that loads scripts from elsewhere; the document itself is there.
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.context = context
+    for router in ROUTERS:
+        app.include_router(router)
+    add_problem_handlers(app)
+    add_openapi(app)
+    app.add_middleware(Edge, body_bytes_max=settings.body_bytes_max, metrics=metrics)
+    return app
+
+
+def event_hub(node: NodeContext, settings: ApiSettings) -> EventHub:
+    """A hub with the bounds of the settings."""
+    return EventHub(
+        node.store,
+        queue_max=settings.event_queue_max,
+        subscribers_max=settings.event_subscribers_max,
+    )

@@ -1,0 +1,148 @@
+"""The outermost layer of every request: correlation id, bounds, security headers, log, metrics."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterable
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from settlement_node.api.metrics import Metrics
+from settlement_node.api.problems import internal_problem, problem_response
+
+log = structlog.get_logger(__name__)
+
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+NO_STORE = (b"cache-control", b"no-store")
+QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
+"""Asked every few seconds by machines; logged only when they fail."""
+
+
+class Edge:
+    """ASGI middleware; nothing passes it without a correlation id and an end in the log."""
+
+    def __init__(self, app: ASGIApp, *, body_bytes_max: int, metrics: Metrics) -> None:
+        self._app = app
+        self._body_bytes_max = body_bytes_max
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry one request through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        correlation_id = _correlation_id(headers)
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+        status: int | None = None
+        began = time.perf_counter()
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *_with_defaults(message.get("headers", ())),
+                    (b"x-request-id", correlation_id.encode()),
+                ]
+            await send(message)
+
+        refused = self._refuse(scope, headers, correlation_id)
+        try:
+            if refused is not None:
+                await refused(scope, receive, send_on)
+            else:
+                await self._app(scope, self._bounded(receive), send_on)
+        except Exception:
+            # The one place where an error nobody foresaw ends; FastAPI's own is further in.
+            log.exception("request_failed", path=scope["path"], method=scope["method"])
+            if status is not None:
+                raise
+            await internal_problem(correlation_id)(scope, receive, send_on)
+        finally:
+            self._note(scope, status or 499, time.perf_counter() - began)
+
+    def _refuse(
+        self, scope: Scope, headers: dict[bytes, bytes], correlation_id: str
+    ) -> Response | None:
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._body_bytes_max:
+            return problem_response(
+                correlation_id,
+                status=413,
+                code="content_too_large",
+                detail=self._too_large,
+                headers={"Connection": "close"},
+            )
+        has_body = length not in (b"0", b"") or b"transfer-encoding" in headers
+        if scope["method"] in ("POST", "PUT", "PATCH") and has_body:
+            kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+            if kind != b"application/json":
+                return problem_response(
+                    correlation_id,
+                    status=415,
+                    code="unsupported_media_type",
+                    detail="the body must be JSON, with Content-Type: application/json",
+                    headers={"Connection": "close"},
+                )
+        return None
+
+    @property
+    def _too_large(self) -> str:
+        return f"the body is larger than {self._body_bytes_max} bytes; send fewer at once"
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Count what arrives, since a chunked body announces no length."""
+        received = 0
+
+        async def receive_on() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._body_bytes_max:
+                raise HTTPException(413, self._too_large, headers={"Connection": "close"})
+            return message
+
+        return receive_on
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or "unmatched"
+        self._metrics.note_request(
+            method=scope["method"], route=route, status=status, seconds=seconds
+        )
+        if status < 400 and scope["path"] in QUIET_PATHS:
+            return
+        log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"][:500],
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+        )
+
+
+def _correlation_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _CORRELATION_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _with_defaults(
+    headers: Iterable[tuple[bytes, bytes]],
+) -> list[tuple[bytes, bytes]]:
+    kept = list(headers)
+    names = {name.lower() for name, _ in kept}
+    return kept + [h for h in (*SECURITY_HEADERS, NO_STORE) if h[0] not in names]

@@ -1,0 +1,152 @@
+"""Writes that may be repeated: `Idempotency-Key`, and a few tries when the database is busy.
+
+A key is claimed in a commit of its own, so that a repeat that arrives meanwhile sees it in flight
+(409). The answer is kept in the commit of the work itself: either both are there or neither, and
+a key without an answer means that nothing was done. Such a key is freed when the request fails,
+and may be claimed again after a bounded time when the process died with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Header
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
+
+from settlement_node.api.context import ApiContext
+from settlement_node.api.keys import Client
+from settlement_node.errors import Conflict, InvariantBroken, LeaseLost, Transient
+from settlement_node.store import records
+from settlement_node.store.database import Tx
+from settlement_node.store.overview import take_over_request
+from settlement_node.units import Hex32, to_hex32
+
+log = structlog.get_logger(__name__)
+
+TRIES_MAX = 4
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[!-~]{1,200}$",
+        description=(
+            "Your own key of this request, 1 to 200 visible ASCII characters. The same key with"
+            " the same body gives the first answer again; with another body 422; 409 while the"
+            " first request is still in flight."
+        ),
+        examples=["b5b4a4b2-0f4b-4d07-9d3f-0c1e5f5f1f0a"],
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write as the client sent it."""
+
+    client: Client
+    operation: str
+    body: BaseModel
+    idempotency_key: str | None
+
+    @property
+    def body_hash(self) -> Hex32:
+        """Over what was understood, so that blanks and the order of keys make no difference."""
+        text = f"{self.operation}\n{self.body.model_dump_json()}"
+        return to_hex32(hashlib.sha256(text.encode()).digest())
+
+
+def carry_out(
+    context: ApiContext, write: Write, *, status: int, work: Callable[[Tx], BaseModel]
+) -> JSONResponse:
+    """Do the work in one commit, once per key, and answer with what it returns."""
+    key = write.idempotency_key
+    if key is not None:
+        stored = _begin(context, write, key)
+        if stored is not None:
+            return JSONResponse(
+                stored.body, status_code=stored.status, headers={"Idempotent-Replayed": "true"}
+            )
+    try:
+        body = _commit(context, write, status, work)
+    except BaseException:
+        if key is not None:
+            _free(context, write, key)
+        raise
+    return JSONResponse(body, status_code=status)
+
+
+def _begin(context: ApiContext, write: Write, key: str) -> records.StoredAnswer | None:
+    client = write.client.name
+    for tried in _tries():
+        with tried, context.store.transaction(actor=write.client.actor) as tx:
+            patience = timedelta(seconds=context.settings.idempotency_in_flight_seconds)
+            if take_over_request(
+                tx,
+                client=client,
+                idempotency_key=key,
+                body_hash=write.body_hash,
+                stale_before_utc=tx.now_utc - patience,
+            ):
+                return None
+            return records.begin_request(
+                tx, client=client, idempotency_key=key, body_hash=write.body_hash
+            )
+    raise AssertionError("a try either returns or raises")
+
+
+def _commit(
+    context: ApiContext, write: Write, status: int, work: Callable[[Tx], BaseModel]
+) -> Any:
+    try:
+        for tried in _tries():
+            with tried, context.store.transaction(actor=write.client.actor) as tx:
+                body = work(tx).model_dump(mode="json")
+                if write.idempotency_key is not None:
+                    records.finish_request(
+                        tx,
+                        client=write.client.name,
+                        idempotency_key=write.idempotency_key,
+                        status=status,
+                        body=body,
+                    )
+            return body
+    except IntegrityError as error:
+        log.warning("write_lost_a_race", constraint=type(error.orig).__name__)
+        raise Conflict("another request wrote the same thing at the same moment") from None
+    raise AssertionError("a try either returns or raises")
+
+
+def _free(context: ApiContext, write: Write, key: str) -> None:
+    try:
+        with context.store.transaction(actor=write.client.actor) as tx:
+            records.abandon_request(tx, client=write.client.name, idempotency_key=key)
+    except Transient as error:
+        log.warning("idempotency_key_left_in_flight", reason=error.message)
+
+
+def _tries() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception(_worth_another_try),
+        stop=stop_after_attempt(TRIES_MAX),
+        wait=wait_random(0.005, 0.05),
+        reraise=True,
+    )
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    """Whether the same work may succeed at once: nothing was written, and the row or the
+    connection it met may be free now. An unanswered commit may have been written."""
+    if isinstance(error, Transient):
+        return error.details.get("reason") not in ("commit_unanswered", "pool")
+    if isinstance(error, InvariantBroken):
+        # A redemption that moved between read and write; the second look decides.
+        return "redemption_id" in error.details and not isinstance(error, LeaseLost)
+    return isinstance(error, IntegrityError)

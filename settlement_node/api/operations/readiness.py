@@ -1,0 +1,60 @@
+"""Whether work can be given to this process."""
+
+from __future__ import annotations
+
+from settlement_node.api.context import ApiContext
+from settlement_node.api.operations.schemas import CheckOut, ReadyOut
+from settlement_node.errors import SettlementError
+from settlement_node.store.funds import list_funds
+from settlement_node.store.leases import lane_key
+from settlement_node.store.migrate import pending
+from settlement_node.store.overview import heads_by_lane
+
+
+def readiness(context: ApiContext) -> ReadyOut:
+    """Database reachable, schema of this version, heads fresh. Stops at the first that makes the
+    later ones meaningless."""
+    checks = [_schema(context)]
+    if checks[0].ok:
+        checks += _heads(context)
+    return ReadyOut(ready=all(check.ok for check in checks), checks=checks)
+
+
+def _schema(context: ApiContext) -> CheckOut:
+    try:
+        due = pending(context.store.engine)
+    except SettlementError as error:
+        return CheckOut(name="database", ok=False, detail=error.message)
+    if due:
+        return CheckOut(
+            name="database",
+            ok=False,
+            detail=f"{len(due)} migrations are due; run settlement-node db upgrade",
+        )
+    return CheckOut(name="database", ok=True, detail="answers and has this version's schema")
+
+
+def _heads(context: ApiContext) -> list[CheckOut]:
+    """One check for each lane that has a fund and a chain with a bound on the head's age."""
+    try:
+        with context.store.read() as tx:
+            funds, heads = list_funds(tx), heads_by_lane(tx)
+            now = tx.now_utc.timestamp()
+    except SettlementError as error:
+        return [CheckOut(name="heads", ok=False, detail=error.message)]
+    checks = []
+    for lane, chain_id in sorted({(lane_key(f.chain_id, f.lane_address), f.chain_id)
+                                  for f in funds}):
+        bound = context.head_stale_seconds.get(chain_id, 0)
+        if not bound:
+            continue
+        head = heads.get(lane)
+        age = None if head is None else max(0.0, now - head["timestamp_seconds"])
+        ok = age is not None and age <= bound
+        detail = (
+            "no head has been seen yet"
+            if age is None
+            else f"the head is {age:.0f} s old; the bound is {bound:.0f} s"
+        )
+        checks.append(CheckOut(name=f"head of {lane}", ok=ok, detail=detail))
+    return checks

@@ -1,0 +1,1 @@
+"""Where book and chain differ, and looking again now."""

@@ -1,0 +1,81 @@
+"""`/v1/reconciliation`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from settlement_node.api.context import Context
+from settlement_node.api.documents import problems
+from settlement_node.api.fields import FundIdIn
+from settlement_node.api.reconciliation.schemas import (
+    BreakOut,
+    FundReconciliationOut,
+    FundRunOut,
+    ReconciledOut,
+    ReconcileIn,
+    ReconciliationOut,
+    RunOut,
+)
+from settlement_node.api.security import Reader, require_writer
+from settlement_node.errors import Conflict
+from settlement_node.node.reconcile import reconcile_fund
+from settlement_node.store import overview
+from settlement_node.store.attention import open_breaks
+from settlement_node.store.funds import get_fund, list_funds
+
+router = APIRouter(prefix="/v1/reconciliation", tags=["reconciliation"])
+
+
+@router.get(
+    "",
+    dependencies=[Reader],
+    responses=problems(401, 404, 422, 503),
+    summary="Where book and chain differ",
+)
+def get_reconciliation(
+    context: Context, fund_id: Annotated[FundIdIn | None, Query()] = None
+) -> ReconciliationOut:
+    """The latest run of each fund and every open break."""
+    with context.store.read() as tx:
+        funds = list_funds(tx) if fund_id is None else [get_fund(tx, fund_id)]
+        runs = {r["fund_id"]: r for r in overview.latest_reconciliations(tx, fund_id=fund_id)}
+        counts = overview.open_breaks_by_fund(tx)
+        breaks = open_breaks(tx, fund_id=fund_id)
+    return ReconciliationOut(
+        agrees=not breaks,
+        funds=[
+            FundReconciliationOut(
+                fund_id=fund.fund_id,
+                breaks_open_count=counts.get(fund.fund_id, 0),
+                last_run=RunOut.of(runs[fund.fund_id]) if fund.fund_id in runs else None,
+            )
+            for fund in funds
+        ],
+        breaks=[BreakOut.of(row) for row in breaks],
+    )
+
+
+@router.post(
+    "",
+    dependencies=[Depends(require_writer)],
+    responses=problems(400, 401, 404, 409, 413, 415, 422, 503),
+    summary="Reconcile now",
+)
+def run_reconciliation(context: Context, body: ReconcileIn) -> ReconciledOut:
+    """Compare book and chain over the blocks that have become final since the last run. It changes
+    nothing but the breaks; a run that finds another at work answers 503."""
+    with context.store.read() as tx:
+        funds = list_funds(tx) if body.fund_id is None else [get_fund(tx, body.fund_id)]
+    served = [fund for fund in funds if fund.chain_id in context.node.chains]
+    if body.fund_id is not None and not served:
+        raise Conflict(
+            f"this process has no endpoints for chain {funds[0].chain_id}", field="fund_id"
+        )
+    with context.chain_turn:
+        results = [reconcile_fund(context.node, fund) for fund in served]
+    return ReconciledOut(
+        agrees=all(result.breaks_open_count == 0 for result in results),
+        runs=[FundRunOut.of(result) for result in results],
+    )

@@ -1,0 +1,1 @@
+"""Redemptions: taking in, listing, one with its whole story, cancelling."""

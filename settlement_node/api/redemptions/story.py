@@ -1,0 +1,172 @@
+"""One redemption's whole story, from a dozen queries whatever its length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from settlement_node.api.context import ApiContext
+from settlement_node.api.redemptions.schemas import (
+    FactOut,
+    ParticipationOut,
+    PostingOut,
+    RedemptionDetailOut,
+    WaitingOut,
+    redemption_fields,
+)
+from settlement_node.api.transactions.schemas import TransactionOut
+from settlement_node.domain.finality import FinalityPolicy
+from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.domain.redemption import (
+    PlanningView,
+    Waiting,
+    WaitingFor,
+    planning_obstacles,
+    waiting_for,
+)
+from settlement_node.errors import NotFound
+from settlement_node.store import chain_book, ledger, records, redemptions, settlements
+from settlement_node.store.attention import open_breaks
+from settlement_node.store.database import Tx
+from settlement_node.store.funds import get_fund, get_lane
+from settlement_node.store.leases import lane_key
+from settlement_node.store.overview import settlements_by_id, transactions_by_id
+from settlement_node.store.rows import (
+    FundRow,
+    ItemRow,
+    RedemptionRow,
+    SettlementRow,
+    TransactionRow,
+)
+from settlement_node.store.transactions import attempts_of
+from settlement_node.units import Hex32
+
+
+def tell(context: ApiContext, tx: Tx, redemption_id: Hex32) -> RedemptionDetailOut:
+    """Everything the book knows of a redemption; raises NotFound."""
+    row = redemptions.get(tx, redemption_id)
+    if row is None:
+        raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
+    fund = get_fund(tx, row.fund_id)
+    head = chain_book.latest_head(tx, lane_key(fund.chain_id, fund.lane_address))
+    head_number = None if head is None else head[0]
+    finality = context.finality(fund.chain_id)
+    items = settlements.items_of_redemption(tx, redemption_id)
+    batches = settlements_by_id(tx, [item.settlement_id for item in items])
+    carried = transactions_by_id(tx, [batch.transaction_id for batch in batches.values()])
+    attempts = attempts_of(tx, list(carried))
+    shown = {
+        key: TransactionOut.of(t, attempts[key], head_number=head_number, finality=finality)
+        for key, t in carried.items()
+    }
+    live = _live_transaction(items, batches, carried)
+    return RedemptionDetailOut(
+        **redemption_fields(row),
+        waiting_for=[
+            WaitingOut(
+                waiting_for=w.on,
+                confirmations_blocks=w.confirmations_blocks,
+                confirmations_needed_blocks=w.confirmations_needed_blocks,
+                detail=w.detail,
+            )
+            for w in _waiting(tx, fund, row, live, head_number=head_number, finality=finality)
+        ],
+        facts=_facts(tx, redemption_id),
+        settlements=[
+            _participation(item, batches[item.settlement_id], shown) for item in items
+        ],
+        ledger=_postings(tx, redemption_id),
+    )
+
+
+def _live_transaction(
+    items: Sequence[ItemRow],
+    batches: Mapping[int, SettlementRow],
+    carried: Mapping[int, TransactionRow],
+) -> TransactionRow | None:
+    for item in reversed(items):
+        if item.live:
+            return carried[batches[item.settlement_id].transaction_id]
+    return None
+
+
+def _waiting(
+    tx: Tx,
+    fund: FundRow,
+    row: RedemptionRow,
+    live: TransactionRow | None,
+    *,
+    head_number: int | None,
+    finality: FinalityPolicy | None,
+) -> tuple[Waiting, ...]:
+    """By the functions the stages decide by. What only the chain can say (liquidity, limits, a
+    paused token) the plan stage has noted on the row."""
+    lane = get_lane(tx, fund.chain_id, fund.lane_address)
+    stopped = bool(open_breaks(tx, fund_id=fund.fund_id, money_only=True, limit=1))
+    obstacles = planning_obstacles(
+        settle_after_utc=row.settle_after_utc,
+        payout_base_units=None,
+        view=PlanningView(
+            nav_known=fund.terms() is not None,
+            fund_paused=fund.paused or stopped,
+            lane_paused=lane is None or lane.paused,
+            treasury_spendable_base_units=None,
+            limit_available_base_units=None,
+            now_utc=tx.now_utc,
+        ),
+    )
+    if row.waiting_on is not None and row.waiting_on not in obstacles:
+        obstacles += (WaitingFor(row.waiting_on),)
+    mined = None if live is None else live.block_number
+    return waiting_for(
+        row.status,
+        obstacles=obstacles,
+        attempt_sent=live is not None
+        and live.status not in (TransactionStatus.PLANNED, TransactionStatus.SIGNED),
+        confirmations_blocks=(
+            None if mined is None or head_number is None else max(head_number - mined, 0)
+        ),
+        confirmations_needed_blocks=None if finality is None else finality.confirmations_blocks,
+        hold_reason=row.hold_reason,
+    )
+
+
+def _facts(tx: Tx, redemption_id: Hex32) -> list[FactOut]:
+    return [
+        FactOut(
+            at_utc=fact["at_utc"],
+            fact=fact["action"],
+            actor=fact["actor"],
+            detail=fact["detail"],
+        )
+        for fact in records.audit_of(tx, "redemption", redemption_id)
+    ]
+
+
+def _participation(
+    item: ItemRow, batch: SettlementRow, shown: Mapping[int, TransactionOut]
+) -> ParticipationOut:
+    return ParticipationOut(
+        settlement_id=batch.settlement_id,
+        settlement_status=batch.status,
+        item_position=item.item_position,
+        outcome=item.outcome,
+        skip_reason=item.skip_reason,
+        skip_detail=item.skip_detail,
+        payout_base_units=str(item.payout_base_units),
+        batch_hash=batch.batch_hash,
+        transaction=shown[batch.transaction_id],
+    )
+
+
+def _postings(tx: Tx, redemption_id: Hex32) -> list[PostingOut]:
+    return [
+        PostingOut(
+            journal=posting["journal"],
+            asset_address=posting["asset_address"],
+            debit_account=posting["debit_account"],
+            credit_account=posting["credit_account"],
+            units_base_units=str(posting["units_base_units"]),
+            posted_at_utc=posting["posted_at_utc"],
+        )
+        for posting in ledger.postings_of(tx, redemption_id)
+    ]

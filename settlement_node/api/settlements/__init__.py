@@ -1,0 +1,1 @@
+"""Settlements: listing, one with its items, estimating."""

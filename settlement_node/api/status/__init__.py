@@ -1,0 +1,1 @@
+"""The state of the whole node on one page."""

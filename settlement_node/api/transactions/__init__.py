@@ -1,0 +1,1 @@
+"""Transactions by the hash of any of their attempts."""
