@@ -22,7 +22,7 @@ _PANICS = {
 """https://docs.soliditylang.org — Panic via assert and error via require."""
 
 _SIGNATURES = (
-    # The settler and the test fund token (contracts/interfaces).
+    # The settler and the reference tokens (contracts/); a test compares with the artifacts.
     "BatchHashMismatch(bytes32,bytes32)",
     "GasTooLow(uint256,uint256)",
     "EmptyBatch()",
@@ -42,7 +42,14 @@ _SIGNATURES = (
     "SettlerNotPaused()",
     "ZeroAddress()",
     "SettingOutOfRange(string,uint256,uint256,uint256)",
+    "ReentrancyGuardReentrantCall()",
     "HolderNotPermitted(address)",
+    "SupplyTooLarge(uint256)",
+    "AccountBlocked(address)",
+    "AuthorizationAlreadyUsed(address,bytes32)",
+    "AuthorizationExpired(uint256,uint256)",
+    "AuthorizationNotYetValid(uint256,uint256)",
+    "AuthorizationSignerMismatch(address,address)",
     # ERC-6093 and what tokens in use revert with.
     "ERC20InsufficientBalance(address,uint256,uint256)",
     "ERC20InvalidSender(address)",
@@ -52,8 +59,15 @@ _SIGNATURES = (
     "ERC20InvalidSpender(address)",
     "EnforcedPause()",
     "ExpectedPause()",
+    "AccessControlBadConfirmation()",
     "AccessControlUnauthorizedAccount(address,bytes32)",
+    "OwnableInvalidOwner(address)",
     "OwnableUnauthorizedAccount(address)",
+    "ECDSAInvalidSignature()",
+    "ECDSAInvalidSignatureLength(uint256)",
+    "ECDSAInvalidSignatureS(bytes32)",
+    "InvalidShortString()",
+    "StringTooLong(string)",
     "SafeERC20FailedOperation(address)",
 )
 

@@ -1,0 +1,353 @@
+"""State is read at the agreed head; a revert is an answer, an error is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode as abi_encode
+
+from settlement_node.chain.contracts import (
+    GAS_TOO_LOW_SELECTOR,
+    PREVIEW_RESULT_SELECTOR,
+    SETTLER_PAUSED_SELECTOR,
+)
+from settlement_node.chain.endpoint import CallRequest, CallReturned, CallReverted
+from settlement_node.chain.transport import RpcError, RpcOk, RpcResult
+from settlement_node.chain.words import selector
+from settlement_node.errors import InvalidInput, Refused, Transient
+from settlement_node.units import Address
+
+from .scripted import (
+    ACCOUNT,
+    OTHER,
+    SETTLER,
+    TOKEN,
+    ScriptedTransport,
+    block_hash,
+    client_of,
+    item,
+)
+
+AT_HEAD = {"blockHash": block_hash(100)}
+
+
+def word(number: int) -> str:
+    return f"0x{number:064x}"
+
+
+def test_nonce__latest__at_the_agreed_heads_hash() -> None:
+    asked: list[Any] = []
+    endpoint = ScriptedTransport("a")
+
+    def answer(*params: Any) -> RpcResult:
+        asked.append(params)
+        return RpcOk("0x9")
+
+    endpoint.methods["eth_getTransactionCount"] = answer
+    client = client_of(endpoint)
+
+    assert [client.nonce(ACCOUNT), client.nonce(ACCOUNT, "pending"), client.nonce(ACCOUNT, 5)] == [
+        9,
+        9,
+        9,
+    ]
+    assert asked == [(ACCOUNT, AT_HEAD), (ACCOUNT, "pending"), (ACCOUNT, "0x5")]
+
+
+def test_native_balance__endpoint_lacks_the_head__next_one_answers() -> None:
+    lagging, good = ScriptedTransport("lagging"), ScriptedTransport("good")
+    lagging.methods["eth_getBalance"] = lambda *_: RpcError(-32000, "header not found")
+    good.methods["eth_getBalance"] = lambda *_: RpcOk("0x5")
+
+    assert client_of(lagging, good).native_balance(ACCOUNT) == 5
+
+
+def test_native_balance__nobody_has_the_head__transient() -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_getBalance"] = lambda *_: RpcError(-32000, "header not found")
+
+    with pytest.raises(Transient, match="header not found"):
+        client_of(endpoint).native_balance(ACCOUNT)
+
+
+@pytest.mark.parametrize("value", [None, 5, "5", "0xzz", {}])
+def test_native_balance__not_a_quantity__transient_and_not_zero(value: object) -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_getBalance"] = lambda *_: RpcOk(value)
+
+    with pytest.raises(Transient):
+        client_of(endpoint).native_balance(ACCOUNT)
+
+
+def test_native_balance__pending__invalid_input() -> None:
+    with pytest.raises(InvalidInput):
+        client_of(ScriptedTransport("a")).native_balance(ACCOUNT, "pending")
+
+
+@pytest.mark.parametrize(("code", "has_code"), [("0x", False), ("0x60", True)])
+def test_has_code__code_at_the_address__whether(code: str, has_code: bool) -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_getCode"] = lambda *_: RpcOk(code)
+
+    assert client_of(endpoint).has_code(ACCOUNT) is has_code
+
+
+def test_fee_history__up_to_the_agreed_head__base_fees_and_tips() -> None:
+    asked: list[Any] = []
+    endpoint = ScriptedTransport("a")
+
+    def answer(*params: Any) -> RpcResult:
+        asked.append(params)
+        return RpcOk({"baseFeePerGas": ["0x1", "0x2", "0x3"], "reward": [["0x4"], ["0x5"]]})
+
+    endpoint.methods["eth_feeHistory"] = answer
+
+    history = client_of(endpoint).fee_history(block_count=2, percentile=50)
+
+    assert (history.base_fees_wei, history.tips_wei) == ((1, 2, 3), (4, 5))
+    assert asked == [("0x2", "0x64", [50])]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"baseFeePerGas": ["0x1"], "reward": []},
+        {"baseFeePerGas": ["0x1", "0x2"], "reward": [[]]},
+        {"baseFeePerGas": ["0x1"], "reward": [["0x1"]]},
+        {"baseFeePerGas": ["0x1", "0x2"]},
+        None,
+    ],
+)
+def test_fee_history__incomplete__transient(value: object) -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_feeHistory"] = lambda *_: RpcOk(value)
+
+    with pytest.raises(Transient):
+        client_of(endpoint).fee_history(block_count=1, percentile=50)
+
+
+def test_calls__returned_and_reverted__both_are_outcomes() -> None:
+    answers = {"0x01": RpcOk("0xaa"), "0x02": RpcError(3, "execution reverted", "0xbb")}
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_call"] = lambda call, _block: answers[call["data"]]
+
+    outcomes = client_of(endpoint).calls([CallRequest(TOKEN, b"\x01"), CallRequest(TOKEN, b"\x02")])
+
+    assert outcomes == [
+        CallReturned(b"\xaa"),
+        CallReverted(b"\xbb", "execution reverted", out_of_gas=False),
+    ]
+
+
+def test_call__reverts__refused_with_the_reason() -> None:
+    data = "0x" + (selector("Error(string)") + abi_encode(["string"], ["not today"])).hex()
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_call"] = lambda *_: RpcError(3, "execution reverted", data)
+
+    with pytest.raises(Refused, match="not today") as caught:
+        client_of(endpoint).call(TOKEN, b"")
+
+    assert caught.value.details["revert_data_hex"] == data
+
+
+def preview_client(*answers: RpcResult) -> tuple[Any, list[Any]]:
+    """A client whose endpoint answers previews one after the other."""
+    asked: list[Any] = []
+    left = list(answers)
+    endpoint = ScriptedTransport("a")
+
+    def answer(call: dict[str, str], _block: object) -> RpcResult:
+        asked.append(call)
+        return left.pop(0)
+
+    endpoint.methods["eth_call"] = answer
+    return client_of(endpoint), asked
+
+
+def preview_result(*indexes: int) -> RpcError:
+    rows = [(bytes.fromhex(item(index).redemption_id_hex[2:]), 0, 9, b"") for index in indexes]
+    data = PREVIEW_RESULT_SELECTOR + abi_encode(["(bytes32,uint8,uint256,bytes)[]"], [rows])
+    return RpcError(3, "execution reverted", "0x" + data.hex())
+
+
+def reverted(data: bytes) -> RpcError:
+    return RpcError(3, "execution reverted", "0x" + data.hex())
+
+
+def test_preview__result__one_per_item_and_called_by_the_operator() -> None:
+    client, asked = preview_client(preview_result(1, 2))
+
+    previews = client.preview(SETTLER, [item(1), item(2)], from_address=ACCOUNT)
+
+    assert [one.gas_used for one in previews] == [9, 9]
+    assert asked[0]["from"] == ACCOUNT
+
+
+def test_preview__paused__refused_with_its_reason() -> None:
+    client, _ = preview_client(reverted(SETTLER_PAUSED_SELECTOR))
+
+    with pytest.raises(Refused) as caught:
+        client.preview(SETTLER, [item(1)], from_address=ACCOUNT)
+
+    assert caught.value.details["reason"] == "settler_paused"
+
+
+@pytest.mark.parametrize(
+    "bounded",
+    [reverted(GAS_TOO_LOW_SELECTOR + bytes(64)), RpcError(-32000, "out of gas")],
+)
+def test_preview__too_large_for_one_call__in_halves_and_in_order(bounded: RpcError) -> None:
+    client, _ = preview_client(bounded, preview_result(1), preview_result(2, 3))
+
+    previews = client.preview(SETTLER, [item(1), item(2), item(3)], from_address=ACCOUNT)
+
+    assert [one.redemption_id_hex for one in previews] == [
+        item(index).redemption_id_hex for index in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (reverted(GAS_TOO_LOW_SELECTOR + bytes(64)), "preview_gas_too_low"),
+        (reverted(selector("EmptyBatch()")), "preview_refused"),
+        (reverted(b""), "preview_refused"),
+        (RpcOk("0x"), "not_a_settler"),
+        (reverted(PREVIEW_RESULT_SELECTOR + b"nonsense"), "not_a_settler"),
+    ],
+)
+def test_preview__one_item_and_no_result__refused(answer: RpcResult, reason: str) -> None:
+    client, _ = preview_client(answer)
+
+    with pytest.raises(Refused) as caught:
+        client.preview(SETTLER, [item(1)], from_address=ACCOUNT)
+
+    assert caught.value.details["reason"] == reason
+
+
+def test_preview__endpoint_errors__transient_and_not_refused() -> None:
+    client, _ = preview_client(RpcError(-32603, "internal error"))
+
+    with pytest.raises(Transient):
+        client.preview(SETTLER, [item(1)], from_address=ACCOUNT)
+
+
+def test_preview__no_items__nothing_asked() -> None:
+    client, asked = preview_client()
+
+    assert client.preview(SETTLER, [], from_address=ACCOUNT) == []
+    assert asked == []
+
+
+def test_settler_view__no_contract__refused() -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_call"] = lambda *_: RpcOk("0x")
+
+    with pytest.raises(Refused, match="no settler"):
+        client_of(endpoint).settler_view(SETTLER)
+
+
+def test_settler_view__numbers_out_of_form__refused() -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_call"] = lambda *_: RpcOk(word(2**200))
+
+    with pytest.raises(Refused, match="like no settler"):
+        client_of(endpoint).settler_view(SETTLER)
+
+
+def token_endpoint(**answers: RpcResult) -> ScriptedTransport:
+    table = {"0x" + selector(signature).hex(): answer for signature, answer in answers.items()}
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_call"] = lambda call, _block: table[call["data"][:10]]
+    return endpoint
+
+
+def erc20(**changes: RpcResult) -> ScriptedTransport:
+    answers: dict[str, RpcResult] = {
+        "totalSupply()": RpcOk(word(1_000)),
+        "balanceOf(address)": RpcOk(word(10)),
+        "allowance(address,address)": RpcOk(word(5)),
+        "paused()": RpcOk(word(0)),
+        "name()": RpcOk("0x" + abi_encode(["string"], ["Fund"]).hex()),
+        "symbol()": RpcOk("0x" + b"MKR".ljust(32, b"\x00").hex()),
+        "decimals()": RpcOk(word(18)),
+    }
+    return token_endpoint(**(answers | changes))
+
+
+def test_token_view__all_answers__in_one_round_trip() -> None:
+    endpoint = erc20()
+    client = client_of(endpoint)
+    client.refresh()
+    before = endpoint.round_trips
+
+    view = client.token_view(TOKEN, holders=[ACCOUNT, OTHER, ACCOUNT], allowance=(ACCOUNT, OTHER))
+
+    assert endpoint.round_trips == before + 1
+    assert view.balances_base_units == {ACCOUNT: 10, OTHER: 10}
+    assert (view.total_supply_base_units, view.allowance_base_units, view.paused) == (
+        1_000,
+        5,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "paused"),
+    [
+        (RpcOk(word(1)), True),
+        (RpcError(3, "execution reverted", "0x"), None),
+        (RpcOk("0x"), None),
+        (RpcOk(word(7)), None),
+    ],
+)
+def test_token_view__paused__true_false_or_not_known(
+    answer: RpcResult, paused: bool | None
+) -> None:
+    client = client_of(erc20(**{"paused()": answer}))
+
+    assert client.token_view(TOKEN).paused is paused
+
+
+def test_token_view__paused_cannot_be_read__transient_and_not_unpaused() -> None:
+    client = client_of(erc20(**{"paused()": RpcError(-32603, "internal error")}))
+
+    with pytest.raises(Transient):
+        client.token_view(TOKEN)
+
+
+def test_token_view__balance_reverts__refused() -> None:
+    client = client_of(erc20(**{"balanceOf(address)": RpcError(3, "execution reverted", "0x")}))
+
+    with pytest.raises(Refused, match=r"balanceOf\(address\) reverts"):
+        client.token_view(TOKEN, holders=[ACCOUNT])
+
+
+def test_token_metadata__old_token_with_bytes32_symbol__read() -> None:
+    metadata = client_of(erc20()).token_metadata(TOKEN)
+
+    assert (metadata.name, metadata.symbol, metadata.decimals) == ("Fund", "MKR", 18)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decimals()": RpcOk(word(200))},
+        {"decimals()": RpcOk("0x")},
+        {"name()": RpcOk("0x" + "ff" * 32)},
+    ],
+)
+def test_token_metadata__not_a_sensible_token__refused(change: dict[str, RpcResult]) -> None:
+    with pytest.raises(Refused):
+        client_of(erc20(**change)).token_metadata(TOKEN)
+
+
+def test_is_settled__several__in_one_round_trip() -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_call"] = lambda call, _block: RpcOk(word(int(call["data"][-1], 16) % 2))
+    client = client_of(endpoint)
+    client.refresh()
+
+    assert client.is_settled(Address(SETTLER), [1, 2, 3]) == {1: True, 2: False, 3: True}
+    assert endpoint.round_trips == 2

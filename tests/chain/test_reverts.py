@@ -1,0 +1,61 @@
+"""Revert data in words."""
+
+from __future__ import annotations
+
+import pytest
+from eth_abi.abi import encode as abi_encode
+from hypothesis import given
+from hypothesis import strategies as st
+
+from settlement_node.chain.reverts import revert_reason
+from settlement_node.chain.words import selector
+
+from .scripted import ACCOUNT
+
+
+def error_string(text: str) -> bytes:
+    return selector("Error(string)") + abi_encode(["string"], [text])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no reason given"),
+        (
+            error_string("Blacklistable: account is blacklisted"),
+            "Blacklistable: account is blacklisted",
+        ),
+        (error_string(""), "no reason given"),
+        (
+            selector("Panic(uint256)") + abi_encode(["uint256"], [0x11]),
+            "arithmetic overflow or underflow (Panic 0x11)",
+        ),
+        (selector("EnforcedPause()"), "EnforcedPause()"),
+        (
+            selector("HolderNotPermitted(address)") + abi_encode(["address"], [ACCOUNT]),
+            f"HolderNotPermitted({ACCOUNT.lower()})",
+        ),
+        (b"\xde\xad\xbe\xef" + bytes(32), "unknown error 0xdeadbeef with 32 bytes of arguments"),
+        (b"\x01", "unknown error 0x01 with 0 bytes of arguments"),
+        (selector("NotOwner(address)"), "unreadable reason 0x245aecd3 with 4 bytes"),
+    ],
+)
+def test_revert_reason__forms__words(data: bytes, reason: str) -> None:
+    assert revert_reason(data) == reason
+
+
+def test_revert_reason__control_characters__replaced() -> None:
+    assert revert_reason(error_string("one\ntwo\x1b[31m")) == "one?two?[31m"
+
+
+def test_revert_reason__endless_text__cut() -> None:
+    assert len(revert_reason(error_string("x" * 10_000))) < 320
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["Error(string)", "Panic(uint256)", "NotOwner(address)"]),
+)
+def test_revert_reason__arbitrary_bytes__a_line_and_no_error(data: bytes, signature: str) -> None:
+    assert revert_reason(data)
+    assert "\n" not in revert_reason(selector(signature) + data)

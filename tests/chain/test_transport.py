@@ -1,0 +1,247 @@
+"""The HTTP transport: every way an answer can fail, and nothing is ever sent twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from settlement_node.chain.transport import (
+    HttpTransport,
+    RpcError,
+    RpcOk,
+    RpcRequest,
+    TransportFailed,
+)
+from settlement_node.errors import InvalidInput, Transient
+
+SECRET = "k3y-in-the-path"
+ADDRESS = f"https://user:{SECRET}@node.example:8545/v2/{SECRET}?key={SECRET}"
+SEND = RpcRequest("eth_sendRawTransaction", ("0x02",))
+HEAD = RpcRequest("eth_blockNumber")
+
+
+class Wire(requests.adapters.BaseAdapter):
+    """Stands for the network: answers each HTTP request by a function, and counts them."""
+
+    def __init__(self, answer: Callable[[Any], tuple[int, bytes]]) -> None:
+        super().__init__()
+        self.answer = answer
+        self.bodies: list[Any] = []
+        self.timeouts: list[Any] = []
+
+    def send(  # type: ignore[override]
+        self, request: requests.PreparedRequest, timeout: Any = None, **_: Any
+    ) -> requests.Response:
+        body = json.loads(request.body or b"null")
+        self.bodies.append(body)
+        self.timeouts.append(timeout)
+        status, content = self.answer(body)
+        response = requests.Response()
+        response.status_code = status
+        response._content = content
+        response.request = request
+        response.url = str(request.url)
+        response.headers["Location"] = "https://elsewhere.example/"
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def transport_over(wire: Wire, **options: Any) -> HttpTransport:
+    session = requests.Session()
+    session.mount("https://", wire)
+    return HttpTransport(ADDRESS, session=session, **options)
+
+
+def ok(body: Any, value: Any = "0x1") -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": body["id"], "result": value}
+
+
+def echo(body: Any) -> tuple[int, bytes]:
+    """Answer each request with its own first parameter."""
+    if isinstance(body, list):
+        return 200, json.dumps([ok(one, one["params"][0]) for one in body]).encode()
+    return 200, json.dumps(ok(body)).encode()
+
+
+def raising(error: Exception) -> Callable[[Any], tuple[int, bytes]]:
+    def answer(_body: Any) -> tuple[int, bytes]:
+        raise error
+
+    return answer
+
+
+def always(status: int, content: bytes) -> Callable[[Any], tuple[int, bytes]]:
+    return lambda _body: (status, content)
+
+
+def test_request__result__rpc_ok() -> None:
+    assert transport_over(Wire(echo)).request([HEAD]) == [RpcOk("0x1")]
+
+
+def test_request__null_result__is_an_answer() -> None:
+    wire = Wire(lambda body: (200, json.dumps(ok(body, None)).encode()))
+
+    assert transport_over(wire).request([HEAD]) == [RpcOk(None)]
+
+
+def test_request__error__code_message_and_data() -> None:
+    error = {"code": 3, "message": "execution reverted", "data": "0x01"}
+    wire = Wire(lambda body: (200, json.dumps({"id": body["id"], "error": error}).encode()))
+
+    assert transport_over(wire).request([HEAD]) == [RpcError(3, "execution reverted", "0x01")]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413])
+def test_request__json_rpc_error_with_http_4xx__is_an_answer(status: int) -> None:
+    content = b'{"id": 0, "error": {"code": -32005, "message": "block range too large"}}'
+
+    assert transport_over(Wire(always(status, content))).request([HEAD]) == [
+        RpcError(-32005, "block range too large")
+    ]
+
+
+UNUSABLE = [
+    pytest.param(raising(requests.ConnectTimeout()), id="connect timeout"),
+    pytest.param(raising(requests.ReadTimeout()), id="read timeout"),
+    pytest.param(raising(requests.ConnectionError("refused")), id="refused"),
+    pytest.param(always(500, b"{}"), id="HTTP 500"),
+    pytest.param(always(502, b"<html>"), id="HTTP 502"),
+    pytest.param(always(429, b'{"error": {"code": 1, "message": "slow down"}}'), id="HTTP 429"),
+    pytest.param(always(403, b"forbidden"), id="HTTP 403 without JSON"),
+    pytest.param(always(200, b""), id="empty"),
+    pytest.param(always(200, b"<html>maintenance</html>"), id="not JSON"),
+    pytest.param(always(200, b"\xff\xfe"), id="not text"),
+    pytest.param(always(200, b"[]"), id="an empty list"),
+    pytest.param(always(200, b'"0x1"'), id="a bare value"),
+    pytest.param(always(200, b'{"id": 0}'), id="neither result nor error"),
+    pytest.param(always(302, b""), id="a redirect"),
+]
+
+
+@pytest.mark.parametrize("answer", UNUSABLE)
+def test_request__no_usable_answer__transport_failed_after_one_try(
+    answer: Callable[[Any], tuple[int, bytes]],
+) -> None:
+    wire = Wire(answer)
+
+    with pytest.raises(TransportFailed):
+        transport_over(wire).request([SEND])
+
+    assert len(wire.bodies) == 1
+
+
+@pytest.mark.parametrize("answer", UNUSABLE)
+def test_request__batch_without_usable_answer__transport_failed_after_one_try(
+    answer: Callable[[Any], tuple[int, bytes]],
+) -> None:
+    wire = Wire(answer)
+
+    with pytest.raises(TransportFailed):
+        transport_over(wire).request([HEAD, HEAD])
+
+    assert len(wire.bodies) == 1
+
+
+@pytest.mark.parametrize("answer", UNUSABLE)
+def test_request__fails__the_address_and_its_key_stay_out_of_the_error(
+    answer: Callable[[Any], tuple[int, bytes]],
+) -> None:
+    with pytest.raises(TransportFailed) as caught:
+        transport_over(Wire(answer)).request([SEND])
+
+    shown = f"{caught.value} {caught.value.details} {caught.value.__cause__}"
+    assert SECRET not in shown
+    assert isinstance(caught.value, Transient)
+
+
+def test_repr__address_with_a_key__shows_host_and_port_only() -> None:
+    transport = transport_over(Wire(echo))
+
+    assert (transport.name, repr(transport)) == (
+        "node.example:8545",
+        "HttpTransport('node.example:8545')",
+    )
+
+
+def numbered(count: int) -> list[RpcRequest]:
+    return [RpcRequest("eth_echo", (str(index),)) for index in range(count)]
+
+
+def test_request__several__one_http_request() -> None:
+    wire = Wire(echo)
+
+    results = transport_over(wire).request(numbered(3))
+
+    assert results == [RpcOk("0"), RpcOk("1"), RpcOk("2")]
+    assert len(wire.bodies) == 1
+
+
+def test_request__more_than_the_bound__several_batches_in_order() -> None:
+    wire = Wire(echo)
+
+    results = transport_over(wire, batch_requests_max=40).request(numbered(100))
+
+    assert results == [RpcOk(str(index)) for index in range(100)]
+    assert [len(body) for body in wire.bodies] == [40, 40, 20]
+
+
+def test_request__answers_in_another_order__paired_by_id() -> None:
+    def shuffled(body: Any) -> tuple[int, bytes]:
+        return 200, json.dumps([ok(one, one["params"][0]) for one in reversed(body)]).encode()
+
+    assert transport_over(Wire(shuffled)).request(numbered(3)) == [
+        RpcOk("0"),
+        RpcOk("1"),
+        RpcOk("2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda answers: answers[:-1], id="one missing"),
+        pytest.param(lambda answers: [answers[0], answers[0], answers[2]], id="one twice"),
+        pytest.param(lambda answers: [*answers, answers[0]], id="one too many"),
+        pytest.param(lambda answers: [one | {"id": None} for one in answers], id="no ids"),
+        pytest.param(lambda answers: [one | {"id": str(one["id"])} for one in answers], id="text"),
+        pytest.param(lambda _answers: ["x", "y", "z"], id="not objects"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Received batch response")
+def test_request__batch_answers_cannot_be_paired__transport_failed(
+    spoil: Callable[[list[Any]], list[Any]],
+) -> None:
+    def answer(body: Any) -> tuple[int, bytes]:
+        return 200, json.dumps(spoil([ok(one, one["params"][0]) for one in body])).encode()
+
+    with pytest.raises(TransportFailed):
+        transport_over(Wire(answer)).request(numbered(3))
+
+
+def test_request__batch_refused_whole__says_why() -> None:
+    content = b'{"id": null, "error": {"code": -32600, "message": "batches are not allowed"}}'
+
+    with pytest.raises(TransportFailed, match="batches are not allowed"):
+        transport_over(Wire(always(200, content))).request(numbered(2))
+
+
+def test_request__timeout__is_passed_to_every_request() -> None:
+    wire = Wire(echo)
+    transport = transport_over(wire, timeout_seconds=3.5)
+
+    transport.request([HEAD])
+    transport.request(numbered(2))
+
+    assert wire.timeouts == [3.5, 3.5]
+
+
+@pytest.mark.parametrize("address", ["", "node.example", "ftp://node.example", "https://"])
+def test_http_transport__no_http_address__invalid_input(address: str) -> None:
+    with pytest.raises(InvalidInput):
+        HttpTransport(address)
