@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine
 
@@ -79,7 +80,7 @@ def _pending(connection: Connection) -> tuple[str, ...]:
     current = _current(connection)
     try:
         steps = list(_scripts().iterate_revisions("head", current or "base"))
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise InvalidInput(
             f"the database has revision {current}, which this version does not know;"
             " run the version that made it, or a newer one",
