@@ -19,6 +19,7 @@ from settlement_node.chain.development_keys import development_keys
 from settlement_node.chain.embedded_evm import EmbeddedEvm, ExecutedBlock, ExecutedTransaction
 from settlement_node.chain.signers import KeySigner
 from settlement_node.errors import InvalidInput
+from settlement_node.units import Hex32
 
 if TYPE_CHECKING:
     from settlement_node.chain.embedded_rpc import EmbeddedTransport
@@ -147,9 +148,9 @@ class EmbeddedChain:
         self.rollback(depth, keep_transactions=keep_transactions)
         self.mine(depth)
 
-    def drop(self, hash_bytes: bytes) -> bool:
-        """Forget a pending transaction, as a full mempool does; whether there was one."""
-        return self._mempool.pop(hash_bytes, None) is not None
+    def drop(self, transaction_hash: Hex32) -> None:
+        """Forget a pending transaction, as a full mempool does."""
+        self._mempool.pop(bytes.fromhex(transaction_hash[2:]), None)
 
     def send(self, raw: bytes) -> bytes:
         """Take signed bytes into the mempool and return their hash, or raise SendRefused."""
