@@ -11,9 +11,12 @@ from settlement_node.domain.observations import BatchSettledEvent, RedemptionSet
 from settlement_node.store import redemptions
 from settlement_node.store.database import Store
 from settlement_node.store.funds import get_fund, settlers_of
+from settlement_node.store.rows import RedemptionRow
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32
 
 PAGE = 200
+Moves = Counter[tuple[Hex32, Address, int]]
+"""(transaction, account, base units) → how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +61,38 @@ def audit(store: Store, client: ChainClient, fund_id: str) -> Audit:
     settled = [e for e in events if isinstance(e, RedemptionSettledEvent)]
     hashes = sorted({e.place.transaction_hash for e in events if isinstance(e, BatchSettledEvent)})
     times = Counter(e.redemption_id_hex for e in settled)
-    span = {"from_block": first, "to_block": head}
-    paid = Counter(
+    paid: Moves = Counter(
         (t.transaction_hash, t.to_address, t.value_base_units)
         for t in client.transfers(
-            fund.payout_token_address, from_address=fund.treasury_address, **span
+            fund.payout_token_address,
+            from_address=fund.treasury_address,
+            from_block=first,
+            to_block=head,
         )
         if t.transaction_hash in set(hashes)
     )
-    burned = Counter(
+    burned: Moves = Counter(
         (t.transaction_hash, t.from_address, t.value_base_units)
-        for t in client.transfers(fund.share_token_address, to_address=ZERO_ADDRESS, **span)
+        for t in client.transfers(
+            fund.share_token_address, to_address=ZERO_ADDRESS, from_block=first, to_block=head
+        )
         if t.transaction_hash in set(hashes)
     )
-    told_paid = Counter(
+    told_paid: Moves = Counter(
         (e.place.transaction_hash, e.payee_address, e.payout_base_units) for e in settled
     )
-    told_burned = Counter(
+    told_burned: Moves = Counter(
         (e.place.transaction_hash, e.investor_address, e.shares_base_units) for e in settled
     )
     wrong = [f"{i} is settled {n} times" for i, n in times.items() if n > 1]
-    wrong += [f"payout without event or event without payout: {k}" for k in
-              (paid - told_paid) + (told_paid - paid)]
-    wrong += [f"burn without event or event without burn: {k}" for k in
-              (burned - told_burned) + (told_burned - burned)]
+    wrong += [
+        f"payout without event or event without payout: {k}"
+        for k in (paid - told_paid) + (told_paid - paid)
+    ]
+    wrong += [
+        f"burn without event or event without burn: {k}"
+        for k in (burned - told_burned) + (told_burned - burned)
+    ]
     wrong += _against_book(rows, {e.redemption_id_hex: e for e in settled})
     receipts = client.receipts(hashes)
     return Audit(
@@ -94,7 +105,7 @@ def audit(store: Store, client: ChainClient, fund_id: str) -> Audit:
 
 
 def _against_book(
-    rows: list[redemptions.RedemptionRow], events: dict[Hex32, RedemptionSettledEvent]
+    rows: list[RedemptionRow], events: dict[Hex32, RedemptionSettledEvent]
 ) -> list[str]:
     wrong = []
     known = set()
@@ -102,8 +113,10 @@ def _against_book(
         known.add(row.redemption_id)
         event = events.get(row.redemption_id)
         if (row.status is RedemptionStatus.SETTLED) != (event is not None):
-            wrong.append(f"{row.external_id} is {row.status.value} in the book, and on the chain"
-                         f" {'settled' if event else 'not settled'}")
+            wrong.append(
+                f"{row.external_id} is {row.status.value} in the book, and on the chain"
+                f" {'settled' if event else 'not settled'}"
+            )
         elif event is not None and (event.payout_base_units, event.shares_base_units) != (
             row.payout_base_units,
             row.shares_base_units,

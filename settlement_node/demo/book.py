@@ -53,7 +53,7 @@ def write_book(
     numbers = random.Random(count)  # noqa: S311 — example figures, the same at every run
     ordinary = count - 4
     investors = [account(f"investor {n}") for n in range(max(2, ordinary // 3))]
-    wanted = {investor: 0 for investor in investors}
+    wanted = dict.fromkeys(investors, 0)
     orders: list[RedemptionOrder] = []
     for place in range(ordinary):
         investor = investors[place % len(investors)]

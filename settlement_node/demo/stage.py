@@ -31,6 +31,7 @@ NAV_DECIMALS = 6
 NAV_PER_SHARE = 104_250_000
 """104.25 of the stablecoin per whole share."""
 FEE_BPS = 25
+DAILY_LIMIT_BASE_UNITS = Payout(10**15)
 
 
 class DevelopmentChain(Protocol):
@@ -96,7 +97,7 @@ def set_stage(
     treasury_base_units: Payout,
     advance: Callable[[], None] | None = None,
     fund_id: str = "demo-fund",
-    daily_payout_limit_base_units: Payout = Payout(10**15),
+    daily_payout_limit_base_units: Payout = DAILY_LIMIT_BASE_UNITS,
     ceiling_price: int = 200 * 10**PAYOUT_DECIMALS,
     transports: Sequence[Transport] | None = None,
     confirmed: Callable[[str], None] = lambda what: None,

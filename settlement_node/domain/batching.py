@@ -11,9 +11,9 @@ from settlement_node.units import Hex32, Payout
 
 TRANSACTION_GAS = 21_000
 """Intrinsic gas of any transaction (yellow paper)."""
-ITEM_OVERHEAD_GAS = 6_000
+ITEM_OVERHEAD_GAS = 1_500
 """What the settler spends on an item outside its frame: loop, event, bitmap; rounded up."""
-BATCH_OVERHEAD_GAS = 120_000
+BATCH_OVERHEAD_GAS = 200_000
 """Ratchet, limit bookkeeping, batch event, and the settler's reserve before an item."""
 
 

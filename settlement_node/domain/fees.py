@@ -80,9 +80,7 @@ def market_fees(history: FeeHistory, policy: FeePolicy) -> Fees:
     next_base_fee = history.base_fees_wei[-1] if history.base_fees_wei else 0
     cap = -(-next_base_fee * policy.base_fee_headroom_bps // 10_000) + tip
     cap = min(cap, policy.cap_ceiling_wei)
-    return Fees(
-        max_fee_per_gas_wei=Wei(max(cap, tip)), max_priority_fee_per_gas_wei=Wei(tip)
-    )
+    return Fees(max_fee_per_gas_wei=Wei(max(cap, tip)), max_priority_fee_per_gas_wei=Wei(tip))
 
 
 def raised(old_wei: int) -> int:

@@ -66,9 +66,7 @@ class Fork:
     depth_blocks: int
 
 
-def find_fork(
-    remembered: Mapping[int, Hex32], canonical: Mapping[int, Hex32]
-) -> Fork | None:
+def find_fork(remembered: Mapping[int, Hex32], canonical: Mapping[int, Hex32]) -> Fork | None:
     """Compare remembered with canonical hashes of the same numbers.
 
     `canonical` must hold every remembered number that the chain still reaches; a remembered

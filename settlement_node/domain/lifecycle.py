@@ -141,9 +141,7 @@ TRANSACTION_TABLE: Mapping[tuple[TransactionStatus, TransactionFact], Transactio
 )
 """(status, fact) → next status of a transaction; what is absent must never happen."""
 
-REDEMPTION_ENDED = frozenset(
-    {_R.SETTLED, _R.REJECTED, _R.CANCELLED, _R.EXPIRED, _R.RETURNED}
-)
+REDEMPTION_ENDED = frozenset({_R.SETTLED, _R.REJECTED, _R.CANCELLED, _R.EXPIRED, _R.RETURNED})
 """Statuses nothing follows."""
 REDEMPTION_LIVE = frozenset(_R) - REDEMPTION_ENDED
 """Statuses in which the redemption's shares are reserved."""

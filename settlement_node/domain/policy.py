@@ -38,8 +38,13 @@ class EnginePolicy:
 
     def __post_init__(self) -> None:
         low = {"cancel_after_blocks": 0, "gas_margin_bps": 0}
-        high = {"batch_items_max": 500, "in_flight_max": 64, "batch_gas_bps": 10_000,
-                "fee_percentile": 100, "gas_margin_bps": 100_000}
+        high = {
+            "batch_items_max": 500,
+            "in_flight_max": 64,
+            "batch_gas_bps": 10_000,
+            "fee_percentile": 100,
+            "gas_margin_bps": 100_000,
+        }
         for item in fields(self):
             value = getattr(self, item.name)
             least, most = low.get(item.name, 1), high.get(item.name, 1_000_000)

@@ -95,8 +95,7 @@ def check_external_id(text: str, *, field: str = "external_id") -> str:
     """Printable, without surrounding blanks, at most 128 characters; raises InvalidInput."""
     if not text or text != text.strip() or len(text) > EXTERNAL_ID_LENGTH_MAX:
         raise InvalidInput(
-            f"{field} must have 1 to {EXTERNAL_ID_LENGTH_MAX} characters"
-            " and no blanks at its ends",
+            f"{field} must have 1 to {EXTERNAL_ID_LENGTH_MAX} characters and no blanks at its ends",
             field=field,
         )
     if not text.isprintable():

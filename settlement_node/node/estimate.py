@@ -62,9 +62,7 @@ def estimate(context: NodeContext, redemption_ids: Sequence[Hex32]) -> Estimate:
         rows = redemptions.get_many(tx, redemption_ids)
         for redemption_id in redemption_ids:
             if redemption_id not in rows:
-                raise NotFound(
-                    f"there is no redemption {redemption_id}", field="redemption_ids"
-                )
+                raise NotFound(f"there is no redemption {redemption_id}", field="redemption_ids")
         fund_ids = {row.fund_id for row in rows.values()}
         if len(fund_ids) != 1:
             raise InvalidInput(
@@ -77,9 +75,7 @@ def estimate(context: NodeContext, redemption_ids: Sequence[Hex32]) -> Estimate:
         raise Conflict(f"fund {fund.fund_id} has no NAV yet", field="fund_id")
     chain = context.chains.get(fund.chain_id)
     if chain is None:
-        raise Conflict(
-            f"this node has no endpoints for chain {fund.chain_id}", field="chain_id"
-        )
+        raise Conflict(f"this node has no endpoints for chain {fund.chain_id}", field="chain_id")
     ordered = [rows[i] for i in redemption_ids]
     prices = [price_redemption(row.shares_base_units, terms) for row in ordered]
     items = [
@@ -93,9 +89,7 @@ def estimate(context: NodeContext, redemption_ids: Sequence[Hex32]) -> Estimate:
         )
         for row, price in zip(ordered, prices, strict=True)
     ]
-    previews = chain.client.preview(
-        fund.settler_address, items, from_address=fund.lane_address
-    )
+    previews = chain.client.preview(fund.settler_address, items, from_address=fund.lane_address)
     view = chain.client.settler_view(fund.settler_address)
     fees = market_fees(
         chain.client.fee_history(

@@ -37,9 +37,7 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
         known = (
             {}
             if latest is None or _is_next(view.head, latest)
-            else chain_book.remembered_heads(
-                tx, lane.key, from_number=max(settled_line - 1, 0)
-            )
+            else chain_book.remembered_heads(tx, lane.key, from_number=max(settled_line - 1, 0))
         )
     lane.head_timestamp_seconds = view.head.timestamp_seconds
     lane.head_gas_limit = view.head.gas_limit
@@ -120,9 +118,7 @@ def undo_from(tx: Tx, lane: Lane, *, first_undone_number: int) -> None:
                 from_number=first_undone_number,
             )
     chain_book.forget_heads(tx, lane.key, from_number=first_undone_number)
-    tx.audit(
-        "head_reorganised", "lane", lane.key, {"first_undone_number": first_undone_number}
-    )
+    tx.audit("head_reorganised", "lane", lane.key, {"first_undone_number": first_undone_number})
     tx.emit(
         "head.reorganised",
         lane.key,
@@ -130,17 +126,13 @@ def undo_from(tx: Tx, lane: Lane, *, first_undone_number: int) -> None:
     )
 
 
-def _stop_at_deep_fork(
-    context: NodeContext, lane: Lane, fork: Fork, settled_line: int
-) -> None:
+def _stop_at_deep_fork(context: NodeContext, lane: Lane, fork: Fork, settled_line: int) -> None:
     reason = (
         f"a reorganisation reaches block {fork.first_undone_number}, but block {settled_line}"
         " was final"
     )
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        set_lane_paused(
-            tx, lane.chain_id, lane.signer_address, paused=True, reason=reason
-        )
+        set_lane_paused(tx, lane.chain_id, lane.signer_address, paused=True, reason=reason)
         open_break(
             tx,
             chain_id=lane.chain_id,

@@ -86,7 +86,7 @@ def record_found_settled(
     tx: Tx, fund: FundRow, row: RedemptionRow, event: SettlerEventRow
 ) -> RedemptionRow:
     """The chain shows this redemption as paid: book it so, with the chain's own figures."""
-    assert event.payout_base_units is not None and event.shares_base_units is not None
+    assert event.payout_base_units is not None
     settled = redemptions.record_fact(
         tx,
         row,
@@ -109,9 +109,7 @@ def record_found_settled(
 def find_settled(tx: Tx, fund: FundRow, *, limit: int) -> int:
     """After a replay: book every waiting redemption that final events show as paid."""
     final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
-    waiting = redemptions.waiting_but_settled(
-        tx, fund, final_number=final_number, limit=limit
-    )
+    waiting = redemptions.waiting_but_settled(tx, fund, final_number=final_number, limit=limit)
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in waiting])
     for row in waiting:
         record_found_settled(tx, fund, row, paid[row.redemption_id])

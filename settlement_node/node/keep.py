@@ -116,6 +116,10 @@ def _order(
             transactions.set_fields(tx, row.transaction_id, cancel_requested=True)
     is_noop = cancel or last.kind is AttemptKind.CANCEL
     kind = AttemptKind.CANCEL if is_noop else AttemptKind.REPLACEMENT
-    log.info("replacing", nonce=row.nonce, kind=kind.value,
-             max_fee_per_gas_wei=str(bumped.fees.max_fee_per_gas_wei))
+    log.info(
+        "replacing",
+        nonce=row.nonce,
+        kind=kind.value,
+        max_fee_per_gas_wei=str(bumped.fees.max_fee_per_gas_wei),
+    )
     return Signing(row, kind, bumped.fees)

@@ -84,9 +84,7 @@ def prepare(context: NodeContext, lane: Lane) -> None:
     lane.replayed = True
 
 
-def _adopt_gap(
-    context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce: int
-) -> None:
+def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce: int) -> None:
     """The chain has used nonces the book never gave: a restored backup, or a stranger.
 
     A restored book knows itself by the replay: the newest batches on the chain were sent by this

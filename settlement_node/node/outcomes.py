@@ -110,12 +110,18 @@ def record_mined(
 
 def _check_paid(item: ItemRow, row: RedemptionRow, event: RedemptionSettledEvent) -> None:
     ordered = (
-        row.investor_address, row.payee_address, item.shares_base_units, item.payout_base_units,
+        row.investor_address,
+        row.payee_address,
+        item.shares_base_units,
+        item.payout_base_units,
         row.redemption_index,
     )
     happened = (
-        event.investor_address, event.payee_address, event.shares_base_units,
-        event.payout_base_units, event.redemption_index,
+        event.investor_address,
+        event.payee_address,
+        event.shares_base_units,
+        event.payout_base_units,
+        event.redemption_index,
     )
     if ordered != happened:
         raise InvariantBroken(

@@ -15,9 +15,9 @@ from settlement_node.chain.contracts import batch_hash_of, encode_settle
 from settlement_node.domain import batching
 from settlement_node.domain.fees import market_fees
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
-from settlement_node.domain.observations import SettleItem, SkipReason
+from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import HoldReason, WaitingFor, price_redemption
-from settlement_node.errors import Refused
+from settlement_node.errors import Refused, Transient
 from settlement_node.node.bookkeeping import post_owed
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.preflight import (
@@ -27,8 +27,9 @@ from settlement_node.node.preflight import (
     read_chain_state,
 )
 from settlement_node.node.ratchet import BookState, read_book_state
-from settlement_node.store import chain_book, redemptions, settlements, transactions
+from settlement_node.store import redemptions, settlements, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
+from settlement_node.store.database import Tx
 from settlement_node.store.funds import list_funds
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Hex32, Payout
@@ -61,7 +62,20 @@ def plan(context: NodeContext, lane: Lane) -> int:
     """Plan at most one settlement for each fund of the lane; returns how many were planned."""
     with context.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
-    return sum(plan_fund(context, lane, fund) for fund in funds)
+    return sum(_plan_apart(context, lane, fund) for fund in funds)
+
+
+def _plan_apart(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
+    """Plan one fund so that a refusal that concerns it alone does not keep back the others."""
+    try:
+        return plan_fund(context, lane, fund)
+    except Refused as error:
+        log.warning("planning_refused", fund_id=fund.fund_id, reason=error.message)
+        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            raise_alert(
+                tx, kind="planning_refused", subject=fund.fund_id, detail=error.message[:1000]
+            )
+        return False
 
 
 def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
@@ -124,9 +138,7 @@ def _select_and_commit(
     by_id = {p.row.redemption_id: p for p in priced}
     selection = batching.choose(
         [
-            batching.Candidate(
-                p.row.redemption_id, p.payout_base_units, p.row.reverted_batch_size
-            )
+            batching.Candidate(p.row.redemption_id, p.payout_base_units, p.row.reverted_batch_size)
             for p in priced
         ],
         items_max=context.policy.batch_items_max,
@@ -156,13 +168,14 @@ def _select_and_commit(
             return False
     if context.dry_run:
         log.info(
-            "would_settle", fund_id=fund.fund_id, items=len(good), gas_limit=gas_limit,
+            "would_settle",
+            fund_id=fund.fund_id,
+            items=len(good),
+            gas_limit=gas_limit,
             payout_base_units=str(sum(p.payout_base_units for p in good)),
         )
         return False
-    return _commit(
-        context, lane, fund, book, selection, good, data, gas_limit, checked, unpriced
-    )
+    return _commit(context, lane, fund, book, selection, good, data, gas_limit, checked, unpriced)
 
 
 def _fit_gas(
@@ -221,6 +234,7 @@ def _commit(
                 tx, [i for i, w in selection.waiting if w is waiting_on], waiting_on.value
             )
         _money_alerts(tx, fund, selection)
+        clear_alert(tx, kind="planning_refused", subject=fund.fund_id)
         if good:
             _commit_settlement(tx, context, lane, fund, book, good, data, gas_limit)
     context.checkpoint("plan.after_commit")
@@ -230,7 +244,7 @@ def _commit(
 
 
 def _commit_settlement(
-    tx: redemptions.Tx,
+    tx: Tx,
     context: NodeContext,
     lane: Lane,
     fund: FundRow,
@@ -239,11 +253,9 @@ def _commit_settlement(
     data: bytes,
     gas_limit: int,
 ) -> None:
-    fresh = read_book_state(
-        tx, context.policy, lane, fund, [p.row.redemption_id for p in good]
-    )
+    fresh = read_book_state(tx, context.policy, lane, fund, [p.row.redemption_id for p in good])
     if fresh != book.after_settled(fresh.settled_on_chain) or fresh.settled_on_chain:
-        raise Refused("the book changed while the batch was being prepared; it is planned anew")
+        raise Transient("the book changed while the batch was being prepared; it is planned anew")
     transaction = transactions.plan_transaction(
         tx,
         chain_id=lane.chain_id,
@@ -289,7 +301,7 @@ def _commit_settlement(
     )
 
 
-def _hold(tx: redemptions.Tx, row: RedemptionRow, reason: HoldReason, detail: str) -> None:
+def _hold(tx: Tx, row: RedemptionRow, reason: HoldReason, detail: str) -> None:
     redemptions.record_fact(
         tx,
         row,
@@ -299,7 +311,7 @@ def _hold(tx: redemptions.Tx, row: RedemptionRow, reason: HoldReason, detail: st
     )
 
 
-def _money_alerts(tx: redemptions.Tx, fund: FundRow, selection: batching.Selection) -> None:
+def _money_alerts(tx: Tx, fund: FundRow, selection: batching.Selection) -> None:
     for waiting_on, kind in (
         (WaitingFor.LIQUIDITY, "treasury_short"),
         (WaitingFor.LIMITS, "payout_limit_reached"),
@@ -331,13 +343,8 @@ def _alert_gas(context: NodeContext, lane: Lane, balance_wei: int, needed_wei: i
 def _note_waiting(
     context: NodeContext, lane: Lane, due: Sequence[RedemptionRow], waiting_on: WaitingFor
 ) -> None:
-    ids: list[Hex32] = [
-        row.redemption_id for row in due if row.waiting_on != waiting_on.value
-    ]
+    ids: list[Hex32] = [row.redemption_id for row in due if row.waiting_on != waiting_on.value]
     if not ids or context.dry_run:
         return
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         redemptions.set_waiting_on(tx, ids, waiting_on.value)
-
-
-__all__ = ["Priced", "SkipReason", "chain_book", "plan", "plan_fund"]

@@ -16,7 +16,7 @@ from settlement_node.node.context import ChainContext, Lane
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Hex32, Payout
 
-TEMPORARY_SKIPS = frozenset({SkipReason.DAILY_LIMIT_EXCEEDED, SkipReason.ITEM_OUT_OF_GAS})
+TEMPORARY_SKIPS = frozenset({SkipReason.DAILY_LIMIT_EXCEEDED})
 """Skips that say nothing against the item: it is planned again later."""
 
 

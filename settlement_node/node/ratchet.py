@@ -64,9 +64,7 @@ def read_book_state(
         tx, fund_id=fund.fund_id, money_only=True, limit=1
     ):
         obstacle = WaitingFor.FUND_PAUSED
-    elif len(unfinal) >= policy.in_flight_max:
-        obstacle = WaitingFor.EARLIER_BATCH
-    elif not _ratchet_is_clear(live, unfinal, chain_tip):
+    elif len(unfinal) >= policy.in_flight_max or not _ratchet_is_clear(live, unfinal, chain_tip):
         obstacle = WaitingFor.EARLIER_BATCH
     paid = chain_book.settled_events(tx, lane.chain_id, redemption_ids)
     return BookState(

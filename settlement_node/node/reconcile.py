@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 import structlog
 
 from settlement_node.domain.lifecycle import RedemptionStatus
@@ -102,12 +103,8 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         with context.store.read() as tx:
             book, _ = _read_book(tx, fund, events, from_block=start, to_block=end)
     chain = _read_chain(context, fund, events, last, from_block=start, to_block=end)
-    differences = compare(
-        addresses, book, chain, times_settled=times, is_first_run=last is None
-    )
-    differences += _ratchet_differences(
-        fund, [e for e in seen if isinstance(e, BatchSettledEvent)]
-    )
+    differences = compare(addresses, book, chain, times_settled=times, is_first_run=last is None)
+    differences += _ratchet_differences([e for e in seen if isinstance(e, BatchSettledEvent)])
     return _write(context, fund, chain, differences, from_block=start, to_block=end)
 
 
@@ -151,25 +148,32 @@ def _read_chain(
     context: NodeContext,
     fund: FundRow,
     events: list[RedemptionSettledEvent],
-    last: object,
+    before: sa.RowMapping | None,
     *,
     from_block: int,
     to_block: int,
 ) -> ChainRange:
     client = context.chains[fund.chain_id].client
-    span = {"from_block": from_block + 1, "to_block": to_block}
+    first = from_block + 1
     treasury, zero = fund.treasury_address, ZERO_ADDRESS
     money: list[TransferEvent] = [
-        *client.transfers(fund.payout_token_address, from_address=treasury, **span),
-        *client.transfers(fund.payout_token_address, to_address=treasury, **span),
+        *client.transfers(
+            fund.payout_token_address, from_address=treasury, from_block=first, to_block=to_block
+        ),
+        *client.transfers(
+            fund.payout_token_address, to_address=treasury, from_block=first, to_block=to_block
+        ),
     ]
     shares: list[TransferEvent] = [
-        *client.transfers(fund.share_token_address, from_address=zero, **span),
-        *client.transfers(fund.share_token_address, to_address=zero, **span),
+        *client.transfers(
+            fund.share_token_address, from_address=zero, from_block=first, to_block=to_block
+        ),
+        *client.transfers(
+            fund.share_token_address, to_address=zero, from_block=first, to_block=to_block
+        ),
     ]
     supply = client.token_view(fund.share_token_address, block=to_block)
     balance = client.token_view(fund.payout_token_address, holders=[treasury], block=to_block)
-    before = last if isinstance(last, dict) or last is None else dict(last)  # type: ignore[call-overload]
     return ChainRange(
         events=events,
         treasury_transfers=money,
@@ -181,9 +185,7 @@ def _read_chain(
     )
 
 
-def _ratchet_differences(
-    fund: FundRow, batches: list[BatchSettledEvent]
-) -> list[Difference]:
+def _ratchet_differences(batches: list[BatchSettledEvent]) -> list[Difference]:
     """Within a range each settler's batches must follow one another."""
     tips: dict[Address, Hex32] = {}
     found = []
@@ -193,7 +195,11 @@ def _ratchet_differences(
         if before is not None and before != batch.previous_batch_hash:
             found.append(
                 Difference(
-                    "ratchet_gap", batch.batch_hash, True, before, batch.previous_batch_hash,
+                    "ratchet_gap",
+                    batch.batch_hash,
+                    True,
+                    before,
+                    batch.previous_batch_hash,
                     f"a batch of settler {settler} does not follow the one before it:"
                     " an endpoint left out events",
                 )

@@ -15,9 +15,5 @@ ROWS_MAX = 5_000
 def retain(context: NodeContext) -> int:
     """Drop delivered events and idempotency keys past their time; returns how many rows went."""
     with context.store.transaction(actor=context.node_id) as tx:
-        dropped = outbox.drop_delivered(
-            tx, before_utc=tx.now_utc - OUTBOX_KEPT, limit=ROWS_MAX
-        )
-        return dropped + records.drop_old_keys(
-            tx, before_utc=tx.now_utc - IDEMPOTENCY_KEYS_KEPT
-        )
+        dropped = outbox.drop_delivered(tx, before_utc=tx.now_utc - OUTBOX_KEPT, limit=ROWS_MAX)
+        return dropped + records.drop_old_keys(tx, before_utc=tx.now_utc - IDEMPOTENCY_KEYS_KEPT)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -90,7 +91,7 @@ class Node:
             for key, lane in list(self.lanes.items()):
                 if self._stopping.is_set():
                     break
-                result = self._timed(f"lane {key}", lambda lane=lane: run_pass(self.context, lane))
+                result = self._timed(f"lane {key}", partial(run_pass, self.context, lane))
                 if result is None:
                     continue
                 if result.end is PassEnd.LEASE_LOST:
@@ -104,7 +105,6 @@ class Node:
 
     def start(self) -> None:
         """Begin: leases first, then the pass loop and the scheduler."""
-        self._stopping.clear()
         self._run("leases", lambda: hold_lanes(self.context, self.lanes))
         self._loop = threading.Thread(target=self._pass_loop, name="passes", daemon=True)
         self._loop.start()
@@ -118,8 +118,7 @@ class Node:
             ("leases", every.lease_seconds, self._leases),
             ("reconcile", every.reconcile_seconds, self._reconcile),
             ("deliver", every.deliver_seconds, lambda: deliver(self.context, self.sinks)),
-            ("watch", every.watch_seconds,
-             lambda: watch(self.context, list(self.lanes.values()))),
+            ("watch", every.watch_seconds, lambda: watch(self.context, list(self.lanes.values()))),
             ("retain", every.retain_seconds, lambda: retain(self.context)),
             ("health", every.health_seconds, self.note_health),
         ):

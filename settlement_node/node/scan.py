@@ -12,7 +12,7 @@ import structlog
 from settlement_node.domain.observations import RedemptionSettledEvent, RedemptionSkippedEvent
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.intake import find_settled
-from settlement_node.store import chain_book
+from settlement_node.store import chain_book, redemptions
 from settlement_node.store.funds import list_funds, raise_next_index, set_scanned, settlers_of
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
@@ -45,14 +45,30 @@ def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
             end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
             found += _scan_page(context, lane, fund, address, start, end)
             if not first_page:
-                log.info("replaying_events", fund_id=fund.fund_id, settler=address,
-                         block_number=end, head_number=lane.head_number)
+                log.info(
+                    "replaying_events",
+                    fund_id=fund.fund_id,
+                    settler=address,
+                    block_number=end,
+                    head_number=lane.head_number,
+                )
             first_page = False
             start = end + 1
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        while find_settled(tx, fund, limit=context.policy.intake_batch_max):
-            pass
+    while _find_settled(context, lane, fund):
+        pass
     return found
+
+
+def _find_settled(context: NodeContext, lane: Lane, fund: FundRow) -> int:
+    """Book a batch of waiting redemptions that the chain shows as paid; returns how many."""
+    limit = context.policy.intake_batch_max
+    with context.store.read() as tx:
+        if not redemptions.waiting_but_settled(
+            tx, fund, final_number=chain_book.highest_final(tx, lane.key), limit=1
+        ):
+            return 0
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        return find_settled(tx, fund, limit=limit)
 
 
 def _scan_page(

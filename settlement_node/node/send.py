@@ -14,6 +14,7 @@ from settlement_node.domain.lifecycle import TransactionFact, TransactionStatus
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.store import redemptions, settlements, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
+from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_lane
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
@@ -59,14 +60,14 @@ def send(context: NodeContext, lane: Lane) -> int:
         for row in rows
         if attempts[row.transaction_id] and attempts[row.transaction_id][-1].sends_count == 0
     ]
+    # What is signed goes first: a signer that is down must not keep it back.
+    broadcast(context, lane, ready)
     planned = [row for row in rows if row.status is TransactionStatus.PLANNED]
     if planned:
         fees = current_fees(context, lane)
-        ready += sign(
-            context, lane, [Signing(row, AttemptKind.ORIGINAL, fees) for row in planned]
-        )
-    ready.sort(key=lambda pair: pair[0].nonce)
-    broadcast(context, lane, ready)
+        signed = sign(context, lane, [Signing(row, AttemptKind.ORIGINAL, fees) for row in planned])
+        broadcast(context, lane, signed)
+        ready += signed
     return len(ready)
 
 
@@ -140,7 +141,7 @@ def broadcast(
 
 
 def _record_answer(
-    tx: redemptions.Tx, lane: Lane, row: TransactionRow, attempt: AttemptRow, answer: SendAnswer
+    tx: Tx, lane: Lane, row: TransactionRow, attempt: AttemptRow, answer: SendAnswer
 ) -> None:
     match answer:
         case Accepted():
@@ -150,11 +151,14 @@ def _record_answer(
             words = f"unanswered: {message}"
         case Rejected(reason, message):
             words = f"{reason.value}: {message}"
-    log.info("attempt_sent", nonce=row.nonce, attempt_hash=attempt.attempt_hash,
-             kind=attempt.kind.value, answer=words)
-    transactions.record_send(
-        tx, attempt.attempt_hash, at_block=lane.head_number, answer=words
+    log.info(
+        "attempt_sent",
+        nonce=row.nonce,
+        attempt_hash=attempt.attempt_hash,
+        kind=attempt.kind.value,
+        answer=words,
     )
+    transactions.record_send(tx, attempt.attempt_hash, at_block=lane.head_number, answer=words)
     changes: dict[str, object] = {}
     if row.first_sent_at_utc is None:
         changes["first_sent_at_utc"] = tx.now_utc
@@ -163,7 +167,9 @@ def _record_answer(
             changes["cancel_requested"] = True
         if answer.reason is SendRejection.INSUFFICIENT_FUNDS:
             raise_alert(
-                tx, kind="gas_low", subject=lane.key,
+                tx,
+                kind="gas_low",
+                subject=lane.key,
                 detail=f"{lane.signer_address} cannot pay for gas: {answer.message}"[:1000],
             )
     current = transactions.get(tx, row.transaction_id)

@@ -76,8 +76,13 @@ def _book_receipt(
         record_mined(tx, row, attempt, receipt)
     context.checkpoint("track.after_commit")
     lane.stranger_polls.pop(row.nonce, None)
-    log.info("transaction_mined", nonce=row.nonce, transaction_hash=attempt.attempt_hash,
-             block_number=receipt.block_number, succeeded=receipt.succeeded)
+    log.info(
+        "transaction_mined",
+        nonce=row.nonce,
+        transaction_hash=attempt.attempt_hash,
+        block_number=receipt.block_number,
+        succeeded=receipt.succeeded,
+    )
     return 1
 
 
@@ -105,16 +110,18 @@ def _finish(context: NodeContext, lane: Lane) -> int:
                 undo_from(tx, lane, first_undone_number=block.number)
             return 0
         kind = next(
-            a.kind
-            for a in attempts[row.transaction_id]
-            if a.attempt_hash == row.mined_attempt_hash
+            a.kind for a in attempts[row.transaction_id] if a.attempt_hash == row.mined_attempt_hash
         )
         context.checkpoint("finish.before_commit")
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
             outcome = record_final(tx, row, mined_kind=kind)
         context.checkpoint("finish.after_commit")
-        log.info("transaction_final", nonce=row.nonce, outcome=outcome.value,
-                 transaction_hash=row.mined_attempt_hash)
+        log.info(
+            "transaction_final",
+            nonce=row.nonce,
+            outcome=outcome.value,
+            transaction_hash=row.mined_attempt_hash,
+        )
     return len(ready)
 
 
@@ -123,9 +130,10 @@ def _watch_for_strangers(
 ) -> None:
     """Is our lowest unmined nonce used on the chain by bytes that are not ours?
 
-    Only looked at once something was sent, and believed only after several passes that agree; then
-    the batch's own event may show that the bytes were ours after all (a restored book). Otherwise
-    the lane stops: a person must say who else holds the key.
+    Only looked at once something was sent, and believed only after several passes that agree and
+    once the nonce is used in a final block; the batch's own event may show that the bytes were
+    ours after all (a restored book). Otherwise the lane stops: a person must say who else holds
+    the key.
     """
     if not any(a.sends_count for a in attempts):
         return
@@ -136,7 +144,11 @@ def _watch_for_strangers(
         return
     polls = lane.stranger_polls.get(lowest.nonce, 0) + 1
     lane.stranger_polls[lowest.nonce] = polls
-    if polls >= context.policy.stranger_after_polls:
+    if (
+        polls >= context.policy.stranger_after_polls
+        and lane.final_number >= 0
+        and lane.chain.client.nonce(lane.signer_address, lane.final_number) > lowest.nonce
+    ):
         raise InvariantBroken(
             f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a transaction"
             " that is not ours; nothing is re-sent. Find out who else holds this key",

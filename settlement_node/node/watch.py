@@ -24,6 +24,7 @@ ALERT_KINDS = (
     "settler_paused",
     "book_was_behind",
     "chain_halted",
+    "planning_refused",
 )
 """Every alert the node can raise; docs/runbook.md has a section for each."""
 
@@ -52,9 +53,7 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
             if finding.detail is None:
                 clear_alert(tx, kind=finding.kind, subject=finding.subject)
             else:
-                raise_alert(
-                    tx, kind=finding.kind, subject=finding.subject, detail=finding.detail
-                )
+                raise_alert(tx, kind=finding.kind, subject=finding.subject, detail=finding.detail)
     return findings
 
 
@@ -91,12 +90,14 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
         f"nonce {stuck[0][0]} is unmined after {stuck[0][1]} blocks" if stuck else None,
     )
     if not waiting:
-        yield Finding("gas_low", lane.key, None) if lane.chain.client.native_balance(
-            lane.signer_address
-        ) > _comfortable_wei(lane) else Finding(
-            "gas_low",
-            lane.key,
-            f"{lane.signer_address} has less coin than one full batch may need; send it some",
+        yield (
+            Finding("gas_low", lane.key, None)
+            if lane.chain.client.native_balance(lane.signer_address) > _comfortable_wei(lane)
+            else Finding(
+                "gas_low",
+                lane.key,
+                f"{lane.signer_address} has less coin than one full batch may need; send it some",
+            )
         )
 
 
