@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -20,7 +21,7 @@ from settlement_node.chain.deploy import (
     grant_fund_role,
 )
 from settlement_node.chain.endpoint import CallRequest, CallReverted
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.pool import ChainClient, PoolPolicy
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.signers import KeySigner
 from settlement_node.domain.observations import (
@@ -246,13 +247,33 @@ def test_preview__payee_blocked_by_the_coin__that_item_and_its_words(fund: Fund)
 
 
 def test_preview__more_than_one_call_can_carry__in_parts_and_complete(fund: Fund) -> None:
-    items = [fund.item(index) for index in range(1, 91)]
+    items = [fund.item(index) for index in range(1, 31)]
+    client = ChainClient(
+        fund.client.chain_id,
+        [fund.program.transport()],
+        now=time.monotonic,
+        policy=PoolPolicy(preview_gas_limit=700_000),
+    )
 
-    previews = fund.client.preview(fund.settler, items, from_address=fund.operator.address)
+    previews = client.preview(fund.settler, items, from_address=fund.operator.address)
 
     assert [preview.redemption_id_hex for preview in previews] == [
         item.redemption_id_hex for item in items
     ]
+
+
+def test_preview__one_item_more_than_a_call_may_use__refused_with_its_reason(fund: Fund) -> None:
+    client = ChainClient(
+        fund.client.chain_id,
+        [fund.program.transport()],
+        now=time.monotonic,
+        policy=PoolPolicy(preview_gas_limit=100_000),
+    )
+
+    with pytest.raises(Refused) as caught:
+        client.preview(fund.settler, [fund.item(1)], from_address=fund.operator.address)
+
+    assert caught.value.details["reason"] == "preview_gas_too_low"
 
 
 def test_preview__settler_paused__refused_with_its_reason(fund: Fund) -> None:
