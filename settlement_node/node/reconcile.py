@@ -217,6 +217,7 @@ def _write(
     from_block: int,
     to_block: int,
 ) -> ReconciliationResult:
+    context.checkpoint("reconcile.before_commit")
     with context.store.transaction(actor=context.node_id) as tx:
         last = records.last_reconciliation(tx, fund.fund_id)
         if last is not None and last["to_block"] != from_block:
@@ -242,6 +243,7 @@ def _write(
             breaks_opened_count=opened,
             breaks_open_count=still_open,
         )
+    context.checkpoint("reconcile.after_commit")
     if differences:
         log.error("breaks_found", fund_id=fund.fund_id, count=len(differences))
     return ReconciliationResult(
