@@ -86,6 +86,7 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         burn_style=fund.burn_style,
     )
     client = context.chains[fund.chain_id].client
+    client.refresh()
     seen = client.settler_events(
         sorted(addresses.settler_addresses), from_block=start + 1, to_block=end
     )

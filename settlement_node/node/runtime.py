@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,17 +56,21 @@ class Node:
 
     One lock keeps passes and leases from overlapping: a lane has one writer inside the process
     too. `tick()` does everything once in the caller's thread; `start()` leaves it to the
-    scheduler.
+    scheduler. A chain client serves one caller at a time: with a `background` context, which has
+    clients of its own, reconciliation and watching run beside the passes, without one they wait
+    for them.
     """
 
     def __init__(
         self,
         context: NodeContext,
         *,
+        background: NodeContext | None = None,
         intervals: Intervals | None = None,
         sinks: Sequence[Sink] = (LogSink(),),
     ) -> None:
         self.context = context
+        self.background = background or context
         self.intervals = intervals or Intervals()
         self.sinks = sinks
         self.lanes: dict[str, Lane] = {}
@@ -73,6 +78,9 @@ class Node:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._beside: AbstractContextManager[Any] = (
+            self._lock if background is None else nullcontext()
+        )
         self._loop: threading.Thread | None = None
         self._scheduler: BackgroundScheduler | None = None
 
@@ -118,7 +126,7 @@ class Node:
             ("leases", every.lease_seconds, self._leases),
             ("reconcile", every.reconcile_seconds, self._reconcile),
             ("deliver", every.deliver_seconds, lambda: deliver(self.context, self.sinks)),
-            ("watch", every.watch_seconds, lambda: watch(self.context, list(self.lanes.values()))),
+            ("watch", every.watch_seconds, self._watch),
             ("retain", every.retain_seconds, lambda: retain(self.context)),
             ("health", every.health_seconds, self.note_health),
         ):
@@ -178,7 +186,12 @@ class Node:
         hold_lanes(self.context, self.lanes)
 
     def _reconcile(self) -> None:
-        reconcile(self.context)
+        with self._beside:
+            reconcile(self.background)
+
+    def _watch(self) -> None:
+        with self._beside:
+            watch(self.background, list(self.lanes.values()))
 
     def _run(self, name: str, work: Callable[[], Any]) -> None:
         self._timed(name, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from settlement_node.chain.pool import ChainClient
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.store import transactions
@@ -43,11 +44,13 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
     findings: list[Finding] = []
     for lane in lanes:
         findings += _endpoints(lane)
+        client = context.chains[lane.chain_id].client
+        client.refresh()
         findings += _lane(context, lane)
         with context.store.read() as tx:
             funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
         for fund in funds:
-            findings += _fund(lane, fund)
+            findings += _fund(client, lane, fund)
     with context.store.transaction(actor=context.node_id) as tx:
         for finding in findings:
             if finding.detail is None:
@@ -90,14 +93,16 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
         f"nonce {stuck[0][0]} is unmined after {stuck[0][1]} blocks" if stuck else None,
     )
     if not waiting:
-        yield (
-            Finding("gas_low", lane.key, None)
-            if lane.chain.client.native_balance(lane.signer_address) > _comfortable_wei(lane)
-            else Finding(
-                "gas_low",
-                lane.key,
-                f"{lane.signer_address} has less coin than one full batch may need; send it some",
-            )
+        # While something is in flight the send stage itself says whether the gas money lasts.
+        balance = context.chains[lane.chain_id].client.native_balance(lane.signer_address)
+        low = balance < _comfortable_wei(lane)
+        yield Finding(
+            "gas_low",
+            lane.key,
+            f"{lane.signer_address} has {balance} wei, less than a full batch may need; send it"
+            " coins"
+            if low
+            else None,
         )
 
 
@@ -106,8 +111,8 @@ def _comfortable_wei(lane: Lane) -> int:
     return lane.head_gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
 
 
-def _fund(lane: Lane, fund: FundRow) -> Iterable[Finding]:
-    view = lane.chain.client.settler_view(fund.settler_address)
+def _fund(client: ChainClient, lane: Lane, fund: FundRow) -> Iterable[Finding]:
+    view = client.settler_view(fund.settler_address)
     why: str | None = None
     if view.paused:
         why = f"settler {fund.settler_address} is paused on the chain"
