@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_utils.address import to_checksum_address
-
-from settlement_node.chain.words import MalformedData
+from settlement_node.chain.words import MalformedData, checksummed
 from settlement_node.domain.observations import Block, FeeHistory, Log, Receipt
 from settlement_node.units import Address, Hex32, Wei
 
@@ -47,7 +45,7 @@ def read_address_field(value: Any) -> Address:
     data = read_data(value)
     if len(data) != 20:
         raise MalformedData("an address is not 20 bytes")
-    return Address(to_checksum_address(data))
+    return checksummed(data)
 
 
 def read_block(value: Any) -> Block:

@@ -1,10 +1,12 @@
 """ABI words: 32-byte packing and reading, for the few shapes this project encodes by hand.
 
-A batch of a hundred items is a hundred times six words; packing them directly is some thirty
+A batch of a hundred items is a hundred times six words; packing them directly is some fifteen
 times faster than a general encoder. Whatever is less regular goes through `eth_abi`.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -13,6 +15,7 @@ from settlement_node.errors import InvalidInput
 from settlement_node.units import UINT256_MAX, Address, Hex32
 
 WORD_BYTES = 32
+ADDRESSES_REMEMBERED = 16_384
 
 
 class MalformedData(ValueError):
@@ -27,6 +30,13 @@ def selector(signature: str) -> bytes:
 def topic(signature: str) -> Hex32:
     """An event's first topic: the hash of its signature."""
     return Hex32("0x" + keccak(text=signature).hex())
+
+
+@lru_cache(maxsize=ADDRESSES_REMEMBERED)
+def checksummed(address: bytes) -> Address:
+    """20 bytes as a checksummed address. Remembered, since the same few addresses fill the logs
+    and a checksum costs a hash."""
+    return Address(to_checksum_address(address))
 
 
 def uint_word(value: int, *, field: str) -> bytes:
@@ -72,7 +82,7 @@ def read_address(data: bytes, offset: int) -> Address:
     value = read_uint(data, offset)
     if value >> 160:
         raise MalformedData("an address has more than 20 bytes")
-    return Address(to_checksum_address(value.to_bytes(20, "big")))
+    return checksummed(value.to_bytes(20, "big"))
 
 
 def read_bytes(data: bytes, offset: int) -> bytes:
