@@ -7,6 +7,7 @@ nothing depends on the clock unless one is given, so a run can be repeated exact
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,6 +75,8 @@ class EmbeddedChain:
             balances_wei={bytes.fromhex(item[2:]): _COINS_WEI for item in accounts},
         )
         self.chain_id = chain_id
+        self.turn = threading.RLock()
+        """Taken for each block and each request: the API and the node may ask from two threads."""
         self._block_gas_limit = block_gas_limit
         self._block_seconds = block_seconds
         self._clock = clock
@@ -104,6 +107,10 @@ class EmbeddedChain:
 
     def mine(self, blocks: int = 1) -> None:
         """Mine: the first block takes what it can of the mempool, the others what is then left."""
+        with self.turn:
+            self._mine(blocks)
+
+    def _mine(self, blocks: int) -> None:
         for _ in range(blocks):
             parent = self.head.header
             step = self._block_seconds + self._skipped_seconds

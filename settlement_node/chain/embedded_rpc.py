@@ -63,7 +63,8 @@ class EmbeddedTransport:
 
     def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
         """Answer in the order asked."""
-        return [self._answer(request) for request in requests]
+        with self._chain.turn:
+            return [self._answer(request) for request in requests]
 
     def _answer(self, request: RpcRequest) -> RpcResult:
         method = self._methods.get(request.method)

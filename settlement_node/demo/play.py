@@ -131,6 +131,19 @@ class Demo:
             seconds=time.monotonic() - self.started,
         )
 
+    def api_context(self) -> NodeContext:
+        """A context for the API: the same book, its own connection to the chain, no signers."""
+        context = self.node.context
+        chain = context.chains[self.chain.chain_id]
+        client = ChainClient(self.chain.chain_id, [self.chain.transport("api")], now=time.monotonic)
+        return NodeContext(
+            store=self.store,
+            chains={self.chain.chain_id: ChainContext(client, chain.finality, chain.fees)},
+            signers={},
+            node_id="demo-api",
+            policy=context.policy,
+        )
+
     def _odd_outcomes(self) -> tuple[OddOutcome, ...]:
         fund = self.stage.fund
         outcomes = []
