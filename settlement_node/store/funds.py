@@ -9,13 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.domain.observations import BurnStyle
-from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.errors import Conflict, InvalidInput, InvariantBroken, NotFound
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, LaneRow
 from settlement_node.units import Address
 
 f = t.funds
+INDEX_MAX = 2**62
+"""Far beyond any count of redemptions, and within the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,15 @@ def set_fund_paused(tx: Tx, fund_id: str, *, paused: bool, reason: str | None) -
 
 
 def raise_next_index(tx: Tx, fund_id: str, *, at_least: int) -> None:
-    """After a replay: indexes seen on the chain are never given again."""
+    """After a replay: indexes seen on the chain are never given again.
+
+    Raises InvariantBroken for an index that no book ever gave: somebody else has the lane's key.
+    """
+    if at_least > INDEX_MAX:
+        raise InvariantBroken(
+            f"the settler of fund {fund_id} settled index {at_least - 1}, which no book gives",
+            fund_id=fund_id,
+        )
     tx.connection.execute(
         f.update()
         .where(f.c.fund_id == fund_id, f.c.next_redemption_index < at_least)

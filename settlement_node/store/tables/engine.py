@@ -76,6 +76,7 @@ transactions = sa.Table(
     ),
     comment="An intent with one nonce. Invariant 5: (chain, signer, nonce) belongs to it for ever.",
 )
+sa.Index("ix_transactions_block", transactions.c.block_number)
 sa.Index(
     "ix_transactions_unfinal",
     transactions.c.chain_id,

@@ -186,6 +186,8 @@ CREATE TABLE transactions (
     CONSTRAINT ck_transactions_mined_has_block CHECK (status NOT IN ('mined', 'final') OR (mined_attempt_hash IS NOT NULL AND block_number IS NOT NULL AND block_hash IS NOT NULL AND evm_succeeded IS NOT NULL))
 );
 
+CREATE INDEX ix_transactions_block ON transactions (block_number);
+
 CREATE INDEX ix_transactions_unfinal ON transactions (chain_id, signer_address, nonce) WHERE status != 'final';
 
 COMMENT ON TABLE transactions IS 'An intent with one nonce. Invariant 5: (chain, signer, nonce) belongs to it for ever.';
