@@ -35,7 +35,7 @@ from settlement_node.domain.observations import (
     SkipReason,
 )
 from settlement_node.errors import InvariantBroken
-from settlement_node.units import Hex32, Payout, Shares, to_hex32
+from settlement_node.units import Address, Hex32, Payout, Shares, to_hex32
 
 _ITEM = "(bytes32,uint256,address,address,uint256,uint256)"
 SETTLE_SELECTOR = selector(f"settle(bytes32,{_ITEM}[])")
@@ -111,14 +111,19 @@ def decode_preview_result(revert_data: bytes, items: Sequence[SettleItem]) -> li
     return previews
 
 
-def decode_settler_events(logs: Sequence[Log]) -> list[SettlerEvent]:
+def decode_settler_events(
+    logs: Sequence[Log], *, settler_address: Address | None = None
+) -> list[SettlerEvent]:
     """The settler's events among `logs`, in the logs' order; other events are left out.
 
-    The caller vouches for the logs' addresses: any contract can emit a log that looks like one of
-    these. Raises InvariantBroken when a log has the settler's topic and another layout.
+    With a receipt's logs give `settler_address`: any contract the transaction touched, a token
+    above all, can emit logs that look like these, or nearly so. Without it the caller vouches for
+    the addresses. Raises InvariantBroken when a log has the settler's topic and another layout.
     """
     events: list[SettlerEvent] = []
     for log in logs:
+        if settler_address is not None and log.address != settler_address:
+            continue
         decode = _DECODERS.get(log.topics[0]) if log.topics else None
         if decode is None:
             continue

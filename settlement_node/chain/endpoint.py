@@ -35,7 +35,6 @@ from settlement_node.chain.transport import (
     RpcRequest,
     RpcResult,
     Transport,
-    TransportFailed,
     quantity,
 )
 from settlement_node.chain.views import Accepted, Rejected, SendAnswer, SendRejection, Unanswered
@@ -158,7 +157,7 @@ class Endpoint:
         expected = to_hex32(keccak(raw))
         try:
             (result,) = self._ask([RpcRequest("eth_sendRawTransaction", ("0x" + raw.hex(),))])
-        except TransportFailed as error:
+        except Transient as error:
             return Unanswered(error.message)
         if isinstance(result, RpcOk):
             try:

@@ -62,7 +62,14 @@ class TransportFailed(Transient):
 
 
 class Transport(Protocol):
-    """One endpoint, as something that answers JSON-RPC requests."""
+    """One endpoint, as something that answers JSON-RPC requests.
+
+    Asked for above this seam: eth_chainId; eth_getBlockByNumber (height or latest, safe,
+    finalized; headers only); eth_sendRawTransaction; eth_getTransactionReceipt;
+    eth_getTransactionByHash; eth_feeHistory (heights); eth_getLogs (heights, lists of addresses
+    and topics); and, at a height or at `{"blockHash": …}` (EIP-1898), eth_getTransactionCount
+    (also at "pending"), eth_getBalance, eth_getCode and eth_call.
+    """
 
     @property
     def name(self) -> str:
@@ -134,7 +141,7 @@ class HttpTransport:
             body: object = self._provider.make_request(
                 RPCEndpoint(request.method), list(request.params)
             )
-        except (requests.RequestException, ValueError, OSError) as error:
+        except (requests.RequestException, ValueError, OSError, RecursionError) as error:
             refused = _error_in_http_refusal(error)
             if refused is None:
                 raise self._failed(error) from None
@@ -149,8 +156,10 @@ class HttpTransport:
             bodies: object = self._provider.make_batch_request(
                 [(RPCEndpoint(request.method), list(request.params)) for request in chunk]
             )
-        except (requests.RequestException, ValueError, TypeError, AttributeError, OSError) as error:
-            # TypeError and AttributeError: web3 sorts the answers before we can look at them.
+        except (requests.RequestException, ValueError, OSError, RecursionError) as error:
+            raise self._failed(error) from None
+        except (TypeError, AttributeError) as error:
+            # web3 sorts the answers by their ids before we can look at them.
             raise self._failed(error) from None
         if not isinstance(bodies, list):
             refused = _parse_result(bodies)

@@ -28,7 +28,7 @@ from settlement_node.domain.observations import (
 from settlement_node.errors import InvalidInput, InvariantBroken
 from settlement_node.units import UINT256_MAX, Address, Hex32, Payout, Shares, to_hex32
 
-from .scripted import ACCOUNT, OTHER, hash_of, item, log
+from .scripted import ACCOUNT, OTHER, SETTLER, TOKEN, hash_of, item, log
 
 ITEMS_TYPE = "(bytes32,uint256,address,address,uint256,uint256)[]"
 WORDS = st.integers(0, UINT256_MAX)
@@ -212,3 +212,10 @@ def test_decode_settler_events__our_topic_with_another_layout__invariant_broken(
 
     with pytest.raises(InvariantBroken):
         decode_settler_events([read_log(raw)])
+
+
+def test_decode_settler_events__a_token_imitates_the_settler__left_out_unread() -> None:
+    topics = [contracts.REDEMPTION_SKIPPED_TOPIC, hash_of("id")]
+    imitation = read_log(log(5, 0, address=TOKEN, topics=topics, data=b"nonsense"))
+
+    assert decode_settler_events([imitation], settler_address=SETTLER) == []
