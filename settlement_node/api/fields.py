@@ -125,9 +125,7 @@ BaseUnitsIn = Annotated[
 TimeIn = Annotated[
     datetime,
     BeforeValidator(_time),
-    WithJsonSchema(
-        {"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]}
-    ),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]}),
 ]
 ExternalIdIn = Annotated[
     str,
@@ -154,9 +152,7 @@ SearchIn = Annotated[str, AfterValidator(_printable), Field(min_length=1, max_le
 
 BaseUnitsOut = Annotated[
     str,
-    Field(
-        pattern="^-?[0-9]+$", description="Base units in plain digits.", examples=["2500000"]
-    ),
+    Field(pattern="^-?[0-9]+$", description="Base units in plain digits.", examples=["2500000"]),
 ]
 AddressOut = Annotated[
     str, Field(description="EIP-55 checksummed address.", examples=[EXAMPLE_ADDRESS])

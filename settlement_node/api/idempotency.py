@@ -102,9 +102,7 @@ def _begin(context: ApiContext, write: Write, key: str) -> records.StoredAnswer 
     raise AssertionError("a try either returns or raises")
 
 
-def _commit(
-    context: ApiContext, write: Write, status: int, work: Callable[[Tx], BaseModel]
-) -> Any:
+def _commit(context: ApiContext, write: Write, status: int, work: Callable[[Tx], BaseModel]) -> Any:
     try:
         for tried in _tries():
             with tried, context.store.transaction(actor=write.client.actor) as tx:

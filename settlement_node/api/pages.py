@@ -19,9 +19,7 @@ PAGE_DEFAULT = 50
 CURSOR_LENGTH_MAX = 512
 _CHECK_BYTES = 9
 
-Limit = Annotated[
-    int, Query(ge=1, le=PAGE_MAX, description=f"Entries in a page, 1 to {PAGE_MAX}.")
-]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description=f"Entries in a page, 1 to {PAGE_MAX}.")]
 CursorIn = Annotated[
     str | None,
     Query(

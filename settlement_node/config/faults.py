@@ -33,14 +33,14 @@ class Fault:
 
 
 class ConfigurationInvalid(InvalidInput):
-    """The configuration cannot be used; `faults` has every reason."""
+    """A settings or fund file cannot be used; `faults` has every reason."""
 
     code: ClassVar[str] = "configuration_invalid"
 
     def __init__(self, path: Path, faults: Sequence[Fault]) -> None:
         lines = "".join(f"\n  {fault}" for fault in faults)
         super().__init__(
-            f"the configuration {path} cannot be used:{lines}",
+            f"{path} cannot be used:{lines}",
             file=str(path),
             faults=[{"key": f.key, "wrong": f.wrong, "mend": f.mend} for f in faults],
         )
@@ -186,9 +186,7 @@ def _field(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo
     return None if parent is None else parent.model_fields.get(names[-1])
 
 
-def _model_at(
-    model: type[BaseModel], location: tuple[int | str, ...]
-) -> type[BaseModel] | None:
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
     here: type[BaseModel] | None = model
     for step in location:
         if isinstance(step, int):

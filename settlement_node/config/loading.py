@@ -24,9 +24,7 @@ OVERRIDE_PREFIX = "SETTLEMENT_NODE__"
 DEFAULT_FILE = Path("settlement-node.toml")
 
 
-def find_file(
-    given: Path | None = None, environment: Mapping[str, str] | None = None
-) -> Path:
+def find_file(given: Path | None = None, environment: Mapping[str, str] | None = None) -> Path:
     """The file to read: the given one, else the variable's, else the default."""
     variable = (os.environ if environment is None else environment).get(CONFIG_VARIABLE)
     return given or (Path(variable) if variable else DEFAULT_FILE)

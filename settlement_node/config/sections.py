@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from settlement_node.domain.fees import FeePolicy
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
@@ -36,7 +36,9 @@ def _as_value_error(make: Callable[[], object]) -> None:
         raise ValueError(error.message) from None
 
 
-def _checked_address(text: str) -> Address:
+def _checked_address(text: object) -> Address:
+    if not isinstance(text, str):
+        raise ValueError("an address is text in quotes")
     try:
         return parse_address(text, field="it")
     except InvalidInput as error:
@@ -51,6 +53,8 @@ Variable = Annotated[
         description="the name of an environment variable, never the secret itself",
     ),
 ]
+CheckedAddress = Annotated[Address, BeforeValidator(_checked_address)]
+"""An address whose EIP-55 checksum was verified."""
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -205,7 +209,7 @@ class SignerSettings(Section):
     keystore_file: Path | None = None
     password_env: Variable | None = None
     password_file: Path | None = None
-    address: Annotated[str, AfterValidator(_checked_address)] | None = None
+    address: CheckedAddress | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

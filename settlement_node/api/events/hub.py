@@ -63,9 +63,7 @@ _CLOSED = None
 class Subscription:
     """One subscriber's queue. `offer` is called by the reader's thread, the rest by the loop."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, position: int, queue_max: int
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, position: int, queue_max: int) -> None:
         self.position = position
         self._loop = loop
         self._queue_max = queue_max
@@ -212,9 +210,7 @@ class EventHub:
             if not self._subscriptions:
                 with self._store.read() as tx:
                     self._position = outbox.last_id(tx)
-            subscription = Subscription(
-                loop, position=self._position, queue_max=self._queue_max
-            )
+            subscription = Subscription(loop, position=self._position, queue_max=self._queue_max)
             self._subscriptions.add(subscription)
         if self._closing.is_set():
             subscription.close()

@@ -43,8 +43,9 @@ def _heads(context: ApiContext) -> list[CheckOut]:
     except SettlementError as error:
         return [CheckOut(name="heads", ok=False, detail=error.message)]
     checks = []
-    for lane, chain_id in sorted({(lane_key(f.chain_id, f.lane_address), f.chain_id)
-                                  for f in funds}):
+    for lane, chain_id in sorted(
+        {(lane_key(f.chain_id, f.lane_address), f.chain_id) for f in funds}
+    ):
         bound = context.head_stale_seconds.get(chain_id, 0)
         if not bound:
             continue

@@ -40,6 +40,4 @@ def get_readiness(context: Context) -> JSONResponse:
 def get_metrics(context: Context) -> Response:
     """Redemptions and settlements by status, transactions in flight, breaks, alerts, heads and
     their age, stages, and HTTP requests."""
-    return Response(
-        context.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
+    return Response(context.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})

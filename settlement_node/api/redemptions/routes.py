@@ -58,9 +58,7 @@ def take_redemptions_in(
             rows = take_in(tx, body.fund_id, orders, approved_by=client.actor)
         except InvalidInput as error:
             raise _as_conflict(error) from None
-        return TakenIn(
-            fund_id=body.fund_id, redemptions=[RedemptionOut.of(row) for row in rows]
-        )
+        return TakenIn(fund_id=body.fund_id, redemptions=[RedemptionOut.of(row) for row in rows])
 
     write = Write(client, "POST /v1/redemptions", body, idempotency_key)
     return carry_out(context, write, status=201, work=work)
@@ -102,9 +100,7 @@ def list_redemptions(
         last = shown[-1]
         place = (last.requested_at_utc - _EPOCH) // _MICROSECOND
         next_cursor = write_cursor(LISTING, [wanted], [place, last.redemption_id])
-    return RedemptionPage(
-        items=[RedemptionOut.of(row) for row in shown], next_cursor=next_cursor
-    )
+    return RedemptionPage(items=[RedemptionOut.of(row) for row in shown], next_cursor=next_cursor)
 
 
 @router.get(

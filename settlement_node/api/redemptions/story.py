@@ -71,9 +71,7 @@ def tell(context: ApiContext, tx: Tx, redemption_id: Hex32) -> RedemptionDetailO
             for w in _waiting(tx, fund, row, live, head_number=head_number, finality=finality)
         ],
         facts=_facts(tx, redemption_id),
-        settlements=[
-            _participation(item, batches[item.settlement_id], shown) for item in items
-        ],
+        settlements=[_participation(item, batches[item.settlement_id], shown) for item in items],
         ledger=_postings(tx, redemption_id),
     )
 

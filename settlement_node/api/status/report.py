@@ -26,9 +26,7 @@ from settlement_node.store.outbox import last_id
 from settlement_node.store.rows import FundRow, LaneRow
 
 
-def report(
-    tx: Tx, chains: Mapping[int, ChainContext], *, event_subscribers: int = 0
-) -> StatusOut:
+def report(tx: Tx, chains: Mapping[int, ChainContext], *, event_subscribers: int = 0) -> StatusOut:
     """Read it all in one consistent view."""
     breaks = overview.open_breaks_by_fund(tx)
     unfinal = overview.unfinal_by_lane(tx)
@@ -36,12 +34,8 @@ def report(
     return StatusOut(
         version=__version__,
         at_utc=tx.now_utc,
-        redemptions_by_status={
-            s.value: n for s, n in redemptions.count_by_status(tx).items()
-        },
-        settlements_by_status={
-            s.value: n for s, n in overview.settlements_by_status(tx).items()
-        },
+        redemptions_by_status={s.value: n for s, n in redemptions.count_by_status(tx).items()},
+        settlements_by_status={s.value: n for s, n in overview.settlements_by_status(tx).items()},
         transactions_unfinal=sum(unfinal.values()),
         breaks_open_count=sum(breaks.values()),
         last_event_id=last_id(tx),

@@ -1,0 +1,270 @@
+"""What `config check` looks at: the file, the keys, the database, every endpoint, every fund.
+
+Each look is independent: what cannot be looked at because something before it is wrong is left
+out, and everything else is still said.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from settlement_node.api.keys import KeyRing
+from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.signers import Signer
+from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
+from settlement_node.config import ConfigurationInvalid, Settings, load_settings
+from settlement_node.domain.finality import FinalityMode
+from settlement_node.errors import InvalidInput, SettlementError
+from settlement_node.node.assembly import build_client, build_signer, build_store
+from settlement_node.store.database import Store
+from settlement_node.store.funds import list_funds
+from settlement_node.store.migrate import pending
+from settlement_node.store.rows import FundRow
+from settlement_node.units import Address, format_units
+
+_QUANTITY = re.compile("0x[0-9a-fA-F]{1,16}")
+
+
+class Verdict(StrEnum):
+    """A note is right as it stands, and worth knowing."""
+
+    RIGHT = "right"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    verdict: Verdict
+    about: str
+    words: str
+
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def right(about: str, words: str) -> Finding:
+    """As it should be."""
+    return Finding(Verdict.RIGHT, about, words)
+
+
+def note(about: str, words: str) -> Finding:
+    """Worth knowing."""
+    return Finding(Verdict.NOTE, about, words)
+
+
+def wrong(about: str, words: str) -> Finding:
+    """To be mended."""
+    return Finding(Verdict.WRONG, about, words)
+
+
+def check_everything(path: Path, environment: Mapping[str, str] | None = None) -> Iterator[Finding]:
+    """Every finding, as it is found."""
+    environment = os.environ if environment is None else environment
+    try:
+        settings = load_settings(path, environment)
+    except ConfigurationInvalid as error:
+        for fault in error.faults:
+            yield wrong(str(path), str(fault))
+        return
+    yield right(str(path), "is readable and every key in it is known")
+    yield from _api(settings, environment)
+    signers: dict[tuple[int, Address], Signer] = {}
+    yield from _signers(settings, environment, signers)
+    clients: dict[int, ChainClient] = {}
+    yield from _chains(settings, clients)
+    store = None
+    try:
+        store = build_store(settings)
+        due = pending(store.engine)
+    except SettlementError as error:
+        yield wrong("database", error.message)
+        return
+    if due:
+        yield wrong("database", "answers, and needs: settlement-node db upgrade")
+        return
+    yield right("database", f"{store.engine.dialect.name} answers and has this version's schema")
+    yield from _funds(settings, store, clients, signers)
+
+
+def _api(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
+    api = settings.api
+    try:
+        keys = KeyRing(api.api_keys, environment)
+    except InvalidInput as error:
+        yield wrong("api", error.message)
+        return
+    if keys:
+        names = ", ".join(key.name for key in api.api_keys)
+        yield right("api", f"{len(api.api_keys)} keys may write: {names}")
+    else:
+        yield note("api", "no API key is configured, so the API is for reading only")
+    if api.on_loopback:
+        yield right("api", f"listens at {api.host}:{api.port}, for this machine only")
+    elif api.reads_need_key:
+        yield note("api", f"listens at {api.host}:{api.port}; put TLS in front of it")
+    else:
+        yield note(
+            "api",
+            f"listens at {api.host}:{api.port} and anyone who reaches it can read;"
+            " consider api.reads_need_key = true, and put TLS in front of it",
+        )
+
+
+def _signers(
+    settings: Settings,
+    environment: Mapping[str, str],
+    signers: dict[tuple[int, Address], Signer],
+) -> Iterator[Finding]:
+    if not settings.signers:
+        yield note("signers", "none is configured, so this node settles nothing")
+    for place, entry in enumerate(settings.signers):
+        about = f"signers[{place}]"
+        try:
+            signer = build_signer(entry, environment)
+        except SettlementError as error:
+            yield wrong(about, error.message)
+            continue
+        key = (entry.chain_id, signer.address)
+        if key in signers:
+            yield wrong(about, f"{signer.address} on chain {entry.chain_id} is there twice")
+            continue
+        signers[key] = signer
+        yield right(about, f"opens as {signer.address} for chain {entry.chain_id}")
+
+
+def _chains(settings: Settings, clients: dict[int, ChainClient]) -> Iterator[Finding]:
+    if not settings.chains:
+        yield note("chains", "none is configured; add a [[chains]] table")
+    for place, chain in enumerate(settings.chains):
+        good = 0
+        for number, endpoint in enumerate(chain.endpoints):
+            about = f"chains[{place}].endpoints[{number}] ({endpoint.name})"
+            try:
+                transport = HttpTransport(
+                    endpoint.url.get_secret_value(),
+                    name=endpoint.name,
+                    timeout_seconds=endpoint.timeout_seconds,
+                )
+                (answer,) = transport.request([RpcRequest("eth_chainId")])
+            except SettlementError as error:
+                yield wrong(about, error.message)
+                continue
+            answered = _quantity(answer)
+            if answered == chain.chain_id:
+                good += 1
+                yield right(about, f"answers, on chain {answered}")
+            elif answered is None:
+                yield wrong(about, "answers, and not as an Ethereum endpoint does")
+            else:
+                yield wrong(
+                    about,
+                    f"is on chain {answered}, and chains[{place}].chain_id is {chain.chain_id};"
+                    " change the one that is wrong",
+                )
+        if chain.agreement_endpoints > len(chain.endpoints):
+            yield note(
+                f"chains[{place}]",
+                f"has {len(chain.endpoints)} endpoints, so no {chain.agreement_endpoints} can"
+                " agree; a second provider would protect against one that lies or lags",
+            )
+        if (
+            chain.finality.mode is FinalityMode.CONFIRMATIONS
+            and chain.finality.confirmations_blocks == 0
+        ):
+            yield note(
+                f"chains[{place}].finality", "0 confirmations: every mined block counts as final"
+            )
+        if good == len(chain.endpoints):
+            clients[chain.chain_id] = build_client(chain, settings)
+
+
+def _quantity(answer: RpcResult) -> int | None:
+    value = answer.value if isinstance(answer, RpcOk) else None
+    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+        return None
+    return int(value, 16)
+
+
+def _funds(
+    settings: Settings,
+    store: Store,
+    clients: Mapping[int, ChainClient],
+    signers: Mapping[tuple[int, Address], Signer],
+) -> Iterator[Finding]:
+    with store.read() as tx:
+        funds = list_funds(tx)
+    if not funds:
+        yield note("funds", "the book has none; add one with: settlement-node fund add FILE")
+    configured = {chain.chain_id for chain in settings.chains}
+    for fund in funds:
+        about = f"fund {fund.fund_id}"
+        if fund.chain_id not in configured:
+            yield wrong(about, f"is on chain {fund.chain_id}, which is not configured")
+            continue
+        if (fund.chain_id, fund.lane_address) in signers:
+            yield right(about, f"its lane {fund.lane_address} has its signer here")
+        else:
+            yield wrong(
+                about, f"no signer is configured for its lane {fund.lane_address}; add [[signers]]"
+            )
+        client = clients.get(fund.chain_id)
+        if client is not None:
+            try:
+                yield from _fund_on_chain(about, fund, client)
+            except SettlementError as error:
+                yield wrong(about, error.message)
+
+
+def _fund_on_chain(about: str, fund: FundRow, client: ChainClient) -> Iterator[Finding]:
+    if not client.has_code(fund.settler_address):
+        yield wrong(about, f"there is no contract at its settler {fund.settler_address}")
+        return
+    view = client.settler_view(fund.settler_address)
+    pairs = (
+        ("operator", fund.lane_address, view.operator_address),
+        ("share token", fund.share_token_address, view.share_token_address),
+        ("payout token", fund.payout_token_address, view.payout_token_address),
+        ("treasury", fund.treasury_address, view.treasury_address),
+        ("burn style", fund.burn_style.value, view.burn_style.value),
+    )
+    differing = [(name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
+    for name, ours, theirs in differing:
+        yield wrong(about, f"the settler's {name} is {theirs}; the book has {ours}")
+    if not differing:
+        yield right(about, f"its settler {fund.settler_address} fits the book")
+    if view.paused:
+        yield wrong(about, "its settler is paused; its guardian or owner can lift that")
+    money = client.token_view(
+        fund.payout_token_address,
+        holders=[fund.treasury_address],
+        allowance=(fund.treasury_address, fund.settler_address),
+    )
+    spendable = min(
+        money.balances_base_units[fund.treasury_address], money.allowance_base_units or 0
+    )
+    shown = format_units(spendable, fund.payout_decimals)
+    if spendable:
+        yield right(about, f"the settler can pay {shown} from the treasury")
+    else:
+        yield wrong(
+            about,
+            f"the settler can pay nothing: treasury {fund.treasury_address} holds no payout token"
+            " or has not approved the settler",
+        )
+    coins = client.native_balance(fund.lane_address)
+    if coins:
+        yield right(about, f"its lane has {format_units(coins, 18)} coins for gas")
+    else:
+        yield wrong(about, f"its lane {fund.lane_address} has no coins for gas")
+    if fund.terms() is None:
+        yield note(about, "has no NAV, so nothing is priced yet")

@@ -1,0 +1,181 @@
+"""`deploy`: a settler, and on a development chain everything it needs to be tried."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from settlement_node.cli.common import ConfigOption, load
+from settlement_node.cli.output import JsonOption, emit, reports_errors
+from settlement_node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from settlement_node.cli.fund_file import FundFile
+
+app = typer.Typer()
+
+TEST_CHAIN_IDS = (31_337, 1_337)
+DEPLOYER_VARIABLE = "SETTLEMENT_DEPLOYER_KEY"
+TREASURY_KEY_NUMBER = 2
+TEST_SHARE_DECIMALS = 18
+TEST_TREASURY_WHOLE = 10_000_000
+LANE_COINS_WEI = 10 * 10**18
+POLL_SECONDS = 0.5
+HELP_AMOUNT = "in whole payout tokens, for example 250000"
+
+
+@app.command("deploy")
+@reports_errors
+def deploy(
+    fund_file: Annotated[
+        Path, typer.Option("--out", help="Where to write the fund file; never overwritten.")
+    ] = Path("fund.toml"),
+    chain_id: Annotated[
+        int | None, typer.Option(help="The chain; not needed while one is configured.")
+    ] = None,
+    fund_id: Annotated[str, typer.Option(help="The fund's id in the file.")] = "example-fund",
+    name: Annotated[str, typer.Option(help="The fund's name in the file.")] = "Example Fund",
+    lane: Annotated[
+        str | None,
+        typer.Option(help="The operator's address; by default the chain's configured signer."),
+    ] = None,
+    share_token: Annotated[str | None, typer.Option(help="The fund token's address.")] = None,
+    payout_token: Annotated[str | None, typer.Option(help="The stablecoin's address.")] = None,
+    treasury: Annotated[str | None, typer.Option(help="Who pays; approves the settler.")] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="The settler's owner; by default the deployer.")
+    ] = None,
+    guardian: Annotated[
+        str | None, typer.Option(help="Who may pause the settler; by default the owner.")
+    ] = None,
+    burn_style: Annotated[str, typer.Option(help="How the fund token burns.")] = "burn",
+    daily_limit: Annotated[
+        str, typer.Option(help=f"Most that is paid in 24 hours, {HELP_AMOUNT}.")
+    ] = "1000000",
+    ceiling_price: Annotated[
+        str, typer.Option(help=f"Most that is paid for one whole share, {HELP_AMOUNT}.")
+    ] = "200",
+    nav: Annotated[str, typer.Option(help="Price of one whole share in the file.")] = "104.25",
+    fee_bps: Annotated[int, typer.Option(help="Fee in the file, in 1/100 %.")] = 25,
+    deployer_key_env: Annotated[
+        str,
+        typer.Option(
+            help="Environment variable that holds the deployer's key; a development chain's first"
+            " account when it is not set there."
+        ),
+    ] = DEPLOYER_VARIABLE,
+    test_tokens: Annotated[
+        bool,
+        typer.Option(
+            "--test-tokens",
+            help="Deploy a test share token and stablecoin, fund the treasury and approve the"
+            " settler. The default on development chains when no token is given.",
+        ),
+    ] = False,
+    shares_for: Annotated[
+        Path | None,
+        typer.Option(help="With test tokens: a redemptions CSV whose investors get their shares."),
+    ] = None,
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Deploy a settler and write the fund's file for `fund add`.
+
+    On a development chain (31337, 1337) without tokens of your own, test tokens, a funded
+    treasury, its approval and the burn right are made as well. Elsewhere the fund token's and the
+    treasury's owners must give those; the command says how.
+    """
+    from settlement_node.chain.deploy import Deployer
+    from settlement_node.cli.deployment import (
+        POLL_SECONDS,
+        Request,
+        deploy_fund,
+        given_tokens,
+        make_plan,
+        make_ready,
+        make_test_tokens,
+    )
+    from settlement_node.node.assembly import build_client
+
+    settings = load(config)
+    plan = make_plan(settings, chain_id, lane, deployer_key_env, fund_file)
+    with_tokens = test_tokens or (
+        plan.is_test_chain and share_token is None and payout_token is None
+    )
+    given = (share_token, payout_token, treasury)
+    if with_tokens and any(given):
+        raise InvalidInput(
+            "--test-tokens makes its own tokens and treasury; leave the others out",
+            field="test_tokens",
+        )
+    if not with_tokens and not all(given):
+        raise InvalidInput(
+            "give --share-token, --payout-token and --treasury, or --test-tokens",
+            field="share_token",
+        )
+    client = build_client(settings.chain(plan.chain_id), settings)
+    client.check_chain_id()
+    deployer = Deployer(client, plan.deployer, advance=lambda: time.sleep(POLL_SECONDS))
+    tokens = (
+        make_test_tokens(client, plan)
+        if with_tokens
+        else given_tokens(client, share_token, payout_token, treasury)
+    )
+    request = Request(
+        fund_id=fund_id,
+        name=name,
+        burn_style=burn_style,
+        daily_limit=daily_limit,
+        ceiling_price=ceiling_price,
+        nav=nav,
+        fee_bps=fee_bps,
+        owner=owner,
+        guardian=guardian,
+    )
+    fund = deploy_fund(client, deployer, plan, tokens, request)
+    if with_tokens:
+        make_ready(client, deployer, plan, fund, tokens, shares_for)
+    _write(fund_file, fund)
+    data = {"file": str(fund_file), **fund.model_dump(mode="json", exclude_none=True)}
+    emit(
+        data,
+        json_output=json_output,
+        human=lambda console: _show(console, fund, fund_file, with_tokens),
+    )
+
+
+def _write(path: Path, fund: FundFile) -> None:
+    from settlement_node.cli.fund_file import write_fund_file
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(write_fund_file(fund))
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be written: {error.strerror}; the settler is deployed at"
+            f" {fund.settler_address}",
+            field="out",
+            settler_address=fund.settler_address,
+        ) from None
+
+
+def _show(console: Console, fund: FundFile, path: Path, with_tokens: bool) -> None:
+    console.print(f"settler       {fund.settler_address}")
+    console.print(f"share token   {fund.share_token_address}")
+    console.print(f"payout token  {fund.payout_token_address}")
+    console.print(f"treasury      {fund.treasury_address}")
+    console.print(f"lane          {fund.lane_address}")
+    console.print(f"wrote {escape(str(path))}; next: settlement-node fund add {escape(str(path))}")
+    if not with_tokens:
+        console.print("Still to be done by others:")
+        console.print(f"- the fund token's owner lets {fund.settler_address} burn")
+        console.print(
+            f"- the treasury approves {fund.settler_address} for the payout token, up to what"
+            " may be paid"
+        )
+        console.print(f"- {fund.lane_address} needs coins for gas")

@@ -1,0 +1,183 @@
+"""A fund as a TOML file: reading it, comparing it with the chain, writing it.
+
+Decimals are not in the file: they are the tokens' own and are read from the chain.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.views import SettlerView
+from settlement_node.config import ConfigurationInvalid, Fault
+from settlement_node.config.faults import parse_tree
+from settlement_node.config.sections import CheckedAddress, Section
+from settlement_node.domain.observations import BurnStyle
+from settlement_node.errors import InvalidInput, Refused
+from settlement_node.store.funds import NewFund
+from settlement_node.units import DECIMALS_MAX, format_units, parse_decimal_units
+
+FUND_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable, without blanks at its ends")
+    return text
+
+
+class FundFile(Section):
+    """The file's keys."""
+
+    fund_id: str = Field(
+        pattern=FUND_ID_PATTERN, description='letters, digits, ".", "_" and "-", at most 64'
+    )
+    name: Annotated[str, AfterValidator(_printable)] = Field(min_length=1, max_length=200)
+    chain_id: int = Field(ge=1, le=2**53)
+    share_token_address: CheckedAddress
+    payout_token_address: CheckedAddress
+    settler_address: CheckedAddress
+    settler_from_block: int = Field(
+        ge=0, le=2**62, description="the block the settler was deployed in; events are read from it"
+    )
+    treasury_address: CheckedAddress
+    lane_address: CheckedAddress = Field(description="the settler's operator; its key signs")
+    burn_style: BurnStyle
+    fee_bps: int = Field(ge=0, lt=10_000, description="kept back from each payout, in 1/100 %")
+    nav: str | None = Field(
+        default=None, description='payout token for one whole share, for example "104.25"'
+    )
+    nav_decimals: int = Field(default=6, ge=0, le=DECIMALS_MAX)
+
+    def nav_per_share(self) -> int | None:
+        """The price as an integer with `nav_decimals`; raises InvalidInput."""
+        if self.nav is None:
+            return None
+        value = parse_decimal_units(self.nav, self.nav_decimals, field="nav")
+        if value == 0:
+            raise InvalidInput("nav must be greater than zero", field="nav")
+        return value
+
+
+def read_fund_file(path: Path) -> FundFile:
+    """Read and check the shape; raises ConfigurationInvalid listing every fault."""
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        words = (
+            "is not there"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot be read as TOML: {error}"
+        )
+        mend = "settlement-node deploy writes one; examples/fund.toml shows the keys"
+        raise ConfigurationInvalid(path, [Fault("the file", words, mend)]) from None
+    return parse_tree(FundFile, tree, overridden={}, path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A key of the file that the chain contradicts."""
+
+    key: str
+    file_says: str
+    chain_says: str
+
+    def __str__(self) -> str:
+        return f"{self.key} is {self.file_says} in the file and {self.chain_says} on the chain"
+
+
+def compare_with_settler(fund: FundFile, view: SettlerView) -> list[Mismatch]:
+    """Every key the settler contradicts."""
+    pairs: Sequence[tuple[str, str, str]] = (
+        ("share_token_address", fund.share_token_address, view.share_token_address),
+        ("payout_token_address", fund.payout_token_address, view.payout_token_address),
+        ("treasury_address", fund.treasury_address, view.treasury_address),
+        ("lane_address", fund.lane_address, view.operator_address),
+        ("burn_style", fund.burn_style.value, view.burn_style.value),
+    )
+    return [Mismatch(key, ours, theirs) for key, ours, theirs in pairs if ours != theirs]
+
+
+def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
+    """Compare with the settler, read the tokens' decimals, and make the fund.
+
+    Raises InvalidInput naming every difference; Refused when an address is not what it should be;
+    Transient when the chain does not answer.
+    """
+    client.check_chain_id()
+    head = client.refresh().head
+    nav_per_share = fund.nav_per_share()
+    view = client.settler_view(fund.settler_address)
+    found = compare_with_settler(fund, view)
+    if found:
+        raise InvalidInput(
+            "the fund file and the settler contradict each other: "
+            + "; ".join(str(mismatch) for mismatch in found),
+            field=found[0].key,
+        )
+    if fund.settler_from_block > head.number:
+        raise InvalidInput(
+            f"settler_from_block is {fund.settler_from_block}, and the chain's head is"
+            f" {head.number}",
+            field="settler_from_block",
+        )
+    share_decimals = _decimals(client, fund, "share_token_address")
+    payout_decimals = _decimals(client, fund, "payout_token_address")
+    if nav_per_share is not None:
+        price = nav_per_share * 10**payout_decimals // 10**fund.nav_decimals
+        if price > view.ceiling_price:
+            raise InvalidInput(
+                f"nav {fund.nav} is above the settler's ceiling price"
+                f" {format_units(view.ceiling_price, payout_decimals)};"
+                " every item would be skipped",
+                field="nav",
+            )
+    return NewFund(
+        fund_id=fund.fund_id,
+        name=fund.name,
+        chain_id=fund.chain_id,
+        share_token_address=fund.share_token_address,
+        share_decimals=share_decimals,
+        payout_token_address=fund.payout_token_address,
+        payout_decimals=payout_decimals,
+        settler_address=fund.settler_address,
+        settler_from_block=fund.settler_from_block,
+        treasury_address=fund.treasury_address,
+        lane_address=fund.lane_address,
+        burn_style=fund.burn_style,
+        fee_bps=fund.fee_bps,
+        nav_per_share=nav_per_share,
+        nav_decimals=fund.nav_decimals,
+    )
+
+
+def _decimals(client: ChainClient, fund: FundFile, key: str) -> int:
+    try:
+        decimals = client.token_metadata(getattr(fund, key)).decimals
+    except Refused as error:
+        raise InvalidInput(f"{key}: {error.message}", field=key) from None
+    if decimals > DECIMALS_MAX:
+        raise InvalidInput(
+            f"{key} says it has {decimals} decimals; more than {DECIMALS_MAX} are refused",
+            field=key,
+        )
+    return decimals
+
+
+def write_fund_file(fund: FundFile) -> str:
+    """The file's text; every value is a number or plain ASCII in quotes."""
+    lines = ["# A fund, for: settlement-node fund add FILE"]
+    for key, value in fund.model_dump(mode="json", exclude_none=True).items():
+        shown = value if isinstance(value, int) else '"' + _escaped(str(value)) + '"'
+        lines.append(f"{key} = {shown}")
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,250 @@
+"""`import`: approved redemptions from a CSV file, all or nothing unless told otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from settlement_node.cli.common import ConfigOption, actor, load, open_store
+from settlement_node.cli.output import EXIT_WRONG, JsonOption, emit, finish, notes, reports_errors
+from settlement_node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from settlement_node.cli.orders_csv import GoodLine
+    from settlement_node.store.database import Store, Tx
+    from settlement_node.store.rows import FundRow
+
+app = typer.Typer()
+
+SHOWN_BAD_LINES_MAX = 100
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a file."""
+
+    file: str
+    fund_id: str
+    lines_count: int = 0
+    imported_count: int = 0
+    already_settled_count: int = 0
+    bad_count: int = 0
+    bad_lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def bad(self, line: int, reason: str) -> None:
+        """Count a bad line, and keep the first of them."""
+        self.bad_count += 1
+        if len(self.bad_lines) < SHOWN_BAD_LINES_MAX:
+            self.bad_lines.append({"line": line, "reason": reason})
+
+    def took(self, statuses: list[str]) -> None:
+        """Count a chunk that was taken in."""
+        self.imported_count += len(statuses)
+        self.already_settled_count += statuses.count("settled")
+
+
+@app.command("import")
+@reports_errors
+def import_orders(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with external_id, investor_address, payee_address, shares (decimal) or"
+            " shares_base_units, and optionally settle_after_utc."
+        ),
+    ],
+    fund: Annotated[
+        str | None,
+        typer.Option("--fund", help="The fund's id; not needed while the book has only one."),
+    ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Take the good lines, a chunk at a time, and report the bad ones.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Take approved redemptions in from a CSV file.
+
+    Every bad line is reported with its number and reason, and then nothing of the file is taken,
+    unless --skip-bad is given. Exit status 1 when there was a bad line.
+    """
+    store = open_store(load(config))
+    row = _fund(store, fund)
+    outcome = Outcome(file=str(file), fund_id=row.fund_id)
+    with _progress() as progress:
+        if skip_bad:
+            _import_good(store, row, file, outcome, progress)
+        else:
+            _check_all(store, row, file, outcome, progress)
+            if not outcome.bad_count:
+                _import_all(store, row, file, outcome, progress)
+    data = {name: getattr(outcome, name) for name in Outcome.__dataclass_fields__}
+    emit(data, json_output=json_output, human=lambda console: _show(console, outcome, skip_bad))
+    if outcome.bad_count:
+        finish(EXIT_WRONG)
+
+
+def _fund(store: Store, fund_id: str | None) -> FundRow:
+    from settlement_node.store.funds import get_fund, list_funds
+
+    with store.read() as tx:
+        if fund_id is not None:
+            return get_fund(tx, fund_id)
+        funds = list_funds(tx, limit=20)
+    if len(funds) == 1:
+        return funds[0]
+    known = ", ".join(fund.fund_id for fund in funds) or "none; settlement-node fund add FILE"
+    raise InvalidInput(f"name the fund with --fund; the book has: {known}", field="fund")
+
+
+def _check_all(
+    store: Store, fund: FundRow, file: Path, outcome: Outcome, progress: Progress
+) -> None:
+    """Look at every line before anything is written, so that all bad lines are reported."""
+    from settlement_node.cli.orders_csv import BadLine, read_orders
+
+    chunk: list[GoodLine] = []
+    task = progress.add_task("checking", total=None)
+    for entry in read_orders(file, fund):
+        outcome.lines_count += 1
+        progress.advance(task)
+        if isinstance(entry, BadLine):
+            outcome.bad(entry.line, entry.reason)
+            continue
+        chunk.append(entry)
+        if len(chunk) == _chunk_max():
+            _new_ones(store, fund, chunk, outcome)
+            chunk = []
+    _new_ones(store, fund, chunk, outcome)
+    outcome.bad_lines.sort(key=lambda bad: int(bad["line"]))
+
+
+def _import_all(
+    store: Store, fund: FundRow, file: Path, outcome: Outcome, progress: Progress
+) -> None:
+    """The whole file in one commit, a chunk at a time."""
+    from settlement_node.cli.orders_csv import BadLine, read_orders
+
+    task = progress.add_task("taking in", total=outcome.lines_count)
+    with store.transaction(actor=actor()) as tx:
+        chunk: list[GoodLine] = []
+        for entry in read_orders(file, fund):
+            if isinstance(entry, BadLine):
+                raise InvalidInput(f"{file} changed while it was read; nothing was taken")
+            chunk.append(entry)
+            if len(chunk) == _chunk_max():
+                outcome.took(_take(tx, fund, chunk, file))
+                progress.advance(task, len(chunk))
+                chunk = []
+        if chunk:
+            outcome.took(_take(tx, fund, chunk, file))
+            progress.advance(task, len(chunk))
+
+
+def _import_good(
+    store: Store, fund: FundRow, file: Path, outcome: Outcome, progress: Progress
+) -> None:
+    """The good lines, one commit a chunk: a repeat of the command goes on where it stopped."""
+    from settlement_node.cli.orders_csv import BadLine, read_orders
+
+    task = progress.add_task("taking in", total=None)
+
+    def take(chunk: list[GoodLine]) -> None:
+        new = _new_ones(store, fund, chunk, outcome)
+        if new:
+            with store.transaction(actor=actor()) as tx:
+                statuses = _take(tx, fund, new, file)
+            outcome.took(statuses)
+
+    chunk: list[GoodLine] = []
+    for entry in read_orders(file, fund):
+        outcome.lines_count += 1
+        progress.advance(task)
+        if isinstance(entry, BadLine):
+            outcome.bad(entry.line, entry.reason)
+            continue
+        chunk.append(entry)
+        if len(chunk) == _chunk_max():
+            take(chunk)
+            chunk = []
+    take(chunk)
+    outcome.bad_lines.sort(key=lambda bad: int(bad["line"]))
+
+
+def _new_ones(
+    store: Store, fund: FundRow, chunk: list[GoodLine], outcome: Outcome
+) -> list[GoodLine]:
+    """The lines whose external_id the book does not hold; the others are bad."""
+    from settlement_node.store.orders import known_external_ids
+
+    if not chunk:
+        return []
+    with store.read() as tx:
+        known = known_external_ids(tx, fund.fund_id, [g.order.external_id for g in chunk])
+    for good in chunk:
+        if good.order.external_id in known:
+            outcome.bad(good.line, f"external_id {good.order.external_id!r} is already in the book")
+    return [good for good in chunk if good.order.external_id not in known]
+
+
+def _take(tx: Tx, fund: FundRow, chunk: list[GoodLine], file: Path) -> list[str]:
+    from settlement_node.node.intake import take_in
+
+    rows = take_in(
+        tx, fund.fund_id, [good.order for good in chunk], approved_by=f"file:{file.name}"[:100]
+    )
+    return [row.status.value for row in rows]
+
+
+def _chunk_max() -> int:
+    from settlement_node.node.intake import ORDERS_MAX
+
+    return ORDERS_MAX
+
+
+def _progress() -> Progress:
+    """On standard error, and only where somebody looks."""
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    console = notes()
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _show(console: Console, outcome: Outcome, skip_bad: bool) -> None:
+    for bad in outcome.bad_lines:
+        console.print(f"line {bad['line']}: {escape(str(bad['reason']))}")
+    if outcome.bad_count > len(outcome.bad_lines):
+        console.print(f"… and {outcome.bad_count - len(outcome.bad_lines)} more bad lines")
+    if outcome.bad_count and not skip_bad:
+        console.print(
+            f"nothing was taken: {outcome.bad_count} of {outcome.lines_count} lines are bad;"
+            " mend them, or take the good ones with --skip-bad"
+        )
+        return
+    console.print(
+        f"{outcome.imported_count} redemptions taken into fund {escape(outcome.fund_id)}"
+        + (
+            f", {outcome.already_settled_count} of them already settled on the chain"
+            if outcome.already_settled_count
+            else ""
+        )
+        + (f"; {outcome.bad_count} bad lines left out" if outcome.bad_count else "")
+    )

@@ -1,0 +1,124 @@
+"""`run`: the node and its API in one process."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from settlement_node.cli.common import ConfigOption, load
+from settlement_node.cli.output import JsonOption, emit, reports_errors
+
+if TYPE_CHECKING:
+    from settlement_node.api.server import ApiServer
+    from settlement_node.config import Settings
+    from settlement_node.node.assembly import CommitSignal
+    from settlement_node.node.context import ChainContext
+    from settlement_node.node.runtime import Node
+    from settlement_node.store.database import Store
+
+app = typer.Typer()
+log = structlog.get_logger(__name__)
+
+
+@app.command("run")
+@reports_errors
+def run_node(
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Plan and price, log it, and send nothing at all."),
+    ] = False,
+    no_api: Annotated[bool, typer.Option("--no-api", help="Run the stages alone.")] = False,
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Run the node and its API until SIGTERM or Ctrl-C.
+
+    A stop finishes the commit at hand, gives the leases back and ends the event streams. Logs go
+    to standard error.
+    """
+    from settlement_node.node.assembly import (
+        CommitSignal,
+        build_context,
+        build_intervals,
+        build_signers,
+        build_store,
+        require_schema,
+    )
+    from settlement_node.node.runtime import Node
+
+    settings = load(config)
+    commits = CommitSignal()
+    store = build_store(settings, commits)
+    require_schema(store)
+    context = build_context(settings, store, signers=build_signers(settings), dry_run=dry_run)
+    _check_chains(context.chains)
+    node = Node(context, intervals=build_intervals(settings))
+    commits.listen(node.wake)
+    server = None if no_api else _server(settings, store, commits)
+    _stop_on_signals(node)
+    started: dict[str, Any] = {
+        "started": True,
+        "node_id": context.node_id,
+        "api": None if server is None else server.url,
+        "dry_run": dry_run,
+        "signers": [f"{chain_id}:{address}" for chain_id, address in context.signers],
+    }
+    try:
+        if server is not None:
+            server.start()
+        emit(started, json_output=json_output, human=lambda console: _show(console, started))
+        node.run_until_stopped()
+    finally:
+        if server is not None:
+            server.stop()
+    stopped = {"stopped": True, "node_id": context.node_id}
+    emit(stopped, json_output=json_output, human=lambda console: console.print("stopped"))
+
+
+def _check_chains(chains: Mapping[int, ChainContext]) -> None:
+    """An endpoint of another chain is refused now; one that is away may come back later."""
+    from settlement_node.errors import Transient
+
+    for chain_id, chain in chains.items():
+        try:
+            chain.client.check_chain_id()
+        except Transient as error:
+            log.warning("endpoint_away_at_start", chain_id=chain_id, reason=error.message)
+
+
+def _server(settings: Settings, store: Store, commits: CommitSignal) -> ApiServer:
+    from settlement_node.api.app import create_app, event_hub
+    from settlement_node.api.server import ApiServer
+    from settlement_node.node.assembly import build_context
+
+    # Its own clients: those of the stages are one caller's at a time.
+    context = build_context(settings, store)
+    hub = event_hub(context, settings.api)
+    commits.listen(hub.wake)
+    api = create_app(
+        context,
+        settings.api,
+        hub=hub,
+        head_stale_seconds={c.chain_id: c.head_stale_seconds for c in settings.chains},
+    )
+    return ApiServer(api, host=settings.api.host, port=settings.api.port)
+
+
+def _stop_on_signals(node: Node) -> None:
+    def stop(_number: int, _frame: object) -> None:
+        node.stop_soon()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _show(console: Console, started: Mapping[str, Any]) -> None:
+    mode = "plans only, sends nothing" if started["dry_run"] else "settling"
+    console.print(f"node {started['node_id']} is running ({mode})")
+    console.print(f"API   {started['api'] or 'off'}")
+    console.print(f"lanes {', '.join(started['signers']) or 'none: no signer is configured'}")
