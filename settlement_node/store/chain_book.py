@@ -124,12 +124,9 @@ def record_events(tx: Tx, chain_id: int, events: Iterable[SettlerEvent]) -> int:
     if not rows:
         return 0
     dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
-    new = 0
-    for row in rows:
-        new += tx.connection.execute(
-            dialect.insert(e).values(row).on_conflict_do_nothing()
-        ).rowcount
-    return new
+    statement = dialect.insert(e).on_conflict_do_nothing().returning(e.c.log_index)
+    empty = dict.fromkeys(e.c.keys())
+    return len(tx.connection.execute(statement, [empty | row for row in rows]).all())
 
 
 def _event_values(chain_id: int, event: SettlerEvent) -> dict[str, object]:

@@ -58,8 +58,9 @@ def begin_request(
             created_at_utc=tx.now_utc,
         )
         .on_conflict_do_nothing()
-    ).rowcount
-    if claimed == 1:
+        .returning(k.c.client)
+    ).first()
+    if claimed is not None:
         return None
     row = tx.connection.execute(
         sa.select(k).where(k.c.client == client, k.c.idempotency_key == idempotency_key)

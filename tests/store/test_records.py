@@ -1,0 +1,367 @@
+"""Idempotency keys, workers, runs, the outbox, breaks, alerts, funds and lanes."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from settlement_node.errors import Conflict, IdempotencyMismatch, InvalidInput, NotFound
+from settlement_node.store import attention, funds, outbox, records
+from settlement_node.store.attention import NewBreak
+from settlement_node.store.database import Store
+from settlement_node.store.records import StoredAnswer
+from settlement_node.units import Hex32
+from tests_support.book import (
+    CHAIN_ID,
+    LANE_ADDRESS,
+    NEW_FUND,
+    add_fund,
+    address,
+    hash32,
+)
+from tests_support.clock import Clock
+
+A_BREAK = NewBreak(
+    kind="unpaid", subject="0x1", is_money=True, expected="1", actual="2", detail="differs"
+)
+
+
+def begin(store: Store, *, key: str = "k", body: str = "body") -> StoredAnswer | None:
+    with store.transaction(actor="client") as tx:
+        return records.begin_request(
+            tx, client="client", idempotency_key=key, body_hash=Hex32(hash32(body))
+        )
+
+
+def finish(store: Store) -> None:
+    with store.transaction(actor="client") as tx:
+        records.finish_request(
+            tx, client="client", idempotency_key="k", status=201, body={"n": "1"}
+        )
+
+
+def test_begin_request__new_key__is_to_be_carried_out(store: Store) -> None:
+    assert begin(store) is None
+
+
+def test_begin_request__answered_before__gives_the_same_answer(store: Store) -> None:
+    begin(store)
+    finish(store)
+    assert begin(store) == StoredAnswer(status=201, body={"n": "1"})
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_begin_request__another_body__is_a_mismatch(store: Store, answered: bool) -> None:
+    begin(store)
+    if answered:
+        finish(store)
+    with pytest.raises(IdempotencyMismatch):
+        begin(store, body="another")
+
+
+def test_begin_request__first_still_in_flight__is_a_conflict(store: Store) -> None:
+    begin(store)
+    with pytest.raises(Conflict, match="in flight"):
+        begin(store)
+
+
+def test_begin_request__another_clients_key__is_its_own(store: Store) -> None:
+    begin(store)
+    with store.transaction(actor="other") as tx:
+        answer = records.begin_request(
+            tx, client="other", idempotency_key="k", body_hash=hash32("body")
+        )
+    assert answer is None
+
+
+def test_begin_request__rolled_back__leaves_the_key_free(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction(actor="client") as tx:
+        records.begin_request(tx, client="client", idempotency_key="k", body_hash=hash32("body"))
+        _ = 1 // 0
+    assert begin(store) is None
+
+
+def test_begin_request__many_at_once__one_carries_it_out(store: Store) -> None:
+    outcomes: list[str] = []
+    ready = threading.Barrier(4)
+
+    def run() -> None:
+        ready.wait()
+        try:
+            outcomes.append("new" if begin(store) is None else "answered")
+        except Conflict:
+            outcomes.append("in flight")
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["in flight", "in flight", "in flight", "new"]
+
+
+def test_abandon_request__failed__frees_the_key_but_never_an_answer(store: Store) -> None:
+    def abandon() -> None:
+        with store.transaction(actor="client") as tx:
+            records.abandon_request(tx, client="client", idempotency_key="k")
+
+    begin(store)
+    abandon()
+    freed = begin(store)
+    finish(store)
+    abandon()
+    assert (freed, begin(store)) == (None, StoredAnswer(status=201, body={"n": "1"}))
+
+
+def test_drop_old_keys__older_than_a_time__frees_them(store: Store, clock: Clock) -> None:
+    begin(store, key="old")
+    clock.advance(seconds=60)
+    begin(store, key="new")
+    with store.transaction(actor="retain") as tx:
+        assert records.drop_old_keys(tx, before_utc=clock.now_utc) == 1
+    assert begin(store, key="old") is None
+    with pytest.raises(Conflict):
+        begin(store, key="new")
+
+
+def test_note_worker__again__replaces_its_row(store: Store) -> None:
+    with store.transaction(actor="n") as tx:
+        for runs, error in ((1, "x" * 2000), (2, None)):
+            records.note_worker(
+                tx, node_id="n", worker="plan", runs=runs, failures=1, last_error=error
+            )
+        rows = records.list_workers(tx)
+    assert [("plan", 2, 1, None)] == [
+        (r["worker"], r["runs_count"], r["failures_count"], r["last_error"]) for r in rows
+    ]
+
+
+def test_last_reconciliation__several_runs__is_the_latest_of_the_fund(store: Store) -> None:
+    add_fund(store)
+    add_fund(store, fund_id="beta", share_token_address=address("beta shares"))
+    with store.transaction(actor="n") as tx:
+        for fund_id, to_block in (("alpha", 10), ("alpha", 20), ("beta", 30)):
+            records.add_reconciliation(
+                tx,
+                fund_id=fund_id,
+                from_block=0,
+                to_block=to_block,
+                share_supply_base_units=2**100,
+                treasury_base_units=0,
+                settled_count=1,
+                breaks_opened_count=0,
+                breaks_open_count=0,
+            )
+        last = records.last_reconciliation(tx, "alpha")
+        none = records.last_reconciliation(tx, "gamma")
+    assert last is not None
+    assert (20, 2**100, None) == (last["to_block"], last["share_supply_base_units"], none)
+
+
+def emit(store: Store, *subjects: str) -> None:
+    with store.transaction(actor="n") as tx:
+        for subject in subjects:
+            tx.emit("topic", subject, {"s": subject})
+
+
+def test_outbox_after__from_an_id__is_the_rest_in_order(store: Store) -> None:
+    emit(store, "a", "b", "c")
+    with store.read() as tx:
+        first = outbox.after(tx, 0, limit=2)
+        rest = outbox.after(tx, first[-1]["event_id"])
+        ends = (outbox.oldest_id(tx), outbox.last_id(tx))
+    assert [["a", "b"], ["c"]] == [[e["subject_id"] for e in events] for events in (first, rest)]
+    assert ends == (first[0]["event_id"], rest[0]["event_id"])
+
+
+def test_outbox__empty__has_ids_zero(store: Store) -> None:
+    with store.read() as tx:
+        assert (0, 0) == (outbox.oldest_id(tx), outbox.last_id(tx))
+
+
+def test_undelivered__marked__are_not_given_again(store: Store) -> None:
+    emit(store, "a", "b", "c")
+    with store.transaction(actor="deliver") as tx:
+        batch = outbox.undelivered(tx, limit=2)
+        outbox.mark_delivered(tx, [e["event_id"] for e in batch])
+        outbox.mark_delivered(tx, [])
+        assert ["c"] == [e["subject_id"] for e in outbox.undelivered(tx, limit=2)]
+
+
+def test_drop_delivered__old_and_delivered_only__and_ids_are_never_given_again(
+    store: Store, clock: Clock
+) -> None:
+    emit(store, "old", "old undelivered")
+    clock.advance(seconds=60)
+    emit(store, "new")
+    with store.transaction(actor="retain") as tx:
+        ids = {e["subject_id"]: e["event_id"] for e in outbox.after(tx, 0)}
+        outbox.mark_delivered(tx, [ids["old"], ids["new"]])
+        dropped = outbox.drop_delivered(
+            tx, before_utc=clock.now_utc - timedelta(seconds=1), limit=10
+        )
+        outbox.mark_delivered(tx, [ids["old undelivered"]])
+        dropped += outbox.drop_delivered(
+            tx, before_utc=clock.now_utc + timedelta(seconds=1), limit=10
+        )
+        assert (3, []) == (dropped, outbox.after(tx, 0))
+    emit(store, "later")
+    with store.read() as tx:
+        assert outbox.last_id(tx) > max(ids.values())
+
+
+def test_open_break__same_one_again__is_one_until_resolved(store: Store) -> None:
+    with store.transaction(actor="n") as tx:
+        opened = [
+            attention.open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=A_BREAK)
+            for _ in range(2)
+        ]
+        number = attention.open_breaks(tx)[0]["break_id"]
+        resolved = [attention.resolve_break(tx, number, reason="mended") for _ in range(2)]
+        opened.append(attention.open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=A_BREAK))
+        assert attention.count_open_breaks(tx) == 1
+    assert (opened, resolved) == ([True, False, True], [True, False])
+
+
+def test_open_breaks__filters__select(store: Store) -> None:
+    add_fund(store)
+    kinds = [("of fund", "alpha", True), ("of none", None, False)]
+    with store.transaction(actor="n") as tx:
+        for kind, fund_id, is_money in kinds:
+            attention.open_break(
+                tx,
+                chain_id=CHAIN_ID,
+                fund_id=fund_id,
+                new=NewBreak(kind, "s", is_money, "1" * 999, "2", "d"),
+            )
+        of_fund = attention.open_breaks(tx, fund_id="alpha")
+        money = attention.open_breaks(tx, money_only=True)
+        of_other = attention.open_breaks(tx, fund_id="beta")
+        counts = [attention.count_open_breaks(tx, fund_id=f) for f in (None, "alpha", "beta")]
+    assert [["of fund", "of none"], ["of fund"], ["of none"]] == [
+        [b["kind"] for b in rows] for rows in (of_fund, money, of_other)
+    ]
+    assert counts == [2, 1, 0]
+    assert of_fund[0]["expected"] == "1" * 200
+
+
+def test_raise_alert__again_with_news__is_one_with_the_newest_words(store: Store) -> None:
+    with store.transaction(actor="n") as tx:
+        new = [
+            attention.raise_alert(tx, kind="gas_low", subject="lane", detail=d)
+            for d in ("one", "two", "two")
+        ]
+        alerts = attention.open_alerts(tx)
+        cleared = [attention.clear_alert(tx, kind="gas_low", subject="lane") for _ in range(2)]
+        again = attention.raise_alert(tx, kind="gas_low", subject="lane", detail="three")
+    with store.read() as tx:
+        topics = [e["topic"] for e in outbox.after(tx, 0)]
+    assert (new, cleared, again) == ([True, False, False], [True, False], True)
+    assert ["two"] == [a["detail"] for a in alerts]
+    assert topics == ["alert.raised", "alert.cleared", "alert.raised"]
+
+
+def test_raise_alert__by_many_nodes_at_once__is_one_and_nobody_fails(store: Store) -> None:
+    new: list[object] = []
+    ready = threading.Barrier(4)
+
+    def run(name: str) -> None:
+        ready.wait()
+        try:
+            with store.transaction(actor=name) as tx:
+                new.append(attention.raise_alert(tx, kind="k", subject="s", detail=name))
+        except BaseException as error:  # noqa: BLE001 (shown by the assertion)
+            new.append(repr(error))
+
+    threads = [threading.Thread(target=run, args=(f"n{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(new, key=str) == [False, False, False, True]
+
+
+def test_audit_of__subject__has_its_facts_in_order(store: Store) -> None:
+    with store.transaction(actor="n") as tx:
+        for action, subject in (("one", "1"), ("other", "2"), ("two", "1")):
+            tx.audit(action, "thing", subject)
+    with store.read() as tx:
+        assert ["one", "two"] == [f["action"] for f in records.audit_of(tx, "thing", "1")]
+
+
+def test_add_fund__new__has_its_settler_and_lane(store: Store) -> None:
+    fund = add_fund(store, next_nonce=None)
+    with store.read() as tx:
+        settlers = [dict(s) for s in funds.settlers_of(tx, fund.fund_id)]
+        lane = funds.get_lane(tx, CHAIN_ID, LANE_ADDRESS)
+        listed = funds.list_funds(tx, chain_id=CHAIN_ID, lane_address=LANE_ADDRESS)
+        elsewhere = funds.list_funds(tx, chain_id=1)
+    assert lane is not None
+    assert (lane.next_nonce, lane.paused, listed, elsewhere) == (None, False, [fund], [])
+    assert [(NEW_FUND.settler_address, 10, 9)] == [
+        (s["settler_address"], s["from_block"], s["scanned_to_block"]) for s in settlers
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"share_token_address": address("x")}, {"fund_id": "beta"}],
+    ids=["same id", "same share token"],
+)
+def test_add_fund__id_or_token_taken__is_a_conflict(
+    store: Store, changes: dict[str, object]
+) -> None:
+    add_fund(store)
+    with pytest.raises(Conflict, match="alpha"):
+        add_fund(store, **changes)
+
+
+def test_add_fund__second_on_a_lane__shares_it(store: Store) -> None:
+    add_fund(store, next_nonce=7)
+    add_fund(
+        store, next_nonce=None, fund_id="beta", share_token_address=address("beta shares")
+    )
+    with store.read() as tx:
+        assert [7] == [lane.next_nonce for lane in funds.list_lanes(tx)]
+
+
+def test_add_settler__negative_block__is_refused(store: Store) -> None:
+    add_fund(store)
+    with pytest.raises(InvalidInput), store.transaction(actor="n") as tx:
+        funds.add_settler(tx, "alpha", settler_address=address("s2"), from_block=-1)
+
+
+def test_get_fund__unknown__says_how_to_add_it(store: Store) -> None:
+    with store.read() as tx, pytest.raises(NotFound, match="fund add"):
+        funds.get_fund(tx, "nobody")
+
+
+def test_set_fund_paused__and_resumed__keeps_the_reason_while_paused(store: Store) -> None:
+    add_fund(store)
+    states = []
+    for paused, reason in ((True, "r" * 2000), (False, None)):
+        with store.transaction(actor="n") as tx:
+            funds.set_fund_paused(tx, "alpha", paused=paused, reason=reason)
+        with store.read() as tx:
+            fund = funds.get_fund(tx, "alpha")
+            states.append((fund.paused, fund.pause_reason))
+    assert states == [(True, "r" * 500), (False, None)]
+
+
+def test_set_lane_paused__same_again__is_said_once(store: Store) -> None:
+    add_fund(store)
+    with store.transaction(actor="n") as tx:
+        for _ in range(2):
+            funds.set_lane_paused(tx, CHAIN_ID, LANE_ADDRESS, paused=True, reason="stop")
+    with store.read() as tx:
+        lane = funds.get_lane(tx, CHAIN_ID, LANE_ADDRESS)
+        topics = [e["topic"] for e in outbox.after(tx, 0)]
+    assert lane is not None
+    assert (True, "stop", ["lane.paused"]) == (lane.paused, lane.pause_reason, topics)
+
+
+def test_set_lane_paused__unknown_lane__is_not_found(store: Store) -> None:
+    with pytest.raises(NotFound), store.transaction(actor="n") as tx:
+        funds.set_lane_paused(tx, CHAIN_ID, address("nobody"), paused=True, reason=None)
