@@ -11,6 +11,8 @@ from settlement_node.units import Hex32, Payout
 
 TRANSACTION_GAS = 21_000
 """Intrinsic gas of any transaction (yellow paper)."""
+TRANSACTION_GAS_MAX = 2**24
+"""The protocol's cap for one transaction (EIP-7825)."""
 ITEM_OVERHEAD_GAS = 1_500
 """What the settler spends on an item outside its frame: loop, event, bitmap; rounded up."""
 BATCH_OVERHEAD_GAS = 200_000

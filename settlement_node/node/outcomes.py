@@ -63,11 +63,7 @@ def record_mined(
     if settlement is None or attempt.kind is AttemptKind.CANCEL or not receipt.succeeded:
         return mined
     fund = get_fund(tx, settlement.fund_id)
-    events = [
-        event
-        for event in decode_settler_events(receipt.logs)
-        if event.place.settler_address == settlement.settler_address
-    ]
+    events = decode_settler_events(receipt.logs, settler_address=settlement.settler_address)
     chain_book.record_events(tx, row.chain_id, events)
     paid = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSettledEvent)}
     skipped = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSkippedEvent)}

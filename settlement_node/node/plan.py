@@ -187,7 +187,9 @@ def _fit_gas(
     checked: Checked,
 ) -> tuple[list[Priced], bytes, int]:
     """Cut the batch to the gas one transaction may ask for."""
-    gas_max = lane.head_gas_limit * context.policy.batch_gas_bps // 10_000
+    gas_max = min(
+        lane.head_gas_limit * context.policy.batch_gas_bps // 10_000, batching.TRANSACTION_GAS_MAX
+    )
     item_gas = state.settler.item_gas_limit
     count = batching.fits(
         [checked.passing[p.row.redemption_id] for p in good],
@@ -204,7 +206,7 @@ def _fit_gas(
             margin_bps=context.policy.gas_margin_bps,
         )
         if gas_limit <= gas_max or count <= 1:
-            return good, data, min(gas_limit, lane.head_gas_limit)
+            return good, data, min(gas_limit, lane.head_gas_limit, batching.TRANSACTION_GAS_MAX)
         count = max(1, count * 9 // 10 - 1)
     return [], b"", 0
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,24 +16,61 @@ from settlement_node.errors import InvalidInput
 
 from .scripted import ACCOUNT
 
-PACKAGED = Path(artifacts.__file__).parent / "abi"
-BUILT = Path(artifacts.__file__).parents[2] / "abi"
+CHECKOUT = Path(artifacts.__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, unpacked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        if (CHECKOUT / name).exists():
+            shutil.copy(CHECKOUT / name, source / name)
+        else:
+            (source / name).write_text("\n")
+    shutil.copytree(CHECKOUT / "settlement_node", source / "settlement_node")
+    shutil.copytree(CHECKOUT / "abi", source / "abi")
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-index",
+            "--wheel-dir",
+            str(folder),
+            str(source),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (built,) = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
 
 
 @pytest.mark.parametrize("name", ["RedemptionSettler", "FundToken", "TestStablecoin"])
-def test_packaged_artifact__each__is_the_built_one(name: str) -> None:
-    packaged = PACKAGED / f"{name}.json"
+def test_wheel__each_artifact__is_the_built_one(name: str, wheel: Path) -> None:
+    packaged = wheel / "settlement_node" / "chain" / "abi" / f"{name}.json"
+    assert (CHECKOUT / "abi" / f"{name}.json").read_bytes() == packaged.read_bytes()
 
-    assert packaged.read_bytes() == (BUILT / f"{name}.json").read_bytes(), (
-        f"the contracts were built anew: copy abi/{name}.json to settlement_node/chain/abi/"
-    )
+
+def test_wheel__migrations__are_in_it(wheel: Path) -> None:
+    assert list((wheel / "settlement_node" / "store" / "migrations").rglob("*.sql"))
 
 
 def test_load_artifact__without_a_checkout__the_packaged_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: Path
 ) -> None:
     expected = load_artifact("RedemptionSettler")
     monkeypatch.setattr(artifacts, "_CHECKOUT", tmp_path)
+    monkeypatch.setattr(artifacts, "_PACKAGED", wheel / "settlement_node" / "chain" / "abi")
     load_artifact.cache_clear()
 
     packaged = load_artifact("RedemptionSettler")
