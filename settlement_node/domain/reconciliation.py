@@ -1,0 +1,250 @@
+"""(book, chain) → breaks. Both sides are plain values over the same range of final blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.observations import (
+    BurnStyle,
+    RedemptionSettledEvent,
+    TransferEvent,
+)
+from settlement_node.units import ZERO_ADDRESS, Address, Hex32, Payout, Shares
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One break: what the book says and what the chain says about a subject."""
+
+    kind: str
+    subject: str
+    is_money: bool
+    expected: str
+    actual: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookEntry:
+    """A redemption as the book has it. `booked_paid` says that a settlement item of it, in a
+    transaction mined within the range, is booked as settled."""
+
+    redemption_id_hex: Hex32
+    status: RedemptionStatus
+    investor_address: Address
+    payee_address: Address
+    shares_base_units: Shares
+    payout_base_units: Payout | None
+    booked_paid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRange:
+    """What the chain shows in a range of blocks (from, to]. `treasury_transfers` are the payout
+    token's transfers into and out of the treasury; the balances are at the range's ends, None
+    where the earlier figure is not known."""
+
+    events: Sequence[RedemptionSettledEvent]
+    treasury_transfers: Sequence[TransferEvent]
+    share_transfers: Sequence[TransferEvent]
+    supply_before_base_units: int | None
+    supply_after_base_units: int
+    treasury_before_base_units: int | None
+    treasury_after_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundAddresses:
+    """Which addresses play which part."""
+
+    fund_id: str
+    treasury_address: Address
+    settler_addresses: frozenset[Address]
+    burn_style: BurnStyle
+
+
+BOOKED_AS_PAID = frozenset({RedemptionStatus.PAID, RedemptionStatus.SETTLED})
+
+
+def compare(
+    fund: FundAddresses,
+    book: Mapping[Hex32, BookEntry],
+    chain: ChainRange,
+    *,
+    times_settled: Mapping[Hex32, int],
+    is_first_run: bool,
+) -> list[Difference]:
+    """Every difference, money first. `times_settled` counts settled events over all history; on
+    the first run payments the book never heard of are history and stop nothing."""
+    return [
+        *_events_against_book(book, chain, times_settled, is_first_run=is_first_run),
+        *_book_against_events(book, chain),
+        *_events_against_transfers(fund, chain),
+        *_totals(fund, chain),
+    ]
+
+
+def _events_against_book(
+    book: Mapping[Hex32, BookEntry],
+    chain: ChainRange,
+    times_settled: Mapping[Hex32, int],
+    *,
+    is_first_run: bool,
+) -> Iterable[Difference]:
+    for event in chain.events:
+        subject = event.redemption_id_hex
+        where = f"in transaction {event.place.transaction_hash}"
+        if times_settled.get(subject, 1) > 1:
+            yield Difference(
+                "double_paid",
+                subject,
+                True,
+                "settled once",
+                f"settled {times_settled[subject]} times",
+                f"the settlers settled this redemption more than once, last {where}",
+            )
+        entry = book.get(subject)
+        if entry is None:
+            yield Difference(
+                "paid_not_in_book",
+                subject,
+                not is_first_run,
+                "a redemption in the book",
+                f"{event.payout_base_units} paid to {event.payee_address}",
+                f"the chain paid a redemption the book does not know, {where}",
+            )
+            continue
+        if entry.status not in BOOKED_AS_PAID:
+            yield Difference(
+                "paid_but_not_booked",
+                subject,
+                True,
+                entry.status.value,
+                "paid",
+                f"the chain paid this redemption {where}, the book has it as {entry.status.value}",
+            )
+        ordered = (
+            entry.investor_address,
+            entry.payee_address,
+            entry.shares_base_units,
+            entry.payout_base_units,
+        )
+        happened = (
+            event.investor_address,
+            event.payee_address,
+            event.shares_base_units,
+            event.payout_base_units,
+        )
+        if ordered != happened:
+            yield Difference(
+                "amounts_differ",
+                subject,
+                True,
+                str(ordered),
+                str(happened),
+                f"book and chain name different parties or amounts {where}",
+            )
+
+
+def _book_against_events(
+    book: Mapping[Hex32, BookEntry], chain: ChainRange
+) -> Iterable[Difference]:
+    paid = {event.redemption_id_hex for event in chain.events}
+    for entry in book.values():
+        if entry.booked_paid and entry.redemption_id_hex not in paid:
+            yield Difference(
+                "booked_not_paid",
+                entry.redemption_id_hex,
+                True,
+                "a settled event",
+                "none",
+                "the book has this redemption as paid in these blocks, the settlers do not",
+            )
+
+
+def _events_against_transfers(fund: FundAddresses, chain: ChainRange) -> Iterable[Difference]:
+    """Events may lie about payee and amount; the tokens' own transfers are compared with them,
+    transaction by transaction, as multisets."""
+    transactions = {event.place.transaction_hash for event in chain.events}
+    paid_by_event: dict[Hex32, Counter[tuple[Address, int]]] = {h: Counter() for h in transactions}
+    burned_by_event: dict[Hex32, Counter[tuple[Address, int]]] = {
+        h: Counter() for h in transactions
+    }
+    for event in chain.events:
+        at = event.place.transaction_hash
+        paid_by_event[at][(event.payee_address, event.payout_base_units)] += 1
+        holder = (
+            event.place.settler_address
+            if fund.burn_style is BurnStyle.ESCROW
+            else event.investor_address
+        )
+        burned_by_event[at][(holder, event.shares_base_units)] += 1
+    paid: dict[Hex32, Counter[tuple[Address, int]]] = {h: Counter() for h in transactions}
+    for move in chain.treasury_transfers:
+        if move.from_address == fund.treasury_address and move.transaction_hash in paid:
+            paid[move.transaction_hash][(move.to_address, move.value_base_units)] += 1
+    burned: dict[Hex32, Counter[tuple[Address, int]]] = {h: Counter() for h in transactions}
+    for move in chain.share_transfers:
+        if move.to_address == ZERO_ADDRESS and move.transaction_hash in burned:
+            burned[move.transaction_hash][(move.from_address, move.value_base_units)] += 1
+    for name, by_event, by_transfer in (
+        ("payout", paid_by_event, paid),
+        ("burn", burned_by_event, burned),
+    ):
+        for at in sorted(transactions):
+            missing, extra = by_event[at] - by_transfer[at], by_transfer[at] - by_event[at]
+            if missing or extra:
+                yield Difference(
+                    f"{name}_transfers_differ",
+                    at,
+                    True,
+                    _listed(missing) or "nothing more",
+                    _listed(extra) or "nothing more",
+                    f"the settler's events and the token's transfers tell different {name}s",
+                )
+
+
+def _listed(moves: Counter[tuple[Address, int]]) -> str:
+    return ", ".join(f"{count}×{value} {who}" for (who, value), count in sorted(moves.items()))
+
+
+def _totals(fund: FundAddresses, chain: ChainRange) -> Iterable[Difference]:
+    minted = sum(
+        m.value_base_units for m in chain.share_transfers if m.from_address == ZERO_ADDRESS
+    )
+    burned = sum(m.value_base_units for m in chain.share_transfers if m.to_address == ZERO_ADDRESS)
+    if chain.supply_before_base_units is not None:
+        expected = chain.supply_before_base_units + minted - burned
+        if expected != chain.supply_after_base_units:
+            yield Difference(
+                "supply_differs",
+                fund.fund_id,
+                True,
+                str(expected),
+                str(chain.supply_after_base_units),
+                "the share token's supply is not what its mints and burns make it",
+            )
+    into = sum(
+        m.value_base_units
+        for m in chain.treasury_transfers
+        if m.to_address == fund.treasury_address
+    )
+    out_of = sum(
+        m.value_base_units
+        for m in chain.treasury_transfers
+        if m.from_address == fund.treasury_address
+    )
+    if chain.treasury_before_base_units is not None:
+        expected = chain.treasury_before_base_units + into - out_of
+        if expected != chain.treasury_after_base_units:
+            yield Difference(
+                "treasury_differs",
+                fund.fund_id,
+                True,
+                str(expected),
+                str(chain.treasury_after_base_units),
+                "the treasury's balance is not what its transfers make it",
+            )
