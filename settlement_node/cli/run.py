@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
@@ -43,6 +44,7 @@ def run_node(
     """
     from settlement_node.node.assembly import (
         CommitSignal,
+        build_chains,
         build_context,
         build_intervals,
         build_signers,
@@ -57,7 +59,12 @@ def run_node(
     require_schema(store)
     context = build_context(settings, store, signers=build_signers(settings), dry_run=dry_run)
     _check_chains(context.chains)
-    node = Node(context, intervals=build_intervals(settings))
+    node = Node(
+        context,
+        # Clients of its own, so that reconciling and watching do not hold up the passes.
+        background=replace(context, chains=build_chains(settings)),
+        intervals=build_intervals(settings),
+    )
     commits.listen(node.wake)
     server = None if no_api else _server(settings, store, commits)
     _stop_on_signals(node)

@@ -14,6 +14,7 @@ from settlement_node.chain.signers import KeySigner, KeystoreSigner, Signer
 from settlement_node.chain.transport import HttpTransport
 from settlement_node.config import ChainSettings, Settings, SignerKind, SignerSettings
 from settlement_node.errors import InvalidInput
+from settlement_node.node.checkpoints import checkpoint_from_environment
 from settlement_node.node.context import ChainContext, NodeContext
 from settlement_node.node.runtime import Intervals
 from settlement_node.store.database import Store, open_engine
@@ -166,6 +167,7 @@ def build_context(
         policy=settings.engine.policy(),
         lease_seconds=settings.engine.lease_seconds,
         dry_run=dry_run,
+        checkpoint=checkpoint_from_environment(),
     )
 
 
