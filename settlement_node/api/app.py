@@ -23,7 +23,7 @@ from settlement_node.api.settlements.routes import router as settlements
 from settlement_node.api.status.routes import router as status
 from settlement_node.api.transactions.routes import router as transactions
 from settlement_node.config import ApiSettings
-from settlement_node.node.context import NodeContext
+from settlement_node.node.context import ChainContext, NodeContext
 
 ROUTERS = (redemptions, settlements, transactions, reconciliation, status, events, operations)
 
@@ -33,11 +33,13 @@ def create_app(
     settings: ApiSettings,
     *,
     hub: EventHub | None = None,
+    watched: Mapping[int, ChainContext] | None = None,
     head_stale_seconds: Mapping[int, float] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """The application. `node` gives the store and the chains; its clients should be the API's own
-    where a running node uses others, since a client is one caller's at a time.
+    where a running node uses others, since a client is one caller's at a time; `watched` are then
+    the running node's, whose endpoints' health is shown.
 
     Give the hub whose `wake` is called on commits; without one, events of this process are seen
     by polling. Raises InvalidInput when a configured API key is not there.
@@ -51,6 +53,7 @@ def create_app(
         keys=KeyRing(settings.api_keys, os.environ if environment is None else environment),
         hub=hub,
         metrics=metrics,
+        watched=node.chains if watched is None else watched,
         head_stale_seconds=dict(head_stale_seconds or {}),
     )
 

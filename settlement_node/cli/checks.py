@@ -105,7 +105,7 @@ def _api(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding
         return
     if keys:
         names = ", ".join(key.name for key in api.api_keys)
-        yield right("api", f"{len(api.api_keys)} keys may write: {names}")
+        yield right("api", f"these keys may write: {names}")
     else:
         yield note("api", "no API key is configured, so the API is for reading only")
     if api.on_loopback:

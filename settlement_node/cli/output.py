@@ -10,7 +10,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
+from typing import Annotated, Any, NoReturn, ParamSpec, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ from settlement_node.errors import InvalidInput, OutcomeUnknown, SettlementError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+PIPE_WIDTH = 240
 EXIT_DONE = 0
 EXIT_WRONG = 1
 EXIT_INPUT = 2
@@ -40,12 +41,18 @@ JsonOption = Annotated[
 
 def out() -> Console:
     """The console of results."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    return _console(sys.stdout)
 
 
 def notes() -> Console:
     """The console of errors, notes and progress."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return _console(sys.stderr)
+
+
+def _console(file: TextIO) -> Console:
+    # Into a pipe nothing is cut to the width of a screen that is not there.
+    width = None if file.isatty() else PIPE_WIDTH
+    return Console(file=file, highlight=False, soft_wrap=True, width=width)
 
 
 def emit(data: Any, *, json_output: bool, human: Callable[[Console], None]) -> None:
@@ -104,5 +111,5 @@ def table(title: str, *columns: str) -> Table:
     made = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         numbers = column.endswith(">")
-        made.add_column(column.rstrip(">"), justify="right" if numbers else "left")
+        made.add_column(column.rstrip(">"), justify="right" if numbers else "left", overflow="fold")
     return made

@@ -66,7 +66,7 @@ def run_node(
         intervals=build_intervals(settings),
     )
     commits.listen(node.wake)
-    server = None if no_api else _server(settings, store, commits)
+    server = None if no_api else _server(settings, store, commits, context.chains)
     _stop_on_signals(node)
     started: dict[str, Any] = {
         "started": True,
@@ -98,7 +98,12 @@ def _check_chains(chains: Mapping[int, ChainContext]) -> None:
             log.warning("endpoint_away_at_start", chain_id=chain_id, reason=error.message)
 
 
-def _server(settings: Settings, store: Store, commits: CommitSignal) -> ApiServer:
+def _server(
+    settings: Settings,
+    store: Store,
+    commits: CommitSignal,
+    watched: Mapping[int, ChainContext],
+) -> ApiServer:
     from settlement_node.api.app import create_app, event_hub
     from settlement_node.api.server import ApiServer
     from settlement_node.node.assembly import build_context
@@ -111,6 +116,7 @@ def _server(settings: Settings, store: Store, commits: CommitSignal) -> ApiServe
         context,
         settings.api,
         hub=hub,
+        watched=watched,
         head_stale_seconds={c.chain_id: c.head_stale_seconds for c in settings.chains},
     )
     return ApiServer(api, host=settings.api.host, port=settings.api.port)

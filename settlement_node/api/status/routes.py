@@ -23,4 +23,4 @@ def get_status(context: Context) -> StatusOut:
     """Counts by status, what is in flight, breaks and alerts, chains and their endpoints, lanes,
     funds and workers."""
     with context.store.read() as tx:
-        return report(tx, context.node.chains, event_subscribers=context.hub.subscribers_count)
+        return report(tx, context.watched, event_subscribers=context.hub.subscribers_count)
