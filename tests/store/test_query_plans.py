@@ -1,0 +1,298 @@
+"""Each query that a stage runs every few seconds finds its rows by an index, on both databases.
+
+The statement is taken as it goes to the database, and the database is asked for its plan. On
+PostgreSQL sequential scans are made dear first, since its planner rightly scans a small table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from settlement_node.store import (
+    attention,
+    chain_book,
+    ledger,
+    outbox,
+    records,
+    redemptions,
+    settlements,
+    transactions,
+)
+from settlement_node.store import tables as t
+from settlement_node.store.database import Store, Tx, open_engine
+from settlement_node.store.ledger import Account
+from settlement_node.store.migrate import upgrade
+from settlement_node.store.redemptions import RedemptionFilter
+from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.units import Wei
+from tests_support.book import (
+    CHAIN_ID,
+    LANE,
+    LANE_ADDRESS,
+    NEW_FUND,
+    add_fund,
+    address,
+    approve,
+    batch_event,
+    block,
+    hash32,
+    place,
+    plan,
+    settled_event,
+)
+from tests_support.clock import START_UTC, Clock
+from tests_support.postgresql import database
+
+SETTLER = NEW_FUND.settler_address
+HASH = hash32("x")
+
+QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
+    "due": (lambda tx: redemptions.due(tx, "alpha", limit=5), "ix_redemptions_plan"),
+    "in_flight_payout": (
+        lambda tx: redemptions.in_flight_payout(tx, "alpha"), "ix_redemptions_plan",
+    ),
+    "get_many": (lambda tx: redemptions.get_many(tx, [HASH]), "pk_redemptions"),
+    "times_settled": (
+        lambda tx: redemptions.times_settled(tx, CHAIN_ID, [HASH]),
+        "ix_settler_events_redemption",
+    ),
+    "booked_paid_between": (
+        lambda tx: redemptions.booked_paid_between(tx, "alpha", from_block=1, to_block=2),
+        "ix_transactions_block",
+    ),
+    "page": (
+        lambda tx: redemptions.page(
+            tx, RedemptionFilter(), limit=5, after=(START_UTC, HASH)
+        ),
+        "ix_redemptions_page",
+    ),
+    "page of an investor": (
+        lambda tx: redemptions.page(
+            tx, RedemptionFilter(investor_address=address("investor 1")), limit=5
+        ),
+        "ix_redemptions_investor|ix_redemptions_page",
+    ),
+    "unfinal": (
+        lambda tx: transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS), "ix_transactions_unfinal",
+    ),
+    "count_unfinal": (
+        lambda tx: transactions.count_unfinal(tx, CHAIN_ID, LANE_ADDRESS),
+        "ix_transactions_unfinal",
+    ),
+    "by_attempt_hash": (lambda tx: transactions.by_attempt_hash(tx, HASH), "pk_attempts"),
+    "attempts_of": (
+        lambda tx: transactions.attempts_of(tx, [1]), "uq_attempts_transaction_id_ordinal",
+    ),
+    "live": (lambda tx: settlements.live(tx, "alpha"), "ix_settlements_live|ix_settlements_fund"),
+    "of_transaction": (
+        lambda tx: settlements.of_transaction(tx, 1), "uq_settlements_transaction_id",
+    ),
+    "with_batch_hash": (
+        lambda tx: settlements.with_batch_hash(tx, SETTLER, HASH), "ix_settlements_batch_hash",
+    ),
+    "items_of": (lambda tx: settlements.items_of(tx, 1), "pk_settlement_items"),
+    "items_of_redemption": (
+        lambda tx: settlements.items_of_redemption(tx, HASH), "ix_settlement_items_redemption",
+    ),
+    "remembered_heads": (lambda tx: chain_book.remembered_heads(tx, LANE), "pk_heads"),
+    "latest_head": (lambda tx: chain_book.latest_head(tx, LANE), "pk_heads"),
+    "highest_final": (lambda tx: chain_book.highest_final(tx, LANE), "pk_heads"),
+    "settled_events": (
+        lambda tx: chain_book.settled_events(tx, CHAIN_ID, [HASH]),
+        "ix_settler_events_redemption",
+    ),
+    "ratchet_tip": (
+        lambda tx: chain_book.ratchet_tip(tx, CHAIN_ID, SETTLER), "ix_settler_events_place",
+    ),
+    "batch_event": (
+        lambda tx: chain_book.batch_event(tx, CHAIN_ID, SETTLER, HASH), "ix_settler_events_batch",
+    ),
+    "batch_after": (
+        lambda tx: chain_book.batch_after(tx, CHAIN_ID, SETTLER, HASH),
+        "ix_settler_events_previous",
+    ),
+    "events_of_settler": (
+        lambda tx: chain_book.events_of_settler(
+            tx, CHAIN_ID, SETTLER, from_block=1, to_block=2, kind="batch"
+        ),
+        "ix_settler_events_place",
+    ),
+    "balance": (
+        lambda tx: ledger.balance(tx, fund_id="alpha", account=Account.TREASURY),
+        "ix_ledger_postings_credit",
+    ),
+    "postings_of": (
+        lambda tx: ledger.postings_of(tx, HASH), "ix_ledger_postings_redemption",
+    ),
+    "undelivered": (lambda tx: outbox.undelivered(tx, limit=5), "ix_outbox_undelivered"),
+    "outbox after": (lambda tx: outbox.after(tx, 3), "pk_outbox"),
+    "open_breaks": (attention.open_breaks, "uq_breaks_open|pk_breaks"),
+    "audit_of": (
+        lambda tx: records.audit_of(tx, "redemption", HASH), "ix_audit_events_subject",
+    ),
+    "last_reconciliation": (
+        lambda tx: records.last_reconciliation(tx, "alpha"), "ix_reconciliations_fund",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_name: str
+) -> Iterator[Store]:
+    """A book of some years: nearly everything in it is done, and little is still to do."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('plans')}/node.sqlite"
+        else:
+            url = stack.enter_context(database(f"plans_{worker_name}"))
+        engine = open_engine(url)
+        stack.callback(engine.dispose)
+        upgrade(engine)
+        store = Store(engine, clock=Clock())
+        fill(store)
+        yield store
+
+
+def fill(store: Store) -> None:
+    fund = add_fund(store)
+    rows = [
+        row for batch in range(2) for row in approve_many(store, fund, f"b{batch}", count=500)
+    ]
+    add_fund(store, fund_id="beta", share_token_address=address("beta shares"), next_nonce=None)
+    for nonce in range(150):
+        plan(store, fund, rows[nonce * 5 : nonce * 5 + 5], nonce=nonce)
+    r, x, s, b = t.redemptions, t.transactions, t.settlements, t.breaks
+    with store.transaction(actor="fill") as tx:
+        run = tx.connection.execute
+        for n, transaction in enumerate(transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS)):
+            for attempt in range(2):
+                transactions.add_attempt(
+                    tx,
+                    transaction,
+                    attempt_hash=hash32(f"{n}.{attempt}"),
+                    kind=t.AttemptKind.ORIGINAL,
+                    raw=b"",
+                    max_fee_per_gas_wei=Wei(1),
+                    max_priority_fee_per_gas_wei=Wei(1),
+                    at_block=n,
+                )
+            run(
+                x.update()
+                .where(x.c.transaction_id == transaction.transaction_id, x.c.nonce < 147)
+                .values(
+                    status="final", outcome="succeeded", mined_attempt_hash=hash32(f"{n}.0"),
+                    block_number=10 + n, block_hash=HASH, evm_succeeded=True,
+                )
+            )  # fmt: skip
+        run(s.update().where(s.c.settlement_id < 148).values(status="settled"))
+        run(r.update().where(r.c.redemption_index < 735).values(status="settled"))
+        run(
+            r.update()
+            .where(r.c.status == "approved", r.c.redemption_index < 975)
+            .values(status="cancelled")
+        )
+        chain_book.record_events(
+            tx, CHAIN_ID, [settled_event(r, place(10 + n)) for n, r in enumerate(rows[:700])]
+        )
+        chain_book.record_events(
+            tx, CHAIN_ID, [batch_event(place(10 + n, log_index=9), number=n) for n in range(300)]
+        )
+        chain_book.remember_heads(tx, LANE, [block(n) for n in range(300)])
+        chain_book.mark_final(tx, LANE, up_to_number=250)
+        for n, row in enumerate(rows[:300]):
+            for debit, credit in pairwise(Account):
+                ledger.post(
+                    tx,
+                    journal=f"{debit.value}:{n}",
+                    fund_id="alpha",
+                    redemption_id=row.redemption_id,
+                    asset_address=SETTLER,
+                    debit=debit,
+                    credit=credit,
+                    units_base_units=1,
+                )
+        for n in range(400):
+            new = attention.NewBreak("kind", str(n), True, "1", "2", "d")
+            attention.open_break(tx, chain_id=CHAIN_ID, fund_id="alpha", new=new)
+        run(b.update().where(b.c.break_id < 398).values(status="resolved"))
+        for n in range(300):
+            records.add_reconciliation(
+                tx, fund_id="beta" if n % 50 else "alpha", from_block=n, to_block=n + 1,
+                share_supply_base_units=1, treasury_base_units=1, settled_count=1,
+                breaks_opened_count=0, breaks_open_count=0,
+            )  # fmt: skip
+    with store.transaction(actor="fill") as tx:
+        done = [e["event_id"] for e in outbox.after(tx, 0, limit=10**6)][:-20]
+        tx.connection.execute(
+            t.outbox.update()
+            .where(t.outbox.c.event_id <= done[-1])
+            .values(delivered_at_utc=tx.now_utc)
+        )
+        tx.connection.execute(sa.text("ANALYZE"))
+
+
+def approve_many(
+    store: Store, fund: FundRow, prefix: str, *, count: int
+) -> list[RedemptionRow]:
+    return approve(store, fund, [f"{prefix}-{n}" for n in range(count)])
+
+
+def plan_of(store: Store, query: Callable[[Tx], Any]) -> str:
+    """The database's plan of the last statement a query sends."""
+    sent: list[tuple[str, Any]] = []
+
+    def keep(_c: Connection, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
+        sent.append((statement, values))
+
+    with store.read() as tx:
+        sa.event.listen(tx.connection, "before_cursor_execute", keep)
+        query(tx)
+        sa.event.remove(tx.connection, "before_cursor_execute", keep)
+        statement, values = sent[-1]
+        explain = "EXPLAIN QUERY PLAN "
+        if store.engine.dialect.name == "postgresql":
+            tx.connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+            explain = "EXPLAIN "
+        rows = tx.connection.exec_driver_sql(explain + statement, values).all()
+    return "\n".join(str(row[-1]) for row in rows)
+
+
+SQLITE_KEYS = ("pk_", "uq_attempts_transaction_id_ordinal", "uq_settlements_transaction_id")
+"""Indexes that SQLite makes by itself for a key, under a name of its own."""
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_query__of_a_stage__finds_its_rows_by_its_index(filled: Store, name: str) -> None:
+    query, indexes = QUERIES[name]
+    shown = plan_of(filled, query)
+    names = indexes.split("|")
+    if filled.engine.dialect.name == "sqlite" and any(n.startswith(SQLITE_KEYS) for n in names):
+        names += ["sqlite_autoindex", "USING INTEGER PRIMARY KEY"]
+    assert any(index in shown for index in names), shown
+    assert "Seq Scan" not in shown
+
+
+def test_plan_of__a_query_without_an_index__shows_none(filled: Store) -> None:
+    """The check above can fail."""
+    shown = plan_of(filled, lambda tx: tx.connection.execute(sa.select(t.funds.c.name)).all())
+    assert "ix_" not in shown
+
+
+def test_unfinal__statement__names_the_status_so_that_the_partial_index_fits(
+    filled: Store,
+) -> None:
+    sent: list[str] = []
+    with filled.read() as tx:
+        sa.event.listen(
+            tx.connection, "before_cursor_execute", lambda _c, _k, text, *_: sent.append(text)
+        )
+        transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS)
+    assert "status != 'final'" in sent[-1]
