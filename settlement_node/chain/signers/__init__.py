@@ -1,5 +1,6 @@
 """Signers: who holds the lane's key and how it signs."""
 
+from settlement_node.chain.signers.backoff import BackoffSigner
 from settlement_node.chain.signers.base import (
     Signature,
     SignedTransaction,
@@ -7,14 +8,25 @@ from settlement_node.chain.signers.base import (
     TransactionFields,
     sign_with,
 )
+from settlement_node.chain.signers.kms import KmsClient, KmsSigner, open_kms_client
 from settlement_node.chain.signers.local import KeySigner, KeystoreSigner
+from settlement_node.chain.signers.remote import RemoteSigner
+from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteTls, TokenSource
 
 __all__ = [
+    "BackoffSigner",
     "KeySigner",
     "KeystoreSigner",
+    "KmsClient",
+    "KmsSigner",
+    "RemoteHttp",
+    "RemoteSigner",
+    "RemoteTls",
     "Signature",
     "SignedTransaction",
     "Signer",
+    "TokenSource",
     "TransactionFields",
+    "open_kms_client",
     "sign_with",
 ]

@@ -83,10 +83,8 @@ def sign_with(
     The signature is brought to low-s form (EIP-2) and recovered: a signature that belongs to any
     other address is Refused, before anything could be sent under a wrong nonce.
     """
-    check_fields(fields)
-    payload = _payload(fields)
-    digest = keccak(_TRANSACTION_TYPE + rlp.encode(payload))
-    signature = _low_s(sign_digest(digest))
+    digest = keccak(unsigned_bytes(fields))
+    signature = low_s(sign_digest(digest))
     recovered = recover_address(digest, signature)
     if recovered != signer_address:
         raise Refused(
@@ -94,9 +92,18 @@ def sign_with(
             expected_address=signer_address,
             recovered_address=recovered,
         )
-    signed = [*payload, signature.y_parity, signature.r, signature.s]
+    signed = [*_payload(fields), signature.y_parity, signature.r, signature.s]
     raw = _TRANSACTION_TYPE + rlp.encode([_rlp_item(item) for item in signed])
     return SignedTransaction(raw=raw, hash_hex=to_hex32(keccak(raw)))
+
+
+def unsigned_bytes(fields: TransactionFields) -> bytes:
+    """The bytes whose keccak hash is signed; for signers that hash by themselves.
+
+    Raises InvalidInput for fields that no chain would take.
+    """
+    check_fields(fields)
+    return _TRANSACTION_TYPE + bytes(rlp.encode(_payload(fields)))
 
 
 def check_fields(fields: TransactionFields) -> None:
@@ -165,7 +172,7 @@ def _minimal_bytes(number: int) -> bytes:
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def _low_s(signature: Signature) -> Signature:
+def low_s(signature: Signature) -> Signature:
     """Chains refuse the upper half of s (EIP-2); key services do not know that."""
     if not 0 < signature.s < _CURVE_ORDER:
         raise Refused("the signer returned something that is not a signature")
