@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests_support.postgresql import PostgresqlOwner, postgresql_url
 from tests_support.programs import ProgramCount
@@ -31,5 +32,8 @@ __all__ = [
 def pytest_configure(config: pytest.Config) -> None:
     """Count what ran where; in the first process also own the PostgreSQL server."""
     config.pluginmanager.register(ProgramCount(), "settlement-programs")
+    # A busy machine is no failure: properties have no deadline.
+    settings.register_profile("settlement", deadline=None)
+    settings.load_profile("settlement")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(PostgresqlOwner(), "settlement-postgresql")

@@ -1,162 +1,251 @@
-"""Book and chain side by side: every difference is named, and nothing else."""
+"""Every way in which book and chain can differ is a break, and agreement is none."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
     BurnStyle,
-    EventPlace,
     RedemptionSettledEvent,
     TransferEvent,
 )
 from settlement_node.domain.reconciliation import (
     BookEntry,
     ChainRange,
+    Difference,
     FundAddresses,
     compare,
 )
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32, Payout, Shares
+from tests_support.book import address, hash32, place
 
-TREASURY = Address("0x" + "11" * 20)
-SETTLER = Address("0x" + "22" * 20)
-INVESTOR = Address("0x" + "33" * 20)
-PAYEE = Address("0x" + "44" * 20)
-TOKEN = Address("0x" + "55" * 20)
-ID = Hex32("0x" + "aa" * 32)
-AT = Hex32("0x" + "bb" * 32)
-FUND = FundAddresses("f", TREASURY, frozenset({SETTLER}), BurnStyle.BURN)
-EVENT = RedemptionSettledEvent(
-    EventPlace(SETTLER, 10, Hex32("0x" + "cc" * 32), AT, 3),
-    ID,
-    0,
-    INVESTOR,
-    PAYEE,
-    Shares(70),
-    Payout(500),
-)
-ENTRY = BookEntry(
-    ID, RedemptionStatus.SETTLED, INVESTOR, PAYEE, Shares(70), Payout(500), booked_paid=True
+TREASURY = address("treasury")
+SETTLER = place(20).settler_address
+FUND = FundAddresses(
+    fund_id="alpha",
+    treasury_address=TREASURY,
+    settler_addresses=frozenset({SETTLER}),
+    burn_style=BurnStyle.BURN,
 )
 
 
-def transfer(sender: Address, recipient: Address, value: int) -> TransferEvent:
-    return TransferEvent(TOKEN, sender, recipient, value, 10, Hex32("0x" + "cc" * 32), AT, 1)
+def entry(name: str, **changes: Any) -> BookEntry:
+    plain = BookEntry(
+        redemption_id_hex=hash32(name),
+        status=RedemptionStatus.SETTLED,
+        investor_address=address(f"investor {name}"),
+        payee_address=address(f"payee {name}"),
+        shares_base_units=Shares(10),
+        payout_base_units=Payout(7),
+        booked_paid=True,
+    )
+    return dataclasses.replace(plain, **changes)
 
 
-GOOD = ChainRange(
-    events=(EVENT,),
-    treasury_transfers=(transfer(TREASURY, PAYEE, 500),),
-    share_transfers=(transfer(INVESTOR, ZERO_ADDRESS, 70),),
-    supply_before_base_units=1_000,
-    supply_after_base_units=930,
-    treasury_before_base_units=9_000,
-    treasury_after_base_units=8_500,
-)
+def event(name: str, **changes: Any) -> RedemptionSettledEvent:
+    plain = RedemptionSettledEvent(
+        place=place(20),
+        redemption_id_hex=hash32(name),
+        redemption_index=0,
+        investor_address=address(f"investor {name}"),
+        payee_address=address(f"payee {name}"),
+        shares_base_units=Shares(10),
+        payout_base_units=Payout(7),
+    )
+    return dataclasses.replace(plain, **changes)
 
 
-def kinds(
-    book: dict[Hex32, BookEntry],
+def move(from_address: Address, to_address: Address, value: int, at: int = 20) -> TransferEvent:
+    return TransferEvent(
+        token_address=address("token"),
+        from_address=from_address,
+        to_address=to_address,
+        value_base_units=value,
+        block_number=at,
+        block_hash=place(at).block_hash,
+        transaction_hash=place(at).transaction_hash,
+        log_index=0,
+    )
+
+
+def seen(events: Sequence[RedemptionSettledEvent], **changes: Any) -> ChainRange:
+    """What an honest chain shows for these events."""
+    plain = ChainRange(
+        events=events,
+        treasury_transfers=[
+            move(TREASURY, e.payee_address, e.payout_base_units, e.place.block_number)
+            for e in events
+        ],
+        share_transfers=[
+            move(e.investor_address, ZERO_ADDRESS, e.shares_base_units, e.place.block_number)
+            for e in events
+        ],
+        supply_before_base_units=1_000,
+        supply_after_base_units=1_000 - sum(e.shares_base_units for e in events),
+        treasury_before_base_units=500,
+        treasury_after_base_units=500 - sum(e.payout_base_units for e in events),
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def differences(
+    book: Sequence[BookEntry],
     chain: ChainRange,
     *,
-    times: int = 1,
-    first: bool = False,
     fund: FundAddresses = FUND,
-) -> list[tuple[str, bool]]:
-    found = compare(fund, book, chain, times_settled={ID: times}, is_first_run=first)
-    return [(d.kind, d.is_money) for d in found]
+    times_settled: dict[Hex32, int] | None = None,
+    is_first_run: bool = False,
+) -> list[Difference]:
+    return compare(
+        fund,
+        {e.redemption_id_hex: e for e in book},
+        chain,
+        times_settled=times_settled or {},
+        is_first_run=is_first_run,
+    )
 
 
-def test_compare__all_alike__finds_nothing() -> None:
-    assert [] == kinds({ID: ENTRY}, GOOD)
+def kinds(found: Sequence[Difference]) -> list[str]:
+    return [difference.kind for difference in found]
 
 
-def test_compare__settled_twice_on_the_chain__is_double_paid() -> None:
-    assert [("double_paid", True)] == kinds({ID: ENTRY}, GOOD, times=2)
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b", "c"]], ids=len)
+def test_compare__book_and_chain_agree__is_nothing(names: list[str]) -> None:
+    assert differences([entry(n) for n in names], seen([event(n) for n in names])) == []
 
 
-def test_compare__unknown_to_the_book__is_a_money_break() -> None:
-    assert [("paid_not_in_book", True)] == kinds({}, GOOD)
+def test_compare__first_run_without_earlier_figures__compares_no_totals() -> None:
+    chain = seen([], supply_before_base_units=None, treasury_before_base_units=None)
+    assert differences([], chain, is_first_run=True) == []
 
 
-def test_compare__unknown_to_the_book_at_the_first_run__is_history() -> None:
-    assert [("paid_not_in_book", False)] == kinds({}, GOOD, first=True)
+@pytest.mark.parametrize("is_first_run", [False, True])
+def test_compare__payment_the_book_never_heard_of__stops_unless_it_is_history(
+    is_first_run: bool,
+) -> None:
+    found = differences([], seen([event("a")]), is_first_run=is_first_run)
+    assert [("paid_not_in_book", hash32("a"), not is_first_run)] == [
+        (d.kind, d.subject, d.is_money) for d in found
+    ]
 
 
-def test_compare__paid_on_the_chain_and_cancelled_in_the_book__is_a_break() -> None:
-    entry = replace(ENTRY, status=RedemptionStatus.CANCELLED, booked_paid=False)
-    assert [("paid_but_not_booked", True)] == kinds({ID: entry}, GOOD)
+def test_compare__settled_twice_on_the_chain__is_a_double_payment() -> None:
+    found = differences([entry("a")], seen([event("a")]), times_settled={hash32("a"): 2})
+    assert [("double_paid", True)] == [(d.kind, d.is_money) for d in found]
 
 
-def test_compare__other_payout_in_the_book__is_a_break() -> None:
-    entry = replace(ENTRY, payout_base_units=Payout(501))
-    assert [("amounts_differ", True)] == kinds({ID: entry}, GOOD)
+@pytest.mark.parametrize(
+    "status", sorted(set(RedemptionStatus) - {RedemptionStatus.PAID, RedemptionStatus.SETTLED})
+)
+def test_compare__chain_paid_what_the_book_has_otherwise__is_a_break(
+    status: RedemptionStatus,
+) -> None:
+    found = differences([entry("a", status=status, booked_paid=False)], seen([event("a")]))
+    assert kinds(found) == ["paid_but_not_booked"]
+    assert (status.value, "paid") == (found[0].expected, found[0].actual)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"payee_address": address("thief")},
+        {"investor_address": address("other")},
+        {"shares_base_units": Shares(11)},
+        {"payout_base_units": Payout(8)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_compare__event_names_another_party_or_amount__is_a_break(change: dict[str, Any]) -> None:
+    found = differences([entry("a")], seen([event("a", **change)]))
+    assert kinds(found) == ["amounts_differ"]
 
 
 def test_compare__booked_as_paid_without_an_event__is_a_break() -> None:
-    chain = replace(
-        GOOD,
-        events=(),
-        treasury_transfers=(),
-        share_transfers=(),
-        supply_after_base_units=1_000,
-        treasury_after_base_units=9_000,
+    assert kinds(differences([entry("a")], seen([]))) == ["booked_not_paid"]
+
+
+def test_compare__paid_in_another_range__is_no_break_of_this_one() -> None:
+    assert differences([entry("a", booked_paid=False)], seen([])) == []
+
+
+@pytest.mark.parametrize(
+    "transfers",
+    [
+        [],
+        [move(TREASURY, address("payee a"), 6)],
+        [move(TREASURY, address("thief"), 7)],
+        [move(TREASURY, address("payee a"), 7), move(TREASURY, address("thief"), 7)],
+        [move(TREASURY, address("payee a"), 7, at=21)],
+    ],
+    ids=["no transfer", "less", "another payee", "one more", "another transaction"],
+)
+def test_compare__event_lies_about_the_payout__transfers_tell(
+    transfers: list[TransferEvent],
+) -> None:
+    chain = seen(
+        [event("a")],
+        treasury_transfers=transfers,
+        treasury_after_base_units=500 - sum(m.value_base_units for m in transfers),
     )
-    assert [("booked_not_paid", True)] == kinds({ID: ENTRY}, chain)
+    assert kinds(differences([entry("a")], chain)) == ["payout_transfers_differ"]
 
 
-def test_compare__event_lies_about_the_payee__the_transfers_tell() -> None:
-    chain = replace(GOOD, treasury_transfers=(transfer(TREASURY, INVESTOR, 500),))
-    assert [("payout_transfers_differ", True)] == kinds({ID: ENTRY}, chain)
+def test_compare__event_lies_about_the_burn__transfers_tell() -> None:
+    chain = seen([event("a")], share_transfers=[], supply_after_base_units=1_000)
+    assert kinds(differences([entry("a")], chain)) == ["burn_transfers_differ"]
 
 
-def test_compare__event_without_a_burn__the_transfers_tell() -> None:
-    chain = replace(GOOD, share_transfers=(), supply_after_base_units=1_000)
-    assert [("burn_transfers_differ", True)] == kinds({ID: ENTRY}, chain)
+def test_compare__same_payee_and_amount_twice__needs_two_transfers() -> None:
+    twice = [event("a"), event("b", payee_address=address("payee a"))]
+    book = [entry("a"), entry("b", payee_address=address("payee a"))]
+    once = [move(TREASURY, address("payee a"), 7)]
+    assert differences(book, seen(twice)) == []
+    chain = seen(twice, treasury_transfers=once, treasury_after_base_units=493)
+    assert kinds(differences(book, chain)) == ["payout_transfers_differ"]
 
 
-def test_compare__second_payout_in_the_same_transaction__the_transfers_tell() -> None:
-    chain = replace(
-        GOOD,
-        treasury_transfers=(transfer(TREASURY, PAYEE, 500), transfer(TREASURY, PAYEE, 500)),
-        treasury_after_base_units=8_000,
+def test_compare__escrow__burns_from_the_settler() -> None:
+    fund = dataclasses.replace(FUND, burn_style=BurnStyle.ESCROW)
+    escrowed = [move(SETTLER, ZERO_ADDRESS, 10)]
+    assert differences([entry("a")], seen([event("a")], share_transfers=escrowed), fund=fund) == []
+    assert kinds(differences([entry("a")], seen([event("a")]), fund=fund)) == [
+        "burn_transfers_differ"
+    ]
+
+
+def test_compare__other_moves_of_treasury_and_shares__are_no_business_of_ours() -> None:
+    chain = seen(
+        [event("a")],
+        treasury_transfers=[
+            move(TREASURY, address("payee a"), 7),
+            move(TREASURY, address("bank"), 100, at=30),
+            move(address("bank"), TREASURY, 40, at=31),
+        ],
+        share_transfers=[
+            move(address("investor a"), ZERO_ADDRESS, 10),
+            move(ZERO_ADDRESS, address("new investor"), 5, at=32),
+            move(address("x"), address("y"), 3, at=33),
+        ],
+        supply_after_base_units=995,
+        treasury_after_base_units=433,
     )
-    assert [("payout_transfers_differ", True)] == kinds({ID: ENTRY}, chain)
+    assert differences([entry("a")], chain) == []
 
 
-def test_compare__treasury_moves_of_other_transactions__are_its_own_business() -> None:
-    other = replace(transfer(TREASURY, PAYEE, 40), transaction_hash=Hex32("0x" + "dd" * 32))
-    chain = replace(
-        GOOD,
-        treasury_transfers=(*GOOD.treasury_transfers, other),
-        treasury_after_base_units=8_460,
-    )
-    assert [] == kinds({ID: ENTRY}, chain)
-
-
-def test_compare__supply_not_what_mints_and_burns_make__is_a_break() -> None:
-    chain = replace(GOOD, supply_after_base_units=931)
-    assert [("supply_differs", True)] == kinds({ID: ENTRY}, chain)
-
-
-def test_compare__treasury_not_what_transfers_make__is_a_break() -> None:
-    chain = replace(GOOD, treasury_after_base_units=8_499)
-    assert [("treasury_differs", True)] == kinds({ID: ENTRY}, chain)
-
-
-def test_compare__no_earlier_figures__totals_are_not_judged() -> None:
-    chain = replace(
-        GOOD,
-        supply_before_base_units=None,
-        treasury_before_base_units=None,
-        supply_after_base_units=1,
-        treasury_after_base_units=1,
-    )
-    assert [] == kinds({ID: ENTRY}, chain)
-
-
-def test_compare__escrow_style__the_settler_burns_what_it_pulled() -> None:
-    fund = replace(FUND, burn_style=BurnStyle.ESCROW)
-    chain = replace(GOOD, share_transfers=(transfer(SETTLER, ZERO_ADDRESS, 70),))
-    assert [] == kinds({ID: ENTRY}, chain, fund=fund)
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"supply_after_base_units": 991}, "supply_differs"),
+        ({"treasury_after_base_units": 492}, "treasury_differs"),
+    ],
+)
+def test_compare__total_is_not_what_its_transfers_make_it__is_a_break(
+    changes: dict[str, int], kind: str
+) -> None:
+    found = differences([entry("a")], seen([event("a")], **changes))
+    assert [(kind, "alpha", True)] == [(d.kind, d.subject, d.is_money) for d in found]
