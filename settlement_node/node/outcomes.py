@@ -40,6 +40,11 @@ from settlement_node.store.rows import (
 from settlement_node.store.tables import AttemptKind, ItemOutcome, SettlementStatus
 from settlement_node.units import ZERO_HASH, Hex32
 
+SHARED_SKIPS = frozenset({SkipReason.BURN_FAILED, SkipReason.PAYOUT_FAILED})
+"""Skips that a token or the treasury may cause for every item alike."""
+SKIPS_MAX = 3
+"""Most often one redemption is skipped on the chain before a person must decide."""
+
 
 def record_mined(
     tx: Tx, row: TransactionRow, attempt: AttemptRow, receipt: Receipt
@@ -207,7 +212,7 @@ def _settle_item(tx: Tx, fund: FundRow, item: ItemRow, row: RedemptionRow) -> No
         skip_detail=item.skip_detail,
     )
     post_not_owed(tx, fund, row)
-    if reason in TEMPORARY_SKIPS:
+    if reason in TEMPORARY_SKIPS or _preflight_can_tell(tx, row, reason):
         redemptions.record_fact(
             tx, row, RedemptionFact.SETTLEMENT_VOIDED, detail={"skip_reason": reason.value}
         )
@@ -220,6 +225,16 @@ def _settle_item(tx: Tx, fund: FundRow, item: ItemRow, row: RedemptionRow) -> No
         changes={"hold_reason": HoldReason(reason.value).value, "hold_detail": why},
         detail={"hold_reason": reason.value, "hold_detail": why},
     )
+
+
+def _preflight_can_tell(tx: Tx, row: RedemptionRow, reason: SkipReason) -> bool:
+    """Whether a skip may be the fault of something all items share, a paused token or an empty
+    treasury. Such an item goes back to planning, where the preflight holds it or waits with it;
+    one that passes there and is skipped on the chain again and again is held."""
+    if reason not in SHARED_SKIPS:
+        return False
+    earlier = settlements.items_of_redemption(tx, row.redemption_id)
+    return sum(item.outcome is ItemOutcome.SKIPPED for item in earlier) < SKIPS_MAX
 
 
 def _void(
