@@ -35,6 +35,7 @@ from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Hex32, Payout
 
 log = structlog.get_logger(__name__)
+MONEY_WAITS = frozenset({WaitingFor.LIQUIDITY.value, WaitingFor.LIMITS.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,7 @@ def _plan_apart(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
 def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
     """Plan the next settlement of one fund, if there is one; True when one was planned."""
     with context.store.read() as tx:
-        # Twice the batch, so that one that cannot go does not starve those behind it.
-        due = redemptions.due(tx, fund.fund_id, limit=2 * context.policy.batch_items_max)
+        due = _due(context, tx, fund)
         if not due:
             return False
         book = read_book_state(tx, context.policy, lane, fund, [row.redemption_id for row in due])
@@ -105,6 +105,19 @@ def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
         _note_waiting(context, lane, due, state.obstacle)
         return False
     return _select_and_commit(context, lane, fund, book, state, priced, unpriced)
+
+
+def _due(context: NodeContext, tx: Tx, fund: FundRow) -> list[RedemptionRow]:
+    """The oldest due redemptions, twice a batch, so that one that cannot go does not starve those
+    behind it. When all of them wait for money, the smallest due ones besides: if any of the fund's
+    redemptions can be paid now, one of these can."""
+    ahead = 2 * context.policy.batch_items_max
+    due = redemptions.due(tx, fund.fund_id, limit=ahead)
+    if len(due) == ahead and all(row.waiting_on in MONEY_WAITS for row in due):
+        known = {row.redemption_id for row in due}
+        small = redemptions.due_smallest(tx, fund.fund_id, limit=ahead)
+        due += [row for row in small if row.redemption_id not in known]
+    return due
 
 
 def _price(

@@ -118,6 +118,22 @@ def due(tx: Tx, fund_id: str, *, limit: int) -> list[RedemptionRow]:
     return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
+def due_smallest(tx: Tx, fund_id: str, *, limit: int) -> list[RedemptionRow]:
+    """Of the due redemptions those with the fewest shares, oldest index first."""
+    query = (
+        sa.select(r)
+        .where(
+            r.c.fund_id == fund_id,
+            r.c.status == RedemptionStatus.APPROVED.value,
+            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= tx.now_utc),
+        )
+        .order_by(r.c.shares_base_units, r.c.redemption_index)
+        .limit(limit)
+    )
+    rows = [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
+    return sorted(rows, key=lambda row: row.redemption_index)
+
+
 def waiting_but_settled(
     tx: Tx, fund: FundRow, *, final_number: int, limit: int
 ) -> list[RedemptionRow]:
