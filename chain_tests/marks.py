@@ -1,0 +1,8 @@
+"""Which programs a test is repeated on."""
+
+import pytest
+
+both_chains = pytest.mark.parametrize("chain_name", ["pyevm", "anvil"], indirect=True)
+on_anvil = pytest.mark.parametrize("chain_name", ["anvil"], indirect=True)
+both_databases = pytest.mark.parametrize("database_name", ["sqlite", "postgresql"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_name", ["postgresql"], indirect=True)
