@@ -30,11 +30,18 @@ def configure_logs(settings: LoggingSettings, *, stream: TextIO | None = None) -
     ]
     if settings.format == "json":
         last: list[Any] = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                # Without the values of local variables: a key may be one of them.
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(sort_keys=True, default=str),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        last = [
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),

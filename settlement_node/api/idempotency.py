@@ -85,8 +85,9 @@ def carry_out(
 
 def _begin(context: ApiContext, write: Write, key: str) -> records.StoredAnswer | None:
     client = write.client.name
-    for tried in _tries():
-        with tried, context.store.transaction(actor=write.client.actor) as tx:
+
+    def claim() -> records.StoredAnswer | None:
+        with context.store.transaction(actor=write.client.actor) as tx:
             patience = timedelta(seconds=context.settings.idempotency_in_flight_seconds)
             if take_over_request(
                 tx,
@@ -99,27 +100,29 @@ def _begin(context: ApiContext, write: Write, key: str) -> records.StoredAnswer 
             return records.begin_request(
                 tx, client=client, idempotency_key=key, body_hash=write.body_hash
             )
-    raise AssertionError("a try either returns or raises")
+
+    return _tries()(claim)
 
 
 def _commit(context: ApiContext, write: Write, status: int, work: Callable[[Tx], BaseModel]) -> Any:
+    def attempt() -> Any:
+        with context.store.transaction(actor=write.client.actor) as tx:
+            body = work(tx).model_dump(mode="json")
+            if write.idempotency_key is not None:
+                records.finish_request(
+                    tx,
+                    client=write.client.name,
+                    idempotency_key=write.idempotency_key,
+                    status=status,
+                    body=body,
+                )
+        return body
+
     try:
-        for tried in _tries():
-            with tried, context.store.transaction(actor=write.client.actor) as tx:
-                body = work(tx).model_dump(mode="json")
-                if write.idempotency_key is not None:
-                    records.finish_request(
-                        tx,
-                        client=write.client.name,
-                        idempotency_key=write.idempotency_key,
-                        status=status,
-                        body=body,
-                    )
-            return body
+        return _tries()(attempt)
     except IntegrityError as error:
         log.warning("write_lost_a_race", constraint=type(error.orig).__name__)
         raise Conflict("another request wrote the same thing at the same moment") from None
-    raise AssertionError("a try either returns or raises")
 
 
 def _free(context: ApiContext, write: Write, key: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import Context
 from settlement_node.api.documents import problems
 from settlement_node.api.fields import FundIdIn
@@ -25,7 +26,9 @@ from settlement_node.store import overview
 from settlement_node.store.attention import open_breaks
 from settlement_node.store.funds import get_fund, list_funds
 
-router = APIRouter(prefix="/v1/reconciliation", tags=["reconciliation"])
+router = APIRouter(
+    prefix="/v1/reconciliation", tags=["reconciliation"], route_class=PlainJsonRoute
+)
 
 
 @router.get(

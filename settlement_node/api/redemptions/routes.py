@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 
+from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import Context
 from settlement_node.api.documents import problems
 from settlement_node.api.fields import AddressIn, FundIdIn, HashIn, SearchIn, TimeIn
@@ -29,7 +30,7 @@ from settlement_node.node.intake import cancel, take_in
 from settlement_node.store import redemptions
 from settlement_node.store.database import Tx
 
-router = APIRouter(prefix="/v1/redemptions", tags=["redemptions"])
+router = APIRouter(prefix="/v1/redemptions", tags=["redemptions"], route_class=PlainJsonRoute)
 LISTING = "redemptions"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import Context
 from settlement_node.api.documents import problems
 from settlement_node.api.fields import ID_MAX, FundIdIn
@@ -28,7 +29,7 @@ from settlement_node.store.leases import lane_key
 from settlement_node.store.overview import transactions_by_id
 from settlement_node.store.tables import SettlementStatus
 
-router = APIRouter(prefix="/v1/settlements", tags=["settlements"])
+router = APIRouter(prefix="/v1/settlements", tags=["settlements"], route_class=PlainJsonRoute)
 LISTING = "settlements"
 
 

@@ -1,0 +1,42 @@
+"""The application over the shared store fixture, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from fastapi import FastAPI
+
+from settlement_node.api.app import create_app
+from settlement_node.store.database import Store
+from settlement_node.store.rows import FundRow
+from tests.api.support import ENVIRONMENT, Api, ScriptedChain, api_settings, node_context
+from tests_support.book import add_fund
+
+
+@pytest.fixture(scope="session")
+def portal() -> Iterator[BlockingPortal]:
+    """An event loop in a thread of its own."""
+    with start_blocking_portal() as opened:
+        yield opened
+
+
+@pytest.fixture
+def chain() -> ScriptedChain:
+    return ScriptedChain()
+
+
+@pytest.fixture
+def app(store: Store, chain: ScriptedChain) -> FastAPI:
+    return create_app(node_context(store, chain), api_settings(), environment=ENVIRONMENT)
+
+
+@pytest.fixture
+def api(app: FastAPI, portal: BlockingPortal) -> Api:
+    return Api(app, portal)
+
+
+@pytest.fixture
+def fund(store: Store) -> FundRow:
+    return add_fund(store)

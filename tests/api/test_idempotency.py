@@ -1,0 +1,146 @@
+"""Idempotency-Key: one request, one effect, one answer."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from settlement_node.api.idempotency import Write
+from settlement_node.api.keys import Client
+from settlement_node.api.redemptions.schemas import RedemptionsIn
+from settlement_node.store import records, redemptions
+from settlement_node.store.database import Store
+from settlement_node.store.rows import FundRow
+from tests.api.support import OTHER_KEY, Api, body, problem_of
+from tests_support.clock import Clock
+
+PATH = "/v1/redemptions"
+KEY = {"Idempotency-Key": "request-1"}
+
+
+def recorded(store: Store) -> int:
+    with store.read() as tx:
+        return sum(redemptions.count_by_status(tx).values())
+
+
+def claim(store: Store, sent: dict[str, Any]) -> None:
+    """Leave the key as a process does that died between claim and commit."""
+    write = Write(
+        Client("treasury"), "POST /v1/redemptions", RedemptionsIn.model_validate(sent), "request-1"
+    )
+    with store.transaction(actor="test") as tx:
+        records.begin_request(
+            tx, client="treasury", idempotency_key="request-1", body_hash=write.body_hash
+        )
+
+
+def test_key__repeated_with_the_same_body__gives_the_first_answer(
+    api: Api, fund: FundRow, store: Store
+) -> None:
+    first = api.post(PATH, json=body("a"), headers=KEY)
+    again = api.post(PATH, json=body("a"), headers=KEY)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert recorded(store) == 1
+
+
+def test_key__repeated_with_the_body_written_differently__is_the_same_request(
+    api: Api, fund: FundRow, store: Store
+) -> None:
+    api.post(PATH, json=body("a"), headers=KEY)
+    turned = dict(reversed(body("a").items()))
+    assert api.post(PATH, json=turned, headers=KEY).status_code == 201
+    assert recorded(store) == 1
+
+
+def test_key__with_another_body__is_422(api: Api, fund: FundRow, store: Store) -> None:
+    api.post(PATH, json=body("a"), headers=KEY)
+    problem = problem_of(api.post(PATH, json=body("b"), headers=KEY), 422)
+    assert problem["code"] == "idempotency_key_reused"
+    assert recorded(store) == 1
+
+
+def test_key__of_another_client__is_another_key(api: Api, fund: FundRow, store: Store) -> None:
+    api.post(PATH, json=body("a"), headers=KEY)
+    assert api.post(PATH, json=body("b"), headers=KEY, key=OTHER_KEY).status_code == 201
+
+
+def test_key__of_a_request_that_failed__is_free_again(api: Api, fund: FundRow) -> None:
+    problem_of(api.post(PATH, json=body("a", fund_id="nobody"), headers=KEY), 404)
+    assert api.post(PATH, json=body("a"), headers=KEY).status_code == 201
+
+
+def test_key__of_a_conflict__is_free_again(api: Api, fund: FundRow) -> None:
+    api.post(PATH, json=body("a"))
+    problem_of(api.post(PATH, json=body("a"), headers=KEY), 409)
+    assert api.post(PATH, json=body("b"), headers=KEY).status_code == 201
+
+
+def test_key__in_flight__is_409_until_it_is_stale(
+    api: Api, fund: FundRow, store: Store, clock: Clock
+) -> None:
+    claim(store, body("a"))
+    answer = api.post(PATH, json=body("a"), headers=KEY)
+    problem = problem_of(answer, 409)
+    assert problem["field"] == "Idempotency-Key"
+    assert answer.headers["retry-after"] == "1"
+    clock.advance(seconds=61)
+    assert api.post(PATH, json=body("a"), headers=KEY).status_code == 201
+    assert recorded(store) == 1
+
+
+def test_key__stale_and_with_another_body__stays_422(
+    api: Api, fund: FundRow, store: Store, clock: Clock
+) -> None:
+    claim(store, body("a"))
+    clock.advance(seconds=61)
+    problem_of(api.post(PATH, json=body("b"), headers=KEY), 422)
+
+
+@pytest.mark.parametrize("key", ["", "with blank", "x" * 201, "\u00e9"])
+def test_key__of_a_bad_form__is_422(api: Api, fund: FundRow, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode("latin-1")}
+    problem = problem_of(api.post(PATH, json=body("a"), headers=headers), 422)
+    assert problem["field"] == "Idempotency-Key"
+
+
+def test_key__from_many_threads__has_one_effect(api: Api, fund: FundRow, store: Store) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(
+            threads.map(lambda _: api.post(PATH, json=body("a", "b"), headers=KEY), range(24))
+        )
+    statuses = {answer.status_code for answer in answers}
+    assert 201 in statuses
+    assert statuses <= {201, 409}
+    taken = [answer.json() for answer in answers if answer.status_code == 201]
+    assert all(answer == taken[0] for answer in taken)
+    for answer in answers:
+        if answer.status_code == 409:
+            assert answer.json()["field"] == "Idempotency-Key"
+    assert recorded(store) == 2
+
+
+def test_no_key__the_same_order_from_many_threads__is_taken_once(
+    api: Api, fund: FundRow, store: Store
+) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda n: api.post(PATH, json=body("a", f"{n}")), range(16)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 15
+    for answer in answers:
+        if answer.status_code == 409:
+            assert answer.json()["details"]["external_id"] == "a"
+    assert recorded(store) == 2
+
+
+def test_no_key__different_orders_from_many_threads__are_all_taken(
+    api: Api, fund: FundRow, store: Store
+) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda n: api.post(PATH, json=body(f"{n}")), range(24)))
+    assert {answer.status_code for answer in answers} == {201}
+    indexes = [a.json()["redemptions"][0]["redemption_index"] for a in answers]
+    assert sorted(indexes) == list(range(24))
