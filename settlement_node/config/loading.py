@@ -22,6 +22,14 @@ from settlement_node.config.sections import Settings
 CONFIG_VARIABLE = "SETTLEMENT_NODE_CONFIG"
 OVERRIDE_PREFIX = "SETTLEMENT_NODE__"
 DEFAULT_FILE = Path("settlement-node.toml")
+SIGNER_FILES = (
+    "keystore_file",
+    "password_file",
+    "token_file",
+    "ca_file",
+    "client_certificate_file",
+    "client_key_file",
+)
 
 
 def find_file(given: Path | None = None, environment: Mapping[str, str] | None = None) -> Path:
@@ -61,10 +69,7 @@ def with_paths_from(settings: Settings, folder: Path) -> Settings:
             "database": settings.database.model_copy(update={"url": SecretStr(url)}),
             "signers": tuple(
                 signer.model_copy(
-                    update={
-                        "keystore_file": placed(signer.keystore_file),
-                        "password_file": placed(signer.password_file),
-                    }
+                    update={name: placed(getattr(signer, name)) for name in SIGNER_FILES}
                 )
                 for signer in settings.signers
             ),

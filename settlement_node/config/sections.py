@@ -198,30 +198,99 @@ class SignerKind(StrEnum):
 
     ENV = "env"
     KEYSTORE = "keystore"
+    KMS = "kms"
+    REMOTE = "remote"
+
+
+_SIGNER_KEYS = {
+    SignerKind.ENV: (("key_env",), ()),
+    SignerKind.KEYSTORE: (("keystore_file",), ("password_env", "password_file")),
+    SignerKind.KMS: (("key_id", "address"), ("region", "endpoint_url")),
+    SignerKind.REMOTE: (
+        ("url", "address"),
+        (
+            "identifier",
+            "token_env",
+            "token_file",
+            "ca_file",
+            "client_certificate_file",
+            "client_key_file",
+        ),
+    ),
+}
+"""What each kind needs, and what it may have besides."""
+_EVERY_SIGNER_KEY = frozenset({"chain_id", "kind", "address", "timeout_seconds"})
 
 
 class SignerSettings(Section):
-    """A lane's key on one chain. `address`, if given, must be the key's own."""
+    """A lane's key on one chain. `address` must be the key's own; where the key is elsewhere it
+    must be given."""
 
     chain_id: int
-    kind: SignerKind = Field(description="env (development) or keystore")
+    kind: SignerKind = Field(description="env (development), keystore, kms or remote")
     key_env: Variable | None = None
     keystore_file: Path | None = None
     password_env: Variable | None = None
     password_file: Path | None = None
     address: CheckedAddress | None = None
+    key_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2048,
+        description="kind kms: the key's id, its ARN, or alias/<name>",
+    )
+    region: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="kind kms: the key's AWS region; by default AWS's own settings say it",
+    )
+    endpoint_url: str | None = Field(
+        default=None, max_length=2048, description="kind kms: a private endpoint instead of AWS's"
+    )
+    url: SecretStr | None = Field(
+        default=None, description="kind remote: Web3Signer's base address, https://…"
+    )
+    identifier: str | None = Field(
+        default=None,
+        description="kind remote: its name of the key; by default the public key of the address",
+    )
+    token_env: Variable | None = Field(
+        default=None, description="kind remote: the variable that holds a bearer token"
+    )
+    token_file: Path | None = Field(
+        default=None, description="kind remote: the file that holds it, read for each request"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="kind remote: certificates its own must lead to, in PEM"
+    )
+    client_certificate_file: Path | None = Field(
+        default=None, description="kind remote: this node's certificate, in PEM"
+    )
+    client_key_file: Path | None = Field(
+        default=None, description="kind remote: that certificate's key, not encrypted"
+    )
+    timeout_seconds: float = Field(
+        default=5.0, gt=0, le=30, description="kinds kms and remote: how long an answer may take"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        env_keys = (self.key_env,)
-        keystore_keys = (self.keystore_file, self.password_env, self.password_file)
-        if self.kind is SignerKind.ENV:
-            if self.key_env is None or any(keystore_keys):
-                raise ValueError("kind env takes key_env and nothing of a keystore")
-        elif self.keystore_file is None or any(env_keys):
-            raise ValueError("kind keystore takes keystore_file and no key_env")
-        elif (self.password_env is None) == (self.password_file is None):
+        needed, allowed = _SIGNER_KEYS[self.kind]
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        missing = [name for name in needed if name not in given]
+        if missing:
+            raise ValueError(f"kind {self.kind} takes {missing[0]}, which is missing")
+        foreign = sorted(given - _EVERY_SIGNER_KEY - {*needed, *allowed})
+        if foreign:
+            raise ValueError(f"kind {self.kind} takes no {foreign[0]}")
+        if self.kind is SignerKind.KEYSTORE and (
+            (self.password_env is None) == (self.password_file is None)
+        ):
             raise ValueError("a keystore takes either password_env or password_file")
+        if self.token_env is not None and self.token_file is not None:
+            raise ValueError("a remote signer takes either token_env or token_file")
+        if (self.client_certificate_file is None) != (self.client_key_file is None):
+            raise ValueError("client_certificate_file and client_key_file go together")
         return self
 
 
