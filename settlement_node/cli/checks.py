@@ -130,7 +130,7 @@ def _signers(
     for place, entry in enumerate(settings.signers):
         about = f"signers[{place}]"
         try:
-            signer = build_signer(entry, environment)
+            signer = build_signer(entry, environment, must_answer=True)
         except SettlementError as error:
             yield wrong(about, error.message)
             continue

@@ -8,18 +8,34 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
+
+import structlog
 
 from settlement_node.chain.pool import ChainClient, PoolPolicy
-from settlement_node.chain.signers import KeySigner, KeystoreSigner, Signer
+from settlement_node.chain.signers import (
+    BackoffSigner,
+    KeySigner,
+    KeystoreSigner,
+    KmsSigner,
+    RemoteHttp,
+    RemoteSigner,
+    RemoteTls,
+    Signer,
+    TokenSource,
+    open_kms_client,
+)
 from settlement_node.chain.transport import HttpTransport
 from settlement_node.config import ChainSettings, Settings, SignerKind, SignerSettings
-from settlement_node.errors import InvalidInput
+from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.node.checkpoints import checkpoint_from_environment
 from settlement_node.node.context import ChainContext, NodeContext
 from settlement_node.node.runtime import Intervals
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.migrate import pending
 from settlement_node.units import Address
+
+log = structlog.get_logger(__name__)
 
 
 class CommitSignal:
@@ -98,21 +114,30 @@ def build_chains(settings: Settings) -> dict[int, ChainContext]:
     }
 
 
-def build_signer(signer: SignerSettings, environment: Mapping[str, str]) -> Signer:
+def build_signer(
+    signer: SignerSettings, environment: Mapping[str, str], *, must_answer: bool = False
+) -> Signer:
     """Open one key. Raises InvalidInput naming the variable or file, or both addresses when the
-    configured one is not the key's."""
+    configured one is not the key's.
+
+    A signer elsewhere that does not answer now is taken as it is, since its lane resumes by
+    itself; with `must_answer` its Transient or Refused is raised.
+    """
     opened: Signer
-    if signer.kind is SignerKind.ENV:
-        assert signer.key_env is not None
-        opened = KeySigner.from_environment(signer.key_env, environment)
-    else:
-        assert signer.keystore_file is not None
-        opened = KeystoreSigner.from_keystore(
-            signer.keystore_file,
-            password_path=signer.password_file,
-            password_variable=signer.password_env,
-            environment=environment,
-        )
+    match signer.kind:
+        case SignerKind.KMS | SignerKind.REMOTE:
+            return _elsewhere(signer, environment, must_answer=must_answer)
+        case SignerKind.ENV:
+            assert signer.key_env is not None
+            opened = KeySigner.from_environment(signer.key_env, environment)
+        case SignerKind.KEYSTORE:
+            assert signer.keystore_file is not None
+            opened = KeystoreSigner.from_keystore(
+                signer.keystore_file,
+                password_path=signer.password_file,
+                password_variable=signer.password_env,
+                environment=environment,
+            )
     if signer.address is not None and signer.address != opened.address:
         raise InvalidInput(
             f"the key of this signer has the address {opened.address}, configured is"
@@ -120,6 +145,50 @@ def build_signer(signer: SignerSettings, environment: Mapping[str, str]) -> Sign
             field="address",
         )
     return opened
+
+
+def _elsewhere(
+    signer: SignerSettings, environment: Mapping[str, str], *, must_answer: bool
+) -> Signer:
+    """A signer whose key is not in this process, left alone for a while whenever it fails."""
+    assert signer.address is not None
+    opened: KmsSigner | RemoteSigner
+    if signer.kind is SignerKind.KMS:
+        assert signer.key_id is not None
+        opened = KmsSigner(
+            partial(
+                open_kms_client,
+                region=signer.region,
+                endpoint_url=signer.endpoint_url,
+                read_timeout_seconds=signer.timeout_seconds,
+            ),
+            key_id=signer.key_id,
+            address=signer.address,
+        )
+    else:
+        assert signer.url is not None
+        has_token = signer.token_env is not None or signer.token_file is not None
+        opened = RemoteSigner(
+            RemoteHttp(
+                signer.url.get_secret_value(),
+                token=TokenSource(signer.token_env, signer.token_file, environment)
+                if has_token
+                else None,
+                tls=RemoteTls(
+                    signer.ca_file, signer.client_certificate_file, signer.client_key_file
+                ),
+                timeout_seconds=signer.timeout_seconds,
+            ),
+            address=signer.address,
+            identifier=signer.identifier,
+        )
+    try:
+        opened.check()
+    except (Refused, Transient) as error:
+        if must_answer:
+            raise
+        log.warning("signer_not_checked", signer_address=signer.address, reason=error.message)
+    return BackoffSigner(opened, now=time.monotonic)
 
 
 def build_signers(

@@ -121,6 +121,9 @@ class RemoteHttp:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    def __reduce__(self) -> str:
+        raise TypeError("a signer's connection cannot be pickled: it may write a token down")
+
     def get(self, path: str, *, bytes_max: int) -> RemoteReply:
         """Ask; raises as `post` does."""
         return self._request("GET", path, None, bytes_max)
