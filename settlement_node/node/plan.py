@@ -122,16 +122,16 @@ def _due(context: NodeContext, tx: Tx, fund: FundRow) -> list[RedemptionRow]:
 
 def _price(
     fund: FundRow, due: Sequence[RedemptionRow]
-) -> tuple[list[Priced], list[tuple[RedemptionRow, str]]]:
+) -> tuple[list[Priced], list[tuple[RedemptionRow, HoldReason, str]]]:
     terms = fund.terms()
     assert terms is not None
     priced: list[Priced] = []
-    unpriced: list[tuple[RedemptionRow, str]] = []
+    unpriced: list[tuple[RedemptionRow, HoldReason, str]] = []
     for row in due:
         try:
             price = price_redemption(row.shares_base_units, terms)
         except Refused as error:
-            unpriced.append((row, error.message))
+            unpriced.append((row, HoldReason(error.details["reason"]), error.message))
             continue
         priced.append(
             Priced(row, price.gross_base_units, price.fee_base_units, price.payout_base_units)
@@ -146,7 +146,7 @@ def _select_and_commit(
     book: BookState,
     state: ChainState,
     priced: Sequence[Priced],
-    unpriced: Sequence[tuple[RedemptionRow, str]],
+    unpriced: Sequence[tuple[RedemptionRow, HoldReason, str]],
 ) -> bool:
     by_id = {p.row.redemption_id: p for p in priced}
     selection = batching.choose(
@@ -234,12 +234,12 @@ def _commit(
     data: bytes,
     gas_limit: int,
     checked: Checked,
-    unpriced: Sequence[tuple[RedemptionRow, str]],
+    unpriced: Sequence[tuple[RedemptionRow, HoldReason, str]],
 ) -> bool:
     context.checkpoint("plan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        for row, why in unpriced:
-            _hold(tx, row, HoldReason.PAYOUT_ROUNDS_TO_ZERO, why)
+        for row, reason, why in unpriced:
+            _hold(tx, row, reason, why)
         for redemption_id, (reason, detail) in checked.failing.items():
             held = redemptions.get(tx, redemption_id)
             if held is not None and held.status is RedemptionStatus.APPROVED:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
 import structlog
+from sqlalchemy import RowMapping
 
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
@@ -149,7 +149,7 @@ def _read_chain(
     context: NodeContext,
     fund: FundRow,
     events: list[RedemptionSettledEvent],
-    before: sa.RowMapping | None,
+    before: RowMapping | None,
     *,
     from_block: int,
     to_block: int,
