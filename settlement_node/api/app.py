@@ -16,6 +16,7 @@ from settlement_node.api.events.routes import router as events
 from settlement_node.api.keys import KeyRing
 from settlement_node.api.metrics import Metrics
 from settlement_node.api.operations.routes import router as operations
+from settlement_node.api.operators.routes import router as operators
 from settlement_node.api.problems import add_problem_handlers
 from settlement_node.api.reconciliation.routes import router as reconciliation
 from settlement_node.api.redemptions.routes import router as redemptions
@@ -25,7 +26,16 @@ from settlement_node.api.transactions.routes import router as transactions
 from settlement_node.config import ApiSettings
 from settlement_node.node.context import ChainContext, NodeContext
 
-ROUTERS = (redemptions, settlements, transactions, reconciliation, status, events, operations)
+ROUTERS = (
+    redemptions,
+    settlements,
+    transactions,
+    reconciliation,
+    status,
+    events,
+    operations,
+    operators,
+)
 
 
 def create_app(

@@ -14,6 +14,7 @@ from settlement_node.cli import (
     importing,
     keys,
     openapi,
+    operate,
     reconcile,
     run,
     status,
@@ -31,8 +32,17 @@ app = typer.Typer(
 
 for single in (demo, run, deploy, importing, status, reconcile, openapi):
     app.add_typer(single.app)
-for group, name in ((database, "db"), (fund, "fund"), (keys, "keys"), (config, "config")):
-    app.add_typer(group.app, name=name)
+for group, name in (
+    (database.app, "db"),
+    (fund.app, "fund"),
+    (keys.app, "keys"),
+    (config.app, "config"),
+    (operate.redemption_app, "redemption"),
+    (operate.lane_app, "lane"),
+    (operate.transaction_app, "transaction"),
+    (operate.break_app, "break"),
+):
+    app.add_typer(group, name=name)
 
 
 def _show_version(asked: bool) -> None:
