@@ -1,0 +1,130 @@
+"""The end of a run: faults are off and what people broke is mended; everything must come to rest
+and the books must agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
+from settlement_node.store import redemptions, transactions
+from settlement_node.store.rows import RedemptionRow
+from settlement_node.units import Hex32
+from tests.simulation.database import raw_connection
+from tests.simulation.mining import GWEI
+from tests.simulation.scenario import CHAIN_ID
+from tests.simulation.signer import lane_key
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+ROUNDS_MAX = 80
+RELEASES_MAX = 3
+DAY_SECONDS = 26 * 3600
+FALSE_BREAKS = frozenset(
+    {"logs_cut", "logs_omitted", "database_restored", "deep_reorganisation", "stranger_uses_key"}
+)
+"""Faults after which a break may be open that a person has to look into."""
+
+HISTORY = frozenset({"paid_not_in_book"})
+"""No money break: the first reconciliation meets what was paid before this book began."""
+
+
+def calm_down(world: World) -> None:
+    """Mend, let the nodes finish, look."""
+    world.faults.active = False
+    world.faults.step += 1
+    world.people.calm()
+    world.endpoints.calm()
+    for node in world.nodes:
+        node.clock_skew = 0.0
+        node.dead_until = 0.0
+    _breaks(world)
+    world.people.reenter_all()
+    releases = 0
+    for _ in range(ROUNDS_MAX):
+        world.pass_time(13.0)
+        world.miner.mine(base_fee=GWEI)
+        world.endpoints.calm()
+        for node in world.nodes:
+            node.run()
+        world.checker.check()
+        if world.checker.found or world.stopped:
+            break
+        rows = _rows(world)
+        if _at_rest(world, rows):
+            if releases >= RELEASES_MAX or not world.people.release_holds():
+                break
+            releases += 1
+        elif any(row.waiting_on == "limits" for row in rows.values()):
+            world.pass_time(DAY_SECONDS)
+    world.checker.chain_is_sound()
+    if not world.checker.found and not world.stopped:
+        _last_look(world)
+
+
+def _rows(world: World) -> dict[Hex32, RedemptionRow]:
+    with world.store.read() as tx:
+        return redemptions.get_many(tx, list(world.people.entered))
+
+
+def _at_rest(world: World, rows: dict[Hex32, RedemptionRow]) -> bool:
+    resting = REDEMPTION_ENDED | {RedemptionStatus.HELD}
+    if any(row.status not in resting for row in rows.values()):
+        return False
+    with world.store.read() as tx:
+        return not transactions.unfinal(tx, CHAIN_ID, lane_key().address)
+
+
+def _last_look(world: World) -> None:
+    rows = _rows(world)
+    state = world.chain.head.state
+    for redemption_id, planned in world.people.entered.items():
+        row = rows.get(redemption_id)
+        name = planned.order.external_id
+        if row is None:
+            world.checker.violation("lost", f"{name} was entered and is not in the book")
+            continue
+        paid = bool(state.get(("paid", bytes.fromhex(redemption_id[2:]))))
+        if paid and row.status is not RedemptionStatus.SETTLED:
+            if not (world.restores and row.status is RedemptionStatus.CANCELLED):
+                world.checker.violation("lost", f"{name} is paid, the book has {row.status.value}")
+        elif row.status is RedemptionStatus.HELD:
+            if not _excused(world, row):
+                world.checker.violation(
+                    "stuck", f"{name} is held for {row.hold_reason}: {row.hold_detail}"
+                )
+        elif row.status not in REDEMPTION_ENDED:
+            world.checker.violation(
+                "stuck", f"{name} is {row.status.value}, waiting on {row.waiting_on}"
+            )
+    _reconcile(world)
+
+
+def _excused(world: World, row: RedemptionRow) -> bool:
+    """A holder who moved the shares away cannot be redeemed; and after a restored backup an index
+    may have been given twice, which is for a person to sort out."""
+    fund = next(f for f in world.scenario.funds if f.fund_id == row.fund_id)
+    holder = bytes.fromhex(row.investor_address[2:])
+    held = world.chain.head.state.get(("balance", fund.share, holder))
+    if row.hold_reason == "burn_failed":
+        return bool(held < row.shares_base_units)
+    return row.hold_reason == "already_settled" and world.restores > 0
+
+
+def _reconcile(world: World) -> None:
+    """Book and chain over everything final: no break but those a fault explains."""
+    for node in world.nodes:
+        if node.node is not None:
+            node.node._run("reconcile", node.node._reconcile)
+            break
+    _breaks(world)
+
+
+def _breaks(world: World) -> None:
+    kinds = [kind for kind in world.people.resolve_breaks() if kind not in HISTORY]
+    world.note(f"breaks: {kinds}")
+    if kinds and not any(world.faults.counts[name] for name in FALSE_BREAKS):
+        opened = raw_connection().execute(
+            "SELECT kind, subject, expected, actual, detail FROM breaks"
+        ).fetchall()
+        world.checker.violation("break_without_cause", f"{opened}")

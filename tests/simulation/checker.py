@@ -1,0 +1,242 @@
+"""The ten invariants of DESIGN §6, checked against the simulated chain's own ledger.
+
+The checker reads the database over the driver's connection, beside the store, and the chain's
+state directly; it asks nothing of the code it checks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from settlement_node.store.database import Fence
+from tests.simulation.chain.transactions import decode
+from tests.simulation.database import raw_connection
+from tests.simulation.scenario import account
+
+if TYPE_CHECKING:
+    from tests.simulation.chain.blocks import Block
+    from tests.simulation.world import World
+
+RESERVED = ("requested", "approved", "settling", "held", "burned")
+BURNED = ("paid", "settled")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that must never be. `kind` sorts it into the last line's counts."""
+
+    kind: str
+    step: int
+    words: str
+
+
+class Checker:
+    """Looks after every step; `found` holds what it saw."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.found: list[Violation] = []
+        self._by_nonce: dict[int, tuple[bytes, bytes]] = {}
+        self._finals: dict[int, tuple[str, str]] = {}
+        self._posted = 0
+        self._balances: Counter[tuple[str, str]] = Counter()
+
+    def violation(self, kind: str, words: str) -> None:
+        """Note something that must never be."""
+        self.world.note(f"VIOLATION {kind}: {words}")
+        self.found.append(Violation(kind, self.world.faults.step, words))
+
+    # At the moment it happens
+
+    def in_transaction(self) -> bool:
+        """Whether a database transaction is open now."""
+        return raw_connection().in_transaction
+
+    def no_open_transaction(self, point: str) -> None:
+        """No call leaves the process while a database transaction is open."""
+        if self.in_transaction():
+            self.violation("open_transaction", f"a call at {point} inside a database transaction")
+
+    def sent(self, raw: bytes) -> None:
+        """Invariants 3 and 5: the bytes are committed, and their nonce has one intent."""
+        transaction = decode(raw)
+        row = raw_connection().execute(
+            "SELECT a.raw FROM attempts a WHERE a.attempt_hash = ?", (transaction.hash_hex,)
+        ).fetchone()
+        if row is None:
+            self.violation(
+                "sent_unwritten", f"nonce {transaction.nonce}: bytes left before their commit"
+            )
+        elif bytes(row[0]) != raw:
+            self.violation("sent_unwritten", f"nonce {transaction.nonce}: other bytes are written")
+        if not transaction.data:
+            return  # a cancel belongs to the same intent
+        intent = (transaction.to or b"", transaction.data)
+        known = self._by_nonce.setdefault(transaction.nonce, intent)
+        if known != intent:
+            self.violation(
+                "nonce_reused", f"nonce {transaction.nonce} was sent for two different batches"
+            )
+
+    def lane_written(self, node_id: str, fence: Fence | None, tables: list[str]) -> None:
+        """Invariant 10: a commit to a lane's tables holds the lane's lease at that moment."""
+        if fence is None:
+            self.violation("unfenced", f"{node_id} writes {tables} without a fence")
+            return
+        row = raw_connection().execute(
+            "SELECT holder, fencing_token FROM leases WHERE lane = ?", (fence.lane,)
+        ).fetchone()
+        if row is None or (row[0], row[1]) != (fence.holder, fence.fencing_token):
+            self.violation("two_writers", f"{node_id} writes {tables}; the lease is {row}'s")
+
+    def built(self, block: Block) -> None:
+        """Invariants 1 and 2 on every branch: nothing is paid twice, nor burned unpaid."""
+        for item in block.executed:
+            for payment in item.payments:
+                paid = block.state.get(("paid", payment.redemption_id))
+                burned = block.state.get(("burned", payment.redemption_id))
+                if paid > 1:
+                    self.violation(
+                        "double_paid",
+                        f"0x{payment.redemption_id.hex()} was paid {paid} times, last in block"
+                        f" {block.number}",
+                    )
+                if burned != paid:
+                    self.violation(
+                        "lost", f"0x{payment.redemption_id.hex()}: burned {burned}, paid {paid}"
+                    )
+
+    def restored(self) -> None:
+        """The book is an older one from here on."""
+        self._by_nonce.clear()
+        self._finals.clear()
+        self._posted = 0
+        self._balances.clear()
+
+    # After every step
+
+    def check(self) -> None:
+        """Everything the database can show."""
+        self._one_live_settlement()
+        self._finals_stay()
+        self._void_is_proven()
+        self._settled_is_paid()
+        self._conservation()
+
+    def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return raw_connection().execute(query, parameters).fetchall()
+
+    def _one_live_settlement(self) -> None:
+        for redemption_id, count in self._rows(
+            "SELECT i.redemption_id, count(*) FROM settlement_items i"
+            " JOIN settlements s USING (settlement_id)"
+            " WHERE i.live AND s.status != 'void' GROUP BY 1 HAVING count(*) > 1"
+        ):
+            self.violation("two_settlements", f"{redemption_id} is in {count} live settlements")
+        for redemption_id, status in self._rows(
+            "SELECT r.redemption_id, r.status FROM redemptions r WHERE r.status = 'settling'"
+            " AND NOT EXISTS (SELECT 1 FROM settlement_items i JOIN settlements s"
+            " USING (settlement_id) WHERE i.redemption_id = r.redemption_id AND i.live"
+            " AND s.status = 'live')"
+        ):
+            self.violation("no_settlement", f"{redemption_id} is {status} in no live settlement")
+
+    def _finals_stay(self) -> None:
+        """Invariant 8's other half: what was final never changes."""
+        rows = self._rows(
+            "SELECT transaction_id, outcome, mined_attempt_hash FROM transactions"
+            " WHERE status = 'final'"
+        )
+        now = {row[0]: (row[1], row[2]) for row in rows}
+        for transaction_id, before in self._finals.items():
+            if now.get(transaction_id) != before:
+                self.violation("final_changed", f"transaction {transaction_id} was {before}")
+        fresh = [n for n in now if n not in self._finals]
+        if not self.world.deep_reorganisation:
+            for transaction_id in fresh:
+                self._final_is_true(transaction_id, *now[transaction_id])
+        self._finals = now
+
+    def _final_is_true(self, transaction_id: int, outcome: str, hash_hex: str) -> None:
+        """Invariant 7: a final outcome is what the chain's own branch shows, deep enough."""
+        head = self.world.chain.head
+        place = self.world.chain.mined(hash_hex, head)
+        if place is None:
+            self.violation("false_final", f"transaction {transaction_id} is not on the chain")
+            return
+        block, position = place
+        item = block.executed[position]
+        truth = (
+            "void" if not item.transaction.data else "succeeded" if item.succeeded else "reverted"
+        )
+        if truth != outcome:
+            self.violation(
+                "false_final", f"transaction {transaction_id} is {truth}, booked {outcome}"
+            )
+        if self.world.chain.highest_number - block.number < self.world.least_depth:
+            self.violation("false_final", f"transaction {transaction_id} was called final too soon")
+
+    def _void_is_proven(self) -> None:
+        for settlement_id, status, outcome in self._rows(
+            "SELECT s.settlement_id, x.status, x.outcome FROM settlements s"
+            " JOIN transactions x USING (transaction_id) WHERE s.status = 'void'"
+            " AND (x.status != 'final' OR x.outcome = 'succeeded')"
+        ):
+            self.violation(
+                "void_unproven", f"settlement {settlement_id} is void, its transaction {status}"
+                f" {outcome}"
+            )
+
+    def _settled_is_paid(self) -> None:
+        if self.world.deep_reorganisation:
+            return
+        state = self.world.chain.head.state
+        for (redemption_id,) in self._rows(
+            "SELECT redemption_id FROM redemptions WHERE status = 'settled'"
+        ):
+            if not state.get(("paid", bytes.fromhex(redemption_id[2:]))):
+                self.violation("lost", f"{redemption_id} is settled in the book and not paid")
+
+    def _conservation(self) -> None:
+        """Invariant 9: the ledger's balances are what the redemptions' statuses make them."""
+        for posting_id, fund_id, debit, credit, units in self._rows(
+            "SELECT posting_id, fund_id, debit_account, credit_account, units_base_units"
+            " FROM ledger_postings WHERE posting_id > ? ORDER BY posting_id", self._posted
+        ):
+            self._posted = posting_id
+            self._balances[fund_id, debit] += int(units)
+            self._balances[fund_id, credit] -= int(units)
+        expected: Counter[tuple[str, str]] = Counter()
+        for fund_id, status, shares, payout in self._rows(
+            "SELECT fund_id, status, shares_base_units, payout_base_units FROM redemptions"
+        ):
+            if status in RESERVED:
+                expected[fund_id, "shares_reserved"] += int(shares)
+            elif status in BURNED:
+                expected[fund_id, "shares_burned"] += int(shares)
+                expected[fund_id, "treasury"] -= int(payout)
+            if status == "settling":
+                expected[fund_id, "redemptions_payable"] -= int(payout)
+        for fund in self.world.scenario.funds:
+            for name in ("shares_reserved", "shares_burned", "treasury", "redemptions_payable"):
+                key = (fund.fund_id, name)
+                if self._balances[key] != expected[key]:
+                    self.violation(
+                        "conservation",
+                        f"{name} of {fund.fund_id} is {self._balances[key]}, the redemptions make"
+                        f" it {expected[key]}",
+                    )
+
+    def chain_is_sound(self) -> None:
+        """The simulated tokens themselves: nothing appears and nothing vanishes."""
+        state = self.world.chain.head.state
+        for fund in self.world.scenario.funds:
+            for token in (fund.share, account("money")):
+                held = sum(
+                    value for key, value in state.values.items()
+                    if key[0] == "balance" and key[1] == token
+                )
+                if held != state.get(("supply", token)):
+                    self.violation("simulator", f"balances and supply of 0x{token.hex()} differ")
