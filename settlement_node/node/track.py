@@ -13,6 +13,7 @@ from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.heads import undo_from
 from settlement_node.node.outcomes import record_final, record_mined
 from settlement_node.store import chain_book, settlements, transactions
+from settlement_node.store.attention import clear_alert
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Hex32, Wei
@@ -74,6 +75,7 @@ def _book_receipt(
     context.checkpoint("track.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         record_mined(tx, row, attempt, receipt)
+        clear_alert(tx, kind="fee_at_ceiling", subject=f"{lane.key}:{row.nonce}")
     context.checkpoint("track.after_commit")
     lane.stranger_polls.pop(row.nonce, None)
     log.info(
