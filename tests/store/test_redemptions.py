@@ -14,7 +14,7 @@ from settlement_node.store.database import Store
 from settlement_node.store.orders import insert_orders
 from settlement_node.store.redemptions import RedemptionFilter
 from settlement_node.store.rows import RedemptionRow
-from settlement_node.units import redemption_id_of
+from settlement_node.units import Shares, redemption_id_of
 from tests_support.book import (
     CHAIN_ID,
     NEW_FUND,
@@ -231,6 +231,19 @@ def test_due__another_fund__is_left_out(store: Store) -> None:
     beta = add_fund(store, fund_id="beta", share_token_address=address("beta shares"))
     with store.read() as tx:
         assert redemptions.due(tx, beta.fund_id, limit=10) == []
+
+
+def test_due_smallest__fewer_than_the_due__are_those_with_the_fewest_shares_by_index(
+    store: Store,
+) -> None:
+    fund = add_fund(store)
+    sizes = [("big", 2**80), ("mid", 10**18), ("small", 9), ("later", 1), ("tiny", 2)]
+    orders = [order(name, shares_base_units=Shares(size)) for name, size in sizes]
+    orders[3] = order("later", settle_after_utc=START_UTC + timedelta(seconds=1))
+    approve(store, fund, orders)
+    with store.read() as tx:
+        found = redemptions.due_smallest(tx, fund.fund_id, limit=3)
+    assert [row.external_id for row in found] == ["mid", "small", "tiny"]
 
 
 def test_waiting_but_settled__final_event_of_a_waiting_one__is_found(store: Store) -> None:

@@ -212,9 +212,8 @@ def test_open_engine__no_database_of_ours__says_what_to_write(url: str, hint: st
     assert refused.value.details["field"] == "database.url"
 
 
+@pytest.mark.parametrize("database_name", ["sqlite"], indirect=True)
 def test_open_engine__sqlite_file__commits_to_the_disk_before_it_returns(store: Store) -> None:
-    if store.engine.dialect.name != "sqlite":
-        pytest.skip("a setting of SQLite")
     with store.engine.connect() as connection:
         settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
