@@ -142,7 +142,7 @@ def _watch_for_strangers(
     if lane.chain.client.nonce(lane.signer_address) <= lowest.nonce:
         lane.stranger_polls.pop(lowest.nonce, None)
         return
-    if _adopt_found(context, lane, lowest):
+    if _adopt_found(context, lane, lowest, attempts):
         return
     polls = lane.stranger_polls.get(lowest.nonce, 0) + 1
     lane.stranger_polls[lowest.nonce] = polls
@@ -159,7 +159,9 @@ def _watch_for_strangers(
         )
 
 
-def _adopt_found(context: NodeContext, lane: Lane, row: TransactionRow) -> bool:
+def _adopt_found(
+    context: NodeContext, lane: Lane, row: TransactionRow, attempts: Sequence[AttemptRow]
+) -> bool:
     """After a restored backup: the settler's event names our batch under a hash we do not know."""
     with context.store.read() as tx:
         settlement = settlements.of_transaction(tx, row.transaction_id)
@@ -172,6 +174,8 @@ def _adopt_found(context: NodeContext, lane: Lane, row: TransactionRow) -> bool:
         )
     if event is None:
         return False
+    if any(attempt.attempt_hash == event.transaction_hash for attempt in attempts):
+        return True  # ours and known: only its receipt was not answered this time
     place = lane.chain.client.transaction_place(Hex32(event.transaction_hash))
     if place is None or place != (lane.signer_address, row.nonce):
         return False
