@@ -73,7 +73,7 @@ def open_breaks_by_fund(tx: Tx) -> dict[str | None, int]:
         .where(b.c.status == BreakStatus.OPEN.value)
         .group_by(b.c.fund_id)
     )
-    return {fund_id: n for fund_id, n in tx.connection.execute(query)}
+    return dict(tx.connection.execute(query).all())
 
 
 def open_alerts_by_kind(tx: Tx) -> dict[str, int]:
@@ -84,7 +84,7 @@ def open_alerts_by_kind(tx: Tx) -> dict[str, int]:
         .where(al.c.status == AlertStatus.OPEN.value)
         .group_by(al.c.kind)
     )
-    return {kind: n for kind, n in tx.connection.execute(query)}
+    return dict(tx.connection.execute(query).all())
 
 
 def heads_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:

@@ -339,6 +339,7 @@ def test_page__filters__each_selects(store: Store, clock: Clock) -> None:
         ("'", ["o'k"]),
         ("\\", ["back\\slash"]),
         ("nothing", []),
+        ("a\x00", []),
     ],
 )
 def test_page__search_with_signs_of_patterns__takes_them_as_they_are(
