@@ -47,17 +47,40 @@ def choose(
     not hold up those behind it.
 
     A redemption out of a batch that reverted whole goes into a batch of at most half that size,
-    with its like only, until the one that makes batches revert stands alone.
+    with its like only, until the one that makes batches revert stands alone. Where none of the
+    first one's kind can go, the other kind may.
     """
+    ordinary = [c for c in candidates if c.reverted_batch_size is None]
+    suspect = [c for c in candidates if c.reverted_batch_size is not None]
+    kinds = [ordinary, suspect]
     if candidates and candidates[0].reverted_batch_size is not None:
-        pool = [c for c in candidates if c.reverted_batch_size is not None]
-        items_max = min(items_max, max(1, candidates[0].reverted_batch_size // 2))
-    else:
-        pool = [c for c in candidates if c.reverted_batch_size is None]
+        kinds.reverse()
+    waiting: tuple[tuple[Hex32, WaitingFor], ...] = ()
+    for kind in kinds:
+        size = kind[0].reverted_batch_size if kind else None
+        selection = _take(
+            kind,
+            items_max=items_max if size is None else min(items_max, max(1, size // 2)),
+            spendable_base_units=spendable_base_units,
+            limit_available_base_units=limit_available_base_units,
+        )
+        waiting += selection.waiting
+        if selection.chosen:
+            return Selection(chosen=selection.chosen, waiting=waiting)
+    return Selection(chosen=(), waiting=waiting)
+
+
+def _take(
+    candidates: Sequence[Candidate],
+    *,
+    items_max: int,
+    spendable_base_units: int,
+    limit_available_base_units: int,
+) -> Selection:
     chosen: list[Candidate] = []
     waiting: list[tuple[Hex32, WaitingFor]] = []
     spendable, available = spendable_base_units, limit_available_base_units
-    for candidate in pool:
+    for candidate in candidates:
         if len(chosen) == items_max:
             break
         if candidate.payout_base_units > spendable:
