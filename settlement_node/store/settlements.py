@@ -15,6 +15,19 @@ from settlement_node.units import Address, Hex32
 
 s = t.settlements
 i = t.settlement_items
+_SET_ITEM = (
+    i.update()
+    .where(
+        i.c.settlement_id == sa.bindparam("of_settlement_id"),
+        i.c.item_position == sa.bindparam("of_item_position"),
+    )
+    .values(
+        {
+            name: sa.bindparam(f"new_{name}", type_=i.c[name].type)
+            for name in ("outcome", "live", "skip_reason", "skip_detail")
+        }
+    )
+)
 
 
 def add_settlement(
@@ -111,16 +124,15 @@ def set_item(
 ) -> None:
     """Record what came of one item; a final skip is no longer live."""
     tx.connection.execute(
-        i.update()
-        .where(
-            i.c.settlement_id == item.settlement_id, i.c.item_position == item.item_position
-        )
-        .values(
-            outcome=outcome.value,
-            live=live,
-            skip_reason=skip_reason,
-            skip_detail=skip_detail,
-        )
+        _SET_ITEM,
+        {
+            "of_settlement_id": item.settlement_id,
+            "of_item_position": item.item_position,
+            "new_outcome": outcome.value,
+            "new_live": live,
+            "new_skip_reason": skip_reason,
+            "new_skip_detail": skip_detail,
+        },
     )
 
 
