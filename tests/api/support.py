@@ -61,6 +61,9 @@ class ScriptedChain:
         if self.error is not None:
             raise self.error
 
+    def refresh(self) -> None:
+        self._answer()
+
     def preview(
         self, settler: Address, items: Sequence[SettleItem], *, from_address: Address
     ) -> list[ItemPreview]:

@@ -147,7 +147,8 @@ class EventHub:
         self._closing.set()
         self._wakeup.set()
         with self._turn:
-            for subscription in self._subscriptions:
+            # A copy: subscribers leave in their own time, without this lock.
+            for subscription in tuple(self._subscriptions):
                 subscription.close()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
