@@ -6,6 +6,7 @@ own. Addresses that may carry a password are `SecretStr` and show as stars.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,7 @@ from settlement_node.units import Address, Wei, parse_address
 
 _POLICY = EnginePolicy()
 _FEES = FeePolicy()
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 
 
 def _refuse_repeats(values: list[Any], what: str) -> None:
@@ -45,14 +47,13 @@ def _checked_address(text: object) -> Address:
         raise ValueError(error.message) from None
 
 
-Variable = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        max_length=200,
-        description="the name of an environment variable, never the secret itself",
-    ),
-]
+def _variable_name(text: object) -> str:
+    if not isinstance(text, str) or not _VARIABLE.fullmatch(text):
+        raise ValueError("it must be the name of an environment variable, never the secret itself")
+    return text
+
+
+Variable = Annotated[str, BeforeValidator(_variable_name)]
 CheckedAddress = Annotated[Address, BeforeValidator(_checked_address)]
 """An address whose EIP-55 checksum was verified."""
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
