@@ -10,7 +10,8 @@ from settlement_node.chain.signers import Signer
 from settlement_node.domain.fees import FeePolicy
 from settlement_node.domain.finality import FinalityPolicy
 from settlement_node.domain.policy import EnginePolicy
-from settlement_node.store.database import Fence, Store
+from settlement_node.store.database import Store
+from settlement_node.store.fence import Fence
 from settlement_node.store.leases import lane_key
 from settlement_node.units import Address
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
+from settlement_node.store.fence import Fence, check_fence
 from settlement_node.store.types import SumAggregate
 
 OUTBOX_LOCK = 0x5E771E
@@ -86,15 +87,6 @@ def _open_sqlite(url: sa.URL) -> Engine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """The right to write a lane: a lease as it was taken."""
-
-    lane: str
-    holder: str
-    fencing_token: int
 
 
 @dataclass(slots=True)
@@ -188,13 +180,11 @@ class Store:
         `commit_unanswered` when the connection broke during the commit itself, which may then
         have happened: every unit of work decides by what it reads, so it is safe to run again.
         """
-        from settlement_node.store.leases import check_fence
-
         step = _Step()
         with database_errors(step), self.engine.begin() as connection:
             tx = Tx(connection, self.clock(), actor)
             if fence is not None:
-                check_fence(tx, fence, now_utc=self.database_now(connection))
+                check_fence(connection, fence, now_utc=self.database_now(connection))
             yield tx
             emitted = tx.flush()
             step.committing = True

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from settlement_node.errors import LeaseLost
 from settlement_node.store import tables as t
-from settlement_node.store.database import Fence, Store, Tx
+from settlement_node.store.database import Store, Tx
+from settlement_node.store.fence import Fence
 from settlement_node.units import Address
 
 
@@ -83,24 +83,3 @@ def release_lease(store: Store, fence: Fence) -> None:
         )
         if released.rowcount:
             tx.audit("lease_released", "lane", fence.lane, {"fencing_token": fence.fencing_token})
-
-
-def check_fence(tx: Tx, fence: Fence, *, now_utc: datetime) -> None:
-    """Lock the lease row and compare; raises LeaseLost when this commit must not happen."""
-    row = tx.connection.execute(
-        sa.select(t.leases.c.holder, t.leases.c.fencing_token, t.leases.c.expires_at_utc)
-        .where(t.leases.c.lane == fence.lane)
-        .with_for_update()
-    ).first()
-    if (
-        row is None
-        or row.holder != fence.holder
-        or row.fencing_token != fence.fencing_token
-        or row.expires_at_utc <= now_utc
-    ):
-        raise LeaseLost(
-            f"the lease of lane {fence.lane} is no longer held by {fence.holder};"
-            " nothing was written",
-            lane=fence.lane,
-            fencing_token=fence.fencing_token,
-        )

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from settlement_node.errors import LeaseLost
 from settlement_node.store import records
 from settlement_node.store import tables as t
-from settlement_node.store.database import Fence, Store
+from settlement_node.store.database import Store
+from settlement_node.store.fence import Fence
 from settlement_node.store.leases import release_lease, take_lease
 from tests_support.book import LANE
 from tests_support.clock import Clock
