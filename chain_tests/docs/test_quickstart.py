@@ -47,6 +47,6 @@ def test_readme__quickstart__settles_the_example_orders(tmp_path: Path) -> None:
     run = [b for b in blocks_of("README.md") if (b.kind, b.name) == ("run", "quickstart")]
     script = "".join(with_ports(b.text, ports) + f"echo; echo '{DELIMITER}'\n" for b in run)
 
-    output = run_script(script, folder, seconds=240)
+    output = run_script(script, folder, seconds=400)
 
     check_outputs("README.md", "quickstart", output)
