@@ -146,4 +146,5 @@ def _stop_at_deep_fork(context: NodeContext, lane: Lane, fork: Fork, settled_lin
                 detail=reason,
             ),
         )
-    raise InvariantBroken(reason, lane=lane.key)
+    # Of the same kind as the break above, so that stopping the lane opens no second one.
+    raise InvariantBroken(reason, kind="reorganisation_beyond_finality", lane=lane.key)
