@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from settlement_node.chain.pool import ChainClient
 from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
-from settlement_node.domain.observations import BatchSettledEvent, RedemptionSettledEvent
+from settlement_node.domain.observations import (
+    BatchSettledEvent,
+    BurnStyle,
+    RedemptionSettledEvent,
+)
 from settlement_node.store import redemptions
 from settlement_node.store.database import Store
 from settlement_node.store.funds import get_fund, settlers_of
@@ -81,8 +85,15 @@ def audit(store: Store, client: ChainClient, fund_id: str) -> Audit:
     told_paid: Moves = Counter(
         (e.place.transaction_hash, e.payee_address, e.payout_base_units) for e in settled
     )
+    escrow = fund.burn_style is BurnStyle.ESCROW
     told_burned: Moves = Counter(
-        (e.place.transaction_hash, e.investor_address, e.shares_base_units) for e in settled
+        (
+            e.place.transaction_hash,
+            # From escrow the settler burns what it has taken from the investor.
+            e.place.settler_address if escrow else e.investor_address,
+            e.shares_base_units,
+        )
+        for e in settled
     )
     wrong = [f"{i} is settled {n} times" for i, n in times.items() if n > 1]
     wrong += [
