@@ -1,0 +1,290 @@
+"""What the chain takes back, the book takes back, and pays once on the chain that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chain_tests.marks import both_chains, both_databases
+from chain_tests.world import World
+from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
+from settlement_node.domain.policy import EnginePolicy
+from settlement_node.node.cycle import PassEnd
+from settlement_node.store import records
+from settlement_node.store.ledger import Account, postings_of
+
+S = RedemptionStatus
+NEVER = 1_000
+KEEP_BYTES = EnginePolicy(replace_after_blocks=NEVER)
+
+
+def journals(world: World, name: str) -> list[str]:
+    """The kinds of the money postings of a redemption, in order."""
+    with world.store.read() as tx:
+        rows = postings_of(tx, world.row(name).redemption_id)
+    return [
+        row["journal"].split(":")[0]
+        for row in rows
+        if row["asset_address"] == world.stage.fund.payout_token_address
+        and Account.TREASURY.value in (row["debit_account"], row["credit_account"])
+    ]
+
+
+@both_chains
+@both_databases
+def test_reorg__before_finality__settling_again_then_paid_once(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(policy=KEEP_BYTES)
+    names = world.enter(3)
+    world.tick()
+    world.step()
+    assert world.statuses(names) == [S.PAID] * 3
+    hashes = [a.attempt_hash for a in world.attempts_of(names[0])]
+
+    world.reorganise(1)
+    world.tick()
+    assert world.statuses(names) == [S.SETTLING] * 3
+    assert world.ledger()[Account.TREASURY] == 0
+    assert world.ledger()[Account.SHARES_BURNED] == 0
+    # Gone from the mempool as well: the same pass has sent the same bytes again.
+    assert world.is_pending(hashes[0])
+    world.step()
+    assert world.statuses(names) == [S.PAID] * 3
+    world.settle()
+
+    assert world.statuses(names) == [S.SETTLED] * 3
+    assert [a.attempt_hash for a in world.attempts_of(names[0])] == hashes
+    assert journals(world, names[0]) == ["paid", "unpaid", "paid"]
+    world.check_books()
+
+
+@both_chains
+def test_reorg__mined_again_in_another_block__booked_at_the_new_place(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(policy=KEEP_BYTES)
+    names = world.enter(2)
+    world.tick()
+    (attempt,) = world.attempts_of(names[0])
+    world.step()
+    before = world.transaction_of(names[0])
+    world.step()
+
+    world.remine(2, [(attempt.raw, 1)])
+    world.tick()
+    after = world.transaction_of(names[0])
+    assert (after.status, before.block_number) == (
+        TransactionStatus.MINED,
+        (after.block_number or 0) - 1,
+    )
+    assert after.block_hash != before.block_hash
+    assert world.statuses(names) == [S.PAID] * 2
+    world.settle()
+    assert world.transaction_of(names[0]).block_hash == after.block_hash
+    assert journals(world, names[0]) == ["paid", "unpaid", "paid"]
+    world.check_books()
+
+
+@both_chains
+def test_reorg__same_height_other_hash__seen_although_the_number_is_the_same(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(policy=KEEP_BYTES)
+    names = world.enter(1)
+    world.tick()
+    (attempt,) = world.attempts_of(names[0])
+    world.step()
+    before = world.transaction_of(names[0])
+
+    world.remine(1, [(attempt.raw, 0)])
+    world.tick()
+    after = world.transaction_of(names[0])
+    assert after.block_number == before.block_number
+    assert after.block_hash != before.block_hash
+    world.settle()
+    world.check_books()
+
+
+@both_chains
+def test_reorg__order_of_two_batches_blocks_reversed__one_waits_for_the_other(
+    new_world: Callable[..., World],
+) -> None:
+    """Nonces keep the chain from mining them the other way round; their blocks come again with
+    the second batch's block first, which cannot hold it yet."""
+    world = new_world(policy=EnginePolicy(batch_items_max=1, replace_after_blocks=NEVER))
+    first, second = "first", "second"
+    orders = [world.order(first), world.order(second)]
+    world.take_in(orders[0])
+    world.tick()
+    (one,) = world.attempts_of(first)
+    world.step()
+    world.take_in(orders[1])
+    world.tick()
+    (two,) = world.attempts_of(second)
+    world.step()
+    assert world.statuses([first, second]) == [S.PAID] * 2
+    blocks = [world.transaction_of(name).block_number for name in (first, second)]
+    assert blocks[0] is not None
+    assert blocks[1] == blocks[0] + 1
+
+    world.reorganise(2)
+    world.send_raw(two.raw)
+    world.mine()
+    world.tick()
+    assert world.statuses([first, second]) == [S.SETTLING] * 2
+    world.send_raw(one.raw)
+    world.settle()
+    assert world.statuses([first, second]) == [S.SETTLED] * 2
+    assert world.check_books().transactions == 2
+
+
+@both_chains
+def test_reorg__batches_of_two_blocks_come_back_in_one__both_booked_where_they_are(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(policy=EnginePolicy(batch_items_max=1, replace_after_blocks=NEVER))
+    names = world.enter(2)
+    world.tick()
+    one, two = (world.attempts_of(name)[0] for name in names)
+    world.drop_pending()
+    world.send_raw(one.raw)
+    world.step()
+    world.send_raw(two.raw)
+    world.step()
+    apart = [world.transaction_of(name).block_number for name in names]
+    assert apart[0] != apart[1]
+
+    world.remine(2, [(one.raw, 1), (two.raw, 1)])
+    world.tick()
+    together = [world.transaction_of(name).block_number for name in names]
+    assert together == [apart[1]] * 2
+    world.settle()
+    world.check_books()
+
+
+@both_chains
+def test_reorg__while_the_node_sleeps_longer_than_its_memory__found_at_the_last_look(
+    new_world: Callable[..., World],
+) -> None:
+    """The changed block was mined and changed while nobody looked; finality asks once more."""
+    world = new_world(policy=EnginePolicy(replace_after_blocks=NEVER, head_page_blocks=3))
+    names = world.enter(2)
+    world.tick()
+    (attempt,) = world.attempts_of(names[0])
+    world.step()
+    world.remine(1, [(attempt.raw, 0)])
+    world.mine(40)
+
+    world.settle()
+    assert world.statuses(names) == [S.SETTLED] * 2
+    world.check_books()
+
+
+@both_chains
+def test_reorg__deeper_than_finality__lane_stops_with_a_break_and_nothing_is_sent_again(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    names = world.enter(2)
+    world.settle()
+    assert world.statuses(names) == [S.SETTLED] * 2
+    (attempt,) = world.attempts_of(names[0])
+    later = world.enter(2, "later")
+
+    world.reorganise(8)
+    world.tick(PassEnd.STOPPED)
+    assert world.lane_row().paused
+    assert world.breaks() == ["reorganisation_beyond_finality"]
+    assert world.statuses(names) == [S.SETTLED] * 2
+    for _ in range(4):
+        world.mine()
+        world.tick(PassEnd.STOPPED)
+    assert world.breaks() == ["reorganisation_beyond_finality"]
+    assert world.statuses(later) == [S.APPROVED] * 2
+    assert not world.is_pending(attempt.attempt_hash)
+    assert world.client.nonce(world.stage.operator.address) == 0
+
+
+@both_chains
+def test_reorg__batch_in_flight_when_finality_breaks__not_sent_again(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    first = world.enter(1, "first")
+    world.settle()
+    second = world.enter(1, "second")
+    world.tick()
+    (attempt,) = world.attempts_of(second[0])
+    world.drop_pending()
+
+    world.reorganise(8)
+    for _ in range(3):
+        world.tick(PassEnd.STOPPED)
+        world.mine()
+    assert world.statuses([*first, *second]) == [S.SETTLED, S.SETTLING]
+    assert not world.is_pending(attempt.attempt_hash)
+
+
+def test_reorg__told_to_the_outside__undone_and_paid_again_in_the_outbox(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(policy=KEEP_BYTES)
+    (name,) = world.enter(1)
+    world.tick()
+    world.step()
+    world.reorganise(1)
+    world.settle()
+    world.tick()
+
+    mine = world.row(name).redemption_id
+    assert [e["topic"] for e in world.events.events if e["subject_id"] == mine] == [
+        "redemption.approved",
+        "redemption.settling",
+        "redemption.paid",
+        "redemption.settling",
+        "redemption.paid",
+        "redemption.settled",
+    ]
+    assert [e["topic"] for e in world.events.events].count("head.reorganised") == 1
+    with world.store.read() as tx:
+        facts = [row["action"] for row in records.audit_of(tx, "redemption", mine)]
+    assert "payment_undone" in facts
+
+
+def test_reorg__skip_undone_and_paid_in_the_new_block__settled_not_held(
+    new_world: Callable[..., World],
+) -> None:
+    """A skip is taken back like a payment: on the other branch the payee was not blocked yet."""
+    from settlement_node.demo.book import account
+
+    world = new_world(policy=KEEP_BYTES)
+    names = world.enter(2)
+    world.tick()
+    (attempt,) = world.attempts_of(names[0])
+    world.drop_pending()
+    world.stage.set_blocked(account(names[0]), blocked=True)
+    world.send_raw(attempt.raw)
+    world.step()
+    assert world.statuses(names) == [S.SETTLING, S.PAID]
+
+    world.remine(2, [(attempt.raw, 0)])
+    world.tick()
+    assert world.statuses(names) == [S.PAID] * 2
+    world.settle()
+    assert world.statuses(names) == [S.SETTLED] * 2
+    world.check_books()
+
+
+def test_reorg__shallow_ones_again_and_again__paid_once(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(policy=EnginePolicy(batch_items_max=2, replace_after_blocks=2))
+    names = world.enter(6)
+    world.tick()
+    for _ in range(5):
+        world.step()
+        world.reorganise(1)
+        world.tick()
+    world.settle()
+    assert world.statuses(names) == [S.SETTLED] * 6
+    assert world.check_books().transactions == 3

@@ -1,0 +1,133 @@
+"""A stage with tokens of the test's choice: every burn style, and odd payout tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chain_tests.world import Chain
+from settlement_node.chain.deploy import (
+    Deployer,
+    SettlerSettings,
+    deploy_settler,
+    grant_fund_role,
+)
+from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.signers.local import KeySigner
+from settlement_node.chain.tokens import encode_approve
+from settlement_node.demo.stage import Stage
+from settlement_node.domain.observations import BurnStyle
+from settlement_node.store.funds import NewFund
+from settlement_node.units import Address, Payout, Shares
+
+TREASURY = Payout(10**30)
+
+
+@dataclass(frozen=True, slots=True)
+class OddStage(Stage):
+    """A stage whose tokens anybody mints; holders who must approve the settler have keys."""
+
+    share_artifact: str
+    payout_artifact: str
+
+    def mint_shares(self, holder: Address, shares_base_units: Shares) -> None:
+        share = self.fund.share_token_address
+        if self.share_artifact == "FundToken":
+            Stage.mint_shares(self, holder, shares_base_units)
+            return
+        self.deployer.transact(share, self.share_artifact, "mint", [holder, shares_base_units])
+
+    def mint_money(self, holder: Address, payout_base_units: Payout) -> None:
+        self.deployer.transact(
+            self.fund.payout_token_address,
+            self.payout_artifact,
+            "mint",
+            [holder, payout_base_units],
+        )
+
+    def allow_shares(self, key: bytes, shares_base_units: Shares) -> Address:
+        """Have a holder with a key allow the settler to take this many shares."""
+        holder = Deployer(self.client, KeySigner(key), advance=self.chain.mine)
+        holder.send(
+            self.fund.share_token_address,
+            encode_approve(self.fund.settler_address, Payout(shares_base_units)),
+        )
+        return holder.address
+
+
+_CONSTRUCTORS: dict[str, Sequence[Any]] = {
+    "TestStablecoin": ("Test Dollar", "TUSD"),
+    "FundToken": ("Example Fund", "EXF", 18),
+}
+
+
+def set_odd_stage(
+    chain: Chain,
+    *,
+    share: str = "FundToken",
+    payout: str = "TestStablecoin",
+    burn_style: BurnStyle = BurnStyle.BURN,
+    fee_bps: int = 25,
+    nav_per_share: int = 104_250_000,
+) -> OddStage:
+    """Deploy tokens of these artifacts, a settler of this style, and fund the treasury."""
+    client = ChainClient(chain.chain_id, [chain.transport("setup")], now=time.monotonic)
+    keys = [KeySigner(key) for key in chain.funded_keys]
+    deployer = Deployer(client, keys[0], advance=chain.mine)
+    operator, treasury = keys[1], Deployer(client, keys[2], advance=chain.mine)
+
+    def deploy(artifact: str) -> Address:
+        arguments = _CONSTRUCTORS.get(artifact)
+        return deployer.deploy(
+            artifact, [] if arguments is None else [*arguments, deployer.address]
+        )
+
+    share_address, payout_address = deploy(share), deploy(payout)
+    from_block = client.refresh().head.number
+    settler = deploy_settler(
+        deployer,
+        SettlerSettings(
+            share_token_address=share_address,
+            payout_token_address=payout_address,
+            treasury_address=treasury.address,
+            burn_style=burn_style,
+            daily_payout_limit_base_units=TREASURY,
+            ceiling_price=10**24,
+        ),
+        owner_address=deployer.address,
+        operator_address=operator.address,
+        guardian_address=deployer.address,
+    )
+    if share == "FundToken":
+        grant_fund_role(deployer, share_address, "BURNER_ROLE", settler)
+    stage = OddStage(
+        chain=chain,
+        client=client,
+        deployer=deployer,
+        operator=operator,
+        treasury=treasury,
+        fund=NewFund(
+            fund_id="odd-fund",
+            name="Odd Fund",
+            chain_id=chain.chain_id,
+            share_token_address=share_address,
+            share_decimals=18,
+            payout_token_address=payout_address,
+            payout_decimals=client.token_metadata(payout_address).decimals,
+            settler_address=settler,
+            settler_from_block=from_block,
+            treasury_address=treasury.address,
+            lane_address=operator.address,
+            burn_style=burn_style,
+            fee_bps=fee_bps,
+            nav_per_share=nav_per_share,
+            nav_decimals=6,
+        ),
+        share_artifact=share,
+        payout_artifact=payout,
+    )
+    stage.mint_money(treasury.address, TREASURY)
+    stage.approve(TREASURY)
+    return stage
