@@ -12,7 +12,7 @@ from settlement_node.domain.finality import (
     find_fork,
 )
 from settlement_node.domain.observations import Block
-from settlement_node.errors import InvariantBroken
+from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.outcomes import undo_mined
 from settlement_node.store import chain_book, transactions
@@ -28,7 +28,9 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
     """Bring the lane's remembered heads up to the agreed head, in one commit.
 
     A changed hash undoes what stood on it. A change below the line once called final stops the
-    lane with a money break and raises InvariantBroken: nothing is undone and nothing re-sent.
+    lane with a money break and raises InvariantBroken: nothing is undone and nothing re-sent. A
+    head below that line, without another hash anywhere, is no change but endpoints that lag, and
+    raises Transient.
     """
     view = lane.chain.client.refresh()
     with context.store.read() as tx:
@@ -58,6 +60,7 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
         return view
     fork, new = _compare(context, lane, view.head, latest, known)
     if fork is not None and crosses_finality(fork, final_block_number=settled_line):
+        _check_not_behind(context, lane, view.head, fork, settled_line)
         _stop_at_deep_fork(context, lane, fork, settled_line)
     context.checkpoint("heads.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
@@ -124,6 +127,21 @@ def undo_from(tx: Tx, lane: Lane, *, first_undone_number: int) -> None:
         lane.key,
         {"lane": lane.key, "first_undone_number": first_undone_number},
     )
+
+
+def _check_not_behind(
+    context: NodeContext, lane: Lane, head: Block, fork: Fork, settled_line: int
+) -> None:
+    """Every block up to the head is as remembered, and the rest is only not there yet: wait."""
+    if head.number >= fork.first_undone_number:
+        return
+    with context.store.read() as tx:
+        known = chain_book.remembered_heads(tx, lane.key, from_number=head.number)
+    if known.get(head.number, head.block_hash) == head.block_hash:
+        raise Transient(
+            f"the endpoints' head {head.number} is behind block {settled_line}, which was final"
+            " before; waiting for them to come back"
+        )
 
 
 def _stop_at_deep_fork(context: NodeContext, lane: Lane, fork: Fork, settled_line: int) -> None:
