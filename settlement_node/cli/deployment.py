@@ -163,6 +163,7 @@ def deploy_fund(
     client: ChainClient, deployer: Deployer, plan: Plan, tokens: Tokens, request: Request
 ) -> FundFile:
     """Deploy the settler and describe the fund; everything is checked before anything is sent."""
+
     def amount(text: str, field: str) -> int:
         return parse_decimal_units(text, tokens.payout_decimals, field=field)
 
