@@ -79,3 +79,22 @@ def test_page__files_of_the_code_it_names__exist(path: Path) -> None:
     named = set(re.findall(r"`([a-z_]+(?:/[A-Za-z_]+)+\.(?:py|sol|csv|toml))`", text))
     missing = [name for name in sorted(named) if not any((r / name).exists() for r in roots)]
     assert missing == []
+
+
+def test_names__of_the_code_in_the_architecture_and_the_decisions__exist() -> None:
+    folders = ("settlement_node", "contracts", "tests/simulation", "chain_tests")
+    sources = [
+        path.read_text(encoding="utf-8")
+        for folder in folders
+        for suffix in ("py", "sol")
+        for path in (ROOT / folder).rglob(f"*.{suffix}")
+    ]
+    words = set(re.findall(r"\w+", "\n".join(sources)))
+    pages = [ROOT / "ARCHITECTURE.md", *(ROOT / "docs/adr").glob("*.md")]
+    unknown = {
+        name: path.name
+        for path in pages
+        for name in re.findall(r"`(_?[a-z]+(?:_[a-z0-9]+)+)(?:\(\))?`", path.read_text("utf-8"))
+        if name not in words
+    }
+    assert unknown == {}
