@@ -119,7 +119,8 @@ def find_settled(tx: Tx, fund: FundRow, *, limit: int) -> int:
 def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
     """Cancel a redemption nothing of which can be on the chain, and release its shares.
 
-    Raises NotFound, or Conflict when it is settling, paid or ended.
+    Raises NotFound, or Conflict when it is settling, paid, ended, or paid on the chain already
+    (entered again after a lost book, say): that one becomes settled by itself once it is final.
     """
     row = redemptions.get(tx, redemption_id)
     if row is None:
@@ -130,8 +131,15 @@ def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
             status=row.status.value,
             field="redemption_id",
         )
+    fund = get_fund(tx, row.fund_id)
+    if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
+        raise Conflict(
+            "the chain shows this redemption as paid; it cannot be cancelled",
+            status=row.status.value,
+            field="redemption_id",
+        )
     cancelled = redemptions.record_fact(
         tx, row, RedemptionFact.CANCELLATION_GIVEN, detail={"reason": reason}
     )
-    release_shares(tx, get_fund(tx, row.fund_id), cancelled)
+    release_shares(tx, fund, cancelled)
     return cancelled
