@@ -56,7 +56,7 @@ class Miner:
         if room >= 1 and faults.hits("reorganisation"):
             self.reorganise(rng.randint(1, room))
             return
-        if rng.random() < 0.75 or not faults.happening:
+        if rng.random() < 0.85 or not faults.happening:
             self.mine()
 
     def mine(self, *, base_fee: int | None = None) -> Block:

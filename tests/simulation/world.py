@@ -57,6 +57,7 @@ class Outcome:
     restored: int
     trace_hash: str
     trace: list[str] = field(default_factory=list)
+    faults_until: int | None = None
 
 
 class World:

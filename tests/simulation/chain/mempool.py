@@ -39,9 +39,11 @@ class Mempool:
         self._check(transaction, head)
         if held is not None:
             self._check_replacement(held, transaction)
-        elif sum(sender == transaction.sender for sender, _ in self.waiting) >= (
-            self.rules.account_max
+        elif transaction.nonce > head.state.get(("nonce", transaction.sender)) and (
+            sum(sender == transaction.sender for sender, _ in self.waiting)
+            >= self.rules.account_max
         ):
+            # As reth does: the nonce that can be mined next is always let in.
             raise SendRefused("account limit exceeded")
         self.waiting[key] = transaction
 
