@@ -39,6 +39,8 @@ class ApiServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # The one of its two parsers that bounds the head of a request.
+                http="h11",
                 h11_max_incomplete_event_size=REQUEST_HEAD_BYTES_MAX,
                 limit_concurrency=CONNECTIONS_MAX,
                 timeout_graceful_shutdown=int(STOP_SECONDS / 2),

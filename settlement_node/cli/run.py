@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from settlement_node.node.context import ChainContext
     from settlement_node.node.runtime import Node
     from settlement_node.store.database import Store
+
+RECURSION_MAX = 2_000
+"""Twice the interpreter's own limit; enough for everything the node does."""
 
 app = typer.Typer()
 log = structlog.get_logger(__name__)
@@ -67,6 +71,9 @@ def run_node(
     )
     commits.listen(node.wake)
     server = None if no_api else _server(settings, store, commits, context.chains)
+    # Libraries of the chain layer raise this beyond what the C stack holds: an endpoint's answer
+    # nested deeply enough would then end the process instead of being an error.
+    sys.setrecursionlimit(RECURSION_MAX)
     _stop_on_signals(node)
     started: dict[str, Any] = {
         "started": True,
