@@ -73,6 +73,7 @@ class TransactionFact(StrEnum):
     MINED = "mined"
     UNMINED = "unmined"
     FINALISED = "finalised"
+    DISPLACED = "displaced"
 
 
 class TransactionOutcome(StrEnum):
@@ -136,6 +137,9 @@ TRANSACTION_TABLE: Mapping[tuple[TransactionStatus, TransactionFact], Transactio
             (_T.MINED, _G.ATTEMPT_SENT): _T.MINED,
             (_T.MINED, _G.UNMINED): _T.SENT,
             (_T.MINED, _G.FINALISED): _T.FINAL,
+            # A stranger's transaction is final at our nonce, and a person has said so.
+            (_T.SIGNED, _G.DISPLACED): _T.FINAL,
+            (_T.SENT, _G.DISPLACED): _T.FINAL,
         }
     )
 )

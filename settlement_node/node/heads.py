@@ -160,7 +160,8 @@ def _stop_at_deep_fork(context: NodeContext, lane: Lane, fork: Fork, settled_lin
                 subject=lane.key,
                 is_money=True,
                 expected=f"block {settled_line} final",
-                actual=f"first changed block {fork.first_undone_number}",
+                # A number alone: who resolves the break accepts the chain from there on.
+                actual=str(fork.first_undone_number),
                 detail=reason,
             ),
         )

@@ -67,12 +67,24 @@ def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
 
 def prepare(context: NodeContext, lane: Lane) -> None:
     """Before the first plan under a new lease, and after the events were replayed: the book's next
-    nonce must be the chain's, or the difference must be ours."""
-    chain_nonce = lane.chain.client.nonce(lane.signer_address)
+    nonce must be the chain's, or the difference must be ours.
+
+    A nonce is adopted from the chain only once it is final: a reorganisation would leave a gap
+    below it that nobody fills. Until then nothing is planned.
+    """
+    client, signer = lane.chain.client, lane.signer_address
+    chain_nonce = client.nonce(signer)
+    final_nonce = client.nonce(signer, lane.final_number) if lane.final_number >= 0 else 0
     with context.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
         unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+    book_nonce = None if row is None else row.next_nonce
+    if (book_nonce is None or chain_nonce > book_nonce) and chain_nonce != final_nonce:
+        log.info("nonce_not_final", lane=lane.key, nonce=chain_nonce, final_nonce=final_nonce)
+        return
     if row is None or row.next_nonce is None:
+        # After a person accepted a stranger, our own unfinal nonces may lie above the chain's.
+        chain_nonce = max([chain_nonce, *(own.nonce + 1 for own in unfinal)])
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
             ensure_lane(tx, lane.chain_id, lane.signer_address)
             set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)

@@ -13,17 +13,26 @@ from settlement_node.domain.lifecycle import (
 )
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import Conflict, InvalidInput, NotFound
-from settlement_node.store import attention, chain_book, redemptions, transactions
+from settlement_node.store import (
+    attention,
+    chain_book,
+    orders,
+    records,
+    redemptions,
+    transactions,
+)
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import (
     get_fund,
+    list_funds,
+    set_lane,
     set_lane_paused,
     set_scanned,
     settlers_of,
 )
 from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import RedemptionRow, TransactionRow
-from settlement_node.units import Address, Hex32
+from settlement_node.units import ZERO_ADDRESS, Address, Hex32
 
 REASON_LENGTH_MAX = 300
 
@@ -68,6 +77,10 @@ def release_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> Redempti
     fund = get_fund(tx, row.fund_id)
     if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
         raise Conflict("the chain shows this redemption as paid; it cannot be released")
+    if row.hold_reason == HoldReason.ALREADY_SETTLED.value:
+        # The settler has used its index for another redemption: a new one, or it is held again.
+        orders.give_new_index(tx, fund, row)
+        row = _redemption(tx, redemption_id)
     return redemptions.record_fact(
         tx,
         row,
@@ -143,9 +156,57 @@ def rescan(tx: Tx, fund_id: str, *, from_block: int, reason: str) -> None:
 
 
 def resolve_break(tx: Tx, break_id: int, *, reason: str) -> None:
-    """Close a break, with the reason why book and chain are right as they are."""
-    if not attention.resolve_break(tx, break_id, reason=check_reason(reason)):
+    """Close a break, with the reason why book and chain are right as they are.
+
+    To resolve a break that stopped a lane is to accept what stopped it: a stranger's transaction
+    at our nonce (ours is then void once that is final), or a reorganisation below finality (the
+    lane follows the new chain, and reconciliation goes over those blocks again).
+    """
+    row = attention.get_open_break(tx, break_id)
+    if row is None:
         raise NotFound(f"there is no open break {break_id}", field="break_id")
+    attention.resolve_break(tx, break_id, reason=check_reason(reason))
+    chain_id, signer, nonce = _lane_subject(str(row["subject"]))
+    if row["kind"] == "stranger_at_nonce" and nonce is not None:
+        _accept_stranger(tx, chain_id=chain_id, signer_address=signer, nonce=nonce)
+    elif row["kind"] == "reorganisation_beyond_finality":
+        _accept_fork(tx, chain_id=chain_id, signer_address=signer, first_undone=int(row["actual"]))
+
+
+def _lane_subject(subject: str) -> tuple[int, Address, int | None]:
+    """chain:address[:nonce], as the breaks of lanes are named."""
+    parts = subject.split(":")
+    if len(parts) < 2 or not parts[0].isdigit():
+        return 0, ZERO_ADDRESS, None
+    return int(parts[0]), Address(parts[1]), int(parts[2]) if len(parts) > 2 else None
+
+
+def _accept_stranger(tx: Tx, *, chain_id: int, signer_address: Address, nonce: int) -> None:
+    unmined = (TransactionStatus.PLANNED, TransactionStatus.SIGNED, TransactionStatus.SENT)
+    for row in transactions.unfinal(tx, chain_id, signer_address):
+        if row.nonce == nonce and row.status in unmined:
+            transactions.set_fields(tx, row.transaction_id, displacement_accepted=True)
+            return
+    # No transaction of ours has that nonce: the chain is ahead of the book, whose next nonce is
+    # read from the chain again.
+    set_lane(tx, chain_id, signer_address, next_nonce=None)
+
+
+def _accept_fork(tx: Tx, *, chain_id: int, signer_address: Address, first_undone: int) -> None:
+    """Forget what stood on the old blocks. Transactions that are not final follow by their own
+    block's hash; those that are final stay so, and a payment the new chain does not have comes
+    out of the reconciliation as a break of its own."""
+    chain_book.forget_heads(tx, lane_key(chain_id, signer_address), from_number=0)
+    for fund in list_funds(tx, chain_id=chain_id, lane_address=signer_address):
+        for settler in settlers_of(tx, fund.fund_id):
+            chain_book.forget_events(
+                tx,
+                chain_id,
+                fund.fund_id,
+                Address(settler["settler_address"]),
+                from_number=first_undone,
+            )
+        records.forget_reconciliations(tx, fund.fund_id, from_block=first_undone)
 
 
 def _redemption(tx: Tx, redemption_id: Hex32) -> RedemptionRow:

@@ -167,8 +167,29 @@ def undo_mined(tx: Tx, row: TransactionRow) -> TransactionRow:
     return undone
 
 
-def record_final(tx: Tx, row: TransactionRow, *, mined_kind: AttemptKind) -> TransactionOutcome:
-    """The block is final: settle, or void and free the redemptions for another batch."""
+def record_displaced(tx: Tx, row: TransactionRow) -> None:
+    """A stranger's transaction is final at our nonce and a person accepted it: ours can never be
+    mined, so its settlement is void."""
+    outcome = TransactionOutcome.VOID
+    transactions.record_fact(
+        tx, row, TransactionFact.DISPLACED, outcome=outcome.value, final_at_utc=tx.now_utc
+    )
+    settlement = settlements.of_transaction(tx, row.transaction_id)
+    if settlement is not None:
+        items = settlements.items_of(tx, settlement.settlement_id)
+        rows = redemptions.get_many(tx, [item.redemption_id for item in items])
+        fund = get_fund(tx, settlement.fund_id)
+        _void(tx, fund, row, settlement, items, rows, outcome, at_fault=False)
+
+
+def record_final(
+    tx: Tx, row: TransactionRow, *, mined_kind: AttemptKind, refused_whole: bool = False
+) -> TransactionOutcome:
+    """The block is final: settle, or void and free the redemptions for another batch.
+
+    `refused_whole` says that the settler refused a reverted batch for a reason that lies in none
+    of its items, such as a pause.
+    """
     if mined_kind is AttemptKind.CANCEL:
         outcome = TransactionOutcome.VOID
     elif row.evm_succeeded:
@@ -189,7 +210,12 @@ def record_final(tx: Tx, row: TransactionRow, *, mined_kind: AttemptKind) -> Tra
         for item in items:
             _settle_item(tx, fund, item, rows[item.redemption_id])
     else:
-        _void(tx, fund, row, settlement, items, rows, outcome)
+        at_fault = (
+            outcome is TransactionOutcome.REVERTED
+            and not refused_whole
+            and _ratchet_fitted(tx, row.chain_id, settlement)
+        )
+        _void(tx, fund, row, settlement, items, rows, outcome, at_fault=at_fault)
     return outcome
 
 
@@ -245,13 +271,13 @@ def _void(
     items: Sequence[ItemRow],
     rows: dict[Hex32, RedemptionRow],
     outcome: TransactionOutcome,
+    *,
+    at_fault: bool,
 ) -> None:
-    """Free the redemptions. One that reverted on its own account goes on in a smaller batch; alone
-    it is held. A batch refused only because the ratchet had moved is no fault of its items."""
+    """Free the redemptions. Those of a batch that reverted on their account (`at_fault`) go on in
+    smaller batches; alone, one is held. A batch refused because the ratchet had moved or the
+    settler was paused is no fault of its items."""
     settlements.end_settlement(tx, settlement, SettlementStatus.VOID)
-    at_fault = outcome is TransactionOutcome.REVERTED and _ratchet_fitted(
-        tx, transaction.chain_id, settlement
-    )
     for item in items:
         row = rows[item.redemption_id]
         post_not_owed(tx, fund, row)

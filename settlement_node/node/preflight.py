@@ -9,11 +9,12 @@ from settlement_node.chain.endpoint import CallRequest, CallReverted
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.tokens import encode_transfer_from
 from settlement_node.chain.views import SettlerView
+from settlement_node.chain.words import selector
 from settlement_node.domain.observations import ItemPreview, SettleItem, SkipReason
 from settlement_node.domain.redemption import HoldReason, WaitingFor
-from settlement_node.errors import Refused
+from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import ChainContext, Lane
-from settlement_node.store.rows import FundRow
+from settlement_node.store.rows import FundRow, TransactionRow
 from settlement_node.units import Hex32, Payout
 
 TEMPORARY_SKIPS = frozenset({SkipReason.DAILY_LIMIT_EXCEEDED})
@@ -94,6 +95,21 @@ def check_items(lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Check
     ):
         return Checked({}, {}, WaitingFor.LIQUIDITY)
     return Checked(passing, failing, None)
+
+
+REFUSED_WHOLE = frozenset(selector(name) for name in ("SettlerPaused()", "NotOperator(address)"))
+"""What the settler says to a batch as a whole and that no item of it can be blamed for."""
+
+
+def refused_whole(lane: Lane, row: TransactionRow) -> bool:
+    """Whether a reverted batch would be refused, at the end of its own block, for a reason that
+    lies in none of its items. An endpoint that has no such old state counts as a no."""
+    call = CallRequest(row.to_address, row.data, lane.signer_address, row.gas_limit)
+    try:
+        (outcome,) = lane.chain.client.calls([call], block=row.block_number or 0)
+    except Transient:
+        return False
+    return isinstance(outcome, CallReverted) and outcome.data[:4] in REFUSED_WHOLE
 
 
 def treasury_can_pay(lane: Lane, fund: FundRow) -> bool:

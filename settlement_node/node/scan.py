@@ -7,12 +7,19 @@ this one pay again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
-from settlement_node.domain.observations import RedemptionSettledEvent, RedemptionSkippedEvent
+from settlement_node.domain.observations import (
+    RedemptionSettledEvent,
+    RedemptionSkippedEvent,
+    SettlerEvent,
+)
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.intake import find_settled
-from settlement_node.store import chain_book, redemptions
+from settlement_node.store import chain_book, orders, redemptions
+from settlement_node.store.database import Tx
 from settlement_node.store.funds import list_funds, raise_next_index, set_scanned, settlers_of
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
@@ -71,6 +78,20 @@ def _find_settled(context: NodeContext, lane: Lane, fund: FundRow) -> int:
         return find_settled(tx, fund, limit=limit)
 
 
+def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -> None:
+    """A lost book was filled again before its settlers were replayed, and gave an index that the
+    chain had used for another redemption: the settler would refuse it for ever. Nothing of such a
+    redemption was ever sent from this book, so it gets a new one."""
+    used = {
+        e.redemption_index: e.redemption_id_hex
+        for e in events
+        if isinstance(e, RedemptionSettledEvent) and e.redemption_index < INDEX_MAX
+    }
+    for row in orders.colliding(tx, fund.fund_id, used):
+        orders.give_new_index(tx, fund, row)
+        log.warning("index_taken", fund_id=fund.fund_id, redemption_id=row.redemption_id)
+
+
 def _scan_page(
     context: NodeContext, lane: Lane, fund: FundRow, settler: Address, start: int, end: int
 ) -> int:
@@ -94,6 +115,7 @@ def _scan_page(
             default=-1,
         )
         raise_next_index(tx, fund.fund_id, at_least=highest + 1)
+        _free_taken_indexes(tx, fund, events)
         set_scanned(tx, fund.fund_id, settler, to_block=end)
     context.checkpoint("scan.after_commit")
     return new

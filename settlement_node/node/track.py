@@ -11,7 +11,8 @@ from settlement_node.domain.observations import Receipt
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.heads import undo_from
-from settlement_node.node.outcomes import record_final, record_mined
+from settlement_node.node.outcomes import record_displaced, record_final, record_mined
+from settlement_node.node.preflight import refused_whole
 from settlement_node.store import chain_book, settlements, transactions
 from settlement_node.store.attention import clear_alert
 from settlement_node.store.rows import AttemptRow, TransactionRow
@@ -30,8 +31,12 @@ def track(context: NodeContext, lane: Lane) -> int:
     with context.store.read() as tx:
         rows = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
-    moved = _look_up(context, lane, rows, attempts)
-    return moved + _finish(context, lane)
+    moved, missing = _look_up(context, lane, rows, attempts)
+    moved += _finish(context, lane)
+    if missing is not None:
+        # Last, so that what else is final is booked even when this stops the lane.
+        _watch_for_strangers(context, lane, missing, attempts[missing.transaction_id])
+    return moved
 
 
 def _look_up(
@@ -39,12 +44,13 @@ def _look_up(
     lane: Lane,
     rows: Sequence[TransactionRow],
     attempts: dict[int, list[AttemptRow]],
-) -> int:
+) -> tuple[int, TransactionRow | None]:
+    """Book the receipts that are there; returns how many, and the lowest without one."""
     unmined = [
         row for row in rows if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
     ]
     if not unmined:
-        return 0
+        return 0, None
     hashes = [a.attempt_hash for row in unmined for a in attempts[row.transaction_id]]
     receipts = lane.chain.client.receipts(hashes)
     moved = 0
@@ -59,9 +65,7 @@ def _look_up(
             moved += _book_receipt(context, lane, row, *found[0])
         else:
             missing.append(row)
-    if missing:
-        _watch_for_strangers(context, lane, missing[0], attempts[missing[0].transaction_id])
-    return moved
+    return moved, missing[0] if missing else None
 
 
 def _book_receipt(
@@ -114,9 +118,11 @@ def _finish(context: NodeContext, lane: Lane) -> int:
         kind = next(
             a.kind for a in attempts[row.transaction_id] if a.attempt_hash == row.mined_attempt_hash
         )
+        reverted = not row.evm_succeeded and kind is not AttemptKind.CANCEL
+        whole = reverted and refused_whole(lane, row)
         context.checkpoint("finish.before_commit")
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-            outcome = record_final(tx, row, mined_kind=kind)
+            outcome = record_final(tx, row, mined_kind=kind, refused_whole=whole)
         context.checkpoint("finish.after_commit")
         log.info(
             "transaction_final",
@@ -151,6 +157,11 @@ def _watch_for_strangers(
         and lane.final_number >= 0
         and lane.chain.client.nonce(lane.signer_address, lane.final_number) > lowest.nonce
     ):
+        if lowest.displacement_accepted:
+            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+                record_displaced(tx, lowest)
+            log.warning("transaction_displaced", nonce=lowest.nonce)
+            return
         raise InvariantBroken(
             f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a transaction"
             " that is not ours; nothing is re-sent. Find out who else holds this key",

@@ -86,15 +86,27 @@ def resolve_break(tx: Tx, break_id: int, *, reason: str) -> bool:
 def open_breaks(
     tx: Tx, *, fund_id: str | None = None, money_only: bool = False, limit: int = 200
 ) -> list[sa.RowMapping]:
-    """Open breaks, oldest first; with a fund, also those of no fund."""
-    query = (
-        sa.select(b).where(b.c.status == word(BreakStatus.OPEN)).order_by(b.c.break_id)
-    ).limit(limit)
+    """Open breaks, oldest first; with a fund, its own only: a break of no fund belongs to a lane,
+    and that is paused."""
+    query = (sa.select(b).where(b.c.status == word(BreakStatus.OPEN)).order_by(b.c.break_id)).limit(
+        limit
+    )
     if fund_id is not None:
-        query = query.where(sa.or_(b.c.fund_id == fund_id, b.c.fund_id.is_(None)))
+        query = query.where(b.c.fund_id == fund_id)
     if money_only:
         query = query.where(b.c.is_money.is_(True))
     return list(tx.connection.execute(query).mappings())
+
+
+def get_open_break(tx: Tx, break_id: int) -> sa.RowMapping | None:
+    """One open break, or None."""
+    return (
+        tx.connection.execute(
+            sa.select(b).where(b.c.break_id == break_id, b.c.status == word(BreakStatus.OPEN))
+        )
+        .mappings()
+        .first()
+    )
 
 
 def count_open_breaks(tx: Tx, *, fund_id: str | None = None) -> int:

@@ -83,9 +83,7 @@ def mark_final(tx: Tx, lane: str, *, up_to_number: int) -> None:
 
 def forget_heads(tx: Tx, lane: str, *, from_number: int) -> None:
     """Undo: drop a lane's heads from a number on."""
-    tx.connection.execute(
-        h.delete().where(h.c.lane == lane, h.c.block_number >= from_number)
-    )
+    tx.connection.execute(h.delete().where(h.c.lane == lane, h.c.block_number >= from_number))
 
 
 def forget_events(

@@ -126,9 +126,7 @@ def set_fund_paused(tx: Tx, fund_id: str, *, paused: bool, reason: str | None) -
     tx.connection.execute(
         f.update().where(f.c.fund_id == fund_id).values(paused=paused, pause_reason=reason)
     )
-    tx.audit(
-        "fund_paused" if paused else "fund_resumed", "fund", fund_id, {"reason": reason}
-    )
+    tx.audit("fund_paused" if paused else "fund_resumed", "fund", fund_id, {"reason": reason})
 
 
 def raise_next_index(tx: Tx, fund_id: str, *, at_least: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -18,9 +18,7 @@ from settlement_node.units import Address, Hex32, redemption_id_of
 r = t.redemptions
 
 
-def insert_orders(
-    tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]
-) -> list[RedemptionRow]:
+def insert_orders(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> list[RedemptionRow]:
     """Record orders as `requested`, each with its id and index given for ever.
 
     Raises InvalidInput naming the order that repeats an external_id, in the batch or in the book.
@@ -69,6 +67,28 @@ def insert_orders(
     for redemption_id in ids:
         tx.audit("requested", "redemption", redemption_id, {})
     return [rows[redemption_id] for redemption_id in ids]
+
+
+def give_new_index(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:
+    """Another index for a redemption of which nothing was ever sent: the chain has its old one
+    under another redemption. The only exception to for ever."""
+    fresh = tx.connection.execute(
+        t.funds.update()
+        .where(t.funds.c.fund_id == fund.fund_id)
+        .values(next_redemption_index=t.funds.c.next_redemption_index + 1)
+        .returning(t.funds.c.next_redemption_index - 1)
+    ).scalar_one()
+    tx.connection.execute(
+        r.update()
+        .where(r.c.redemption_id == row.redemption_id, r.c.version == row.version)
+        .values(redemption_index=fresh, version=row.version + 1, updated_at_utc=tx.now_utc)
+    )
+    tx.audit(
+        "index_changed",
+        "redemption",
+        row.redemption_id,
+        {"from": row.redemption_index, "to": fresh},
+    )
 
 
 def _refuse_duplicates(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> None:
@@ -131,4 +151,32 @@ def _investor_ids(tx: Tx, fund: FundRow, addresses: set[Address]) -> dict[Addres
                 ],
             )
             found |= {Address(a): n for a, n in tx.connection.execute(query)}
+    return found
+
+
+def colliding(tx: Tx, fund_id: str, used: Mapping[int, Hex32]) -> list[RedemptionRow]:
+    """Redemptions that wait under an index the settler has used for another id, by index. `used`
+    gives the id that each index was used for."""
+    i = t.settlement_items
+    found: list[RedemptionRow] = []
+    indexes = sorted(used)
+    for start in range(0, len(indexes), IN_CHUNK):
+        query = (
+            sa.select(r)
+            .where(
+                r.c.fund_id == fund_id,
+                r.c.redemption_index.in_(indexes[start : start + IN_CHUNK]),
+                r.c.status.in_(
+                    [
+                        RedemptionStatus.REQUESTED.value,
+                        RedemptionStatus.APPROVED.value,
+                        RedemptionStatus.HELD.value,
+                    ]
+                ),
+                ~sa.exists().where(i.c.redemption_id == r.c.redemption_id, i.c.live.is_(True)),
+            )
+            .order_by(r.c.redemption_index)
+        )
+        rows = [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
+        found += [row for row in rows if used[row.redemption_index] != row.redemption_id]
     return found

@@ -78,9 +78,7 @@ def begin_request(
     return StoredAnswer(status=row.response_status, body=row.response_body)
 
 
-def finish_request(
-    tx: Tx, *, client: str, idempotency_key: str, status: int, body: Any
-) -> None:
+def finish_request(tx: Tx, *, client: str, idempotency_key: str, status: int, body: Any) -> None:
     """Keep the answer for repeats."""
     tx.connection.execute(
         k.update()
@@ -147,6 +145,12 @@ def last_reconciliation(tx: Tx, fund_id: str) -> sa.RowMapping | None:
         .mappings()
         .first()
     )
+
+
+def forget_reconciliations(tx: Tx, fund_id: str, *, from_block: int) -> None:
+    """After a reorganisation below finality: the runs over its blocks are made again."""
+    c = t.reconciliations
+    tx.connection.execute(c.delete().where(c.c.fund_id == fund_id, c.c.to_block >= from_block))
 
 
 def add_reconciliation(tx: Tx, **values: Any) -> int:

@@ -137,6 +137,7 @@ class TransactionRow(_Row):
     outcome: TransactionOutcome | None
     cancel_requested: bool
     speed_up_requested: bool
+    displacement_accepted: bool
     deadline_block: int | None
     mined_attempt_hash: Hex32 | None
     block_number: int | None

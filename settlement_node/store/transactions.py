@@ -67,6 +67,7 @@ def plan_transaction(
                 status=TransactionStatus.PLANNED.value,
                 cancel_requested=False,
                 speed_up_requested=False,
+                displacement_accepted=False,
                 deadline_block=deadline_block,
                 planned_at_utc=tx.now_utc,
             )
@@ -117,9 +118,7 @@ def record_fact(
 
 def set_fields(tx: Tx, transaction_id: int, **values: Any) -> None:
     """Change fields that are no status, such as cancel_requested."""
-    tx.connection.execute(
-        x.update().where(x.c.transaction_id == transaction_id).values(**values)
-    )
+    tx.connection.execute(x.update().where(x.c.transaction_id == transaction_id).values(**values))
 
 
 def get(tx: Tx, transaction_id: int) -> TransactionRow | None:
@@ -206,9 +205,7 @@ def add_attempt(
     return AttemptRow.of(inserted)
 
 
-def record_send(
-    tx: Tx, attempt_hash: Hex32, *, at_block: int, answer: str
-) -> None:
+def record_send(tx: Tx, attempt_hash: Hex32, *, at_block: int, answer: str) -> None:
     """Note that an attempt was handed to the endpoints, and what they answered."""
     tx.connection.execute(
         a.update()
@@ -222,9 +219,7 @@ def record_send(
     )
 
 
-def attempts_of(
-    tx: Tx, transaction_ids: Sequence[int]
-) -> dict[int, list[AttemptRow]]:
+def attempts_of(tx: Tx, transaction_ids: Sequence[int]) -> dict[int, list[AttemptRow]]:
     """Attempts of each transaction, in the order they were signed."""
     found: dict[int, list[AttemptRow]] = {n: [] for n in transaction_ids}
     if not found:

@@ -64,8 +64,18 @@ LEGAL_REDEMPTION = {
 
 LEGAL_TRANSACTION = {
     "planned": {"attempt_signed": "signed"},
-    "signed": {"attempt_signed": "signed", "attempt_sent": "sent", "mined": "mined"},
-    "sent": {"attempt_signed": "sent", "attempt_sent": "sent", "mined": "mined"},
+    "signed": {
+        "attempt_signed": "signed",
+        "attempt_sent": "sent",
+        "mined": "mined",
+        "displaced": "final",
+    },
+    "sent": {
+        "attempt_signed": "sent",
+        "attempt_sent": "sent",
+        "mined": "mined",
+        "displaced": "final",
+    },
     "mined": {"mined": "mined", "attempt_sent": "mined", "unmined": "sent", "finalised": "final"},
 }
 
@@ -158,4 +168,4 @@ def test_diagram__of_a_table__draws_one_arrow_per_row_in_table_order() -> None:
 
 
 def test_diagram__text__ends_with_one_newline() -> None:
-    assert diagram(TRANSACTION_TABLE).endswith("finalised\n")
+    assert diagram(TRANSACTION_TABLE).endswith("displaced\n")

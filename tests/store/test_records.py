@@ -240,7 +240,7 @@ def test_open_breaks__filters__select(store: Store) -> None:
         money = attention.open_breaks(tx, money_only=True)
         of_other = attention.open_breaks(tx, fund_id="beta")
         counts = [attention.count_open_breaks(tx, fund_id=f) for f in (None, "alpha", "beta")]
-    assert [["of fund", "of none"], ["of fund"], ["of none"]] == [
+    assert [["of fund"], ["of fund"], []] == [
         [b["kind"] for b in rows] for rows in (of_fund, money, of_other)
     ]
     assert counts == [2, 1, 0]

@@ -103,8 +103,12 @@ redemptions = sa.Table(
     ),
     comment="An order to redeem. redemption_index is its bit in the settler, given once for ever.",
 )
-sa.Index("ix_redemptions_plan", redemptions.c.fund_id, redemptions.c.status,
-         redemptions.c.redemption_index)
+sa.Index(
+    "ix_redemptions_plan",
+    redemptions.c.fund_id,
+    redemptions.c.status,
+    redemptions.c.redemption_index,
+)
 sa.Index("ix_redemptions_page", redemptions.c.requested_at_utc, redemptions.c.redemption_id)
 sa.Index("ix_redemptions_investor", redemptions.c.investor_address)
 

@@ -53,6 +53,7 @@ transactions = sa.Table(
     sa.Column("outcome", sa.String(10)),
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("speed_up_requested", sa.Boolean, nullable=False),
+    sa.Column("displacement_accepted", sa.Boolean, nullable=False),
     sa.Column("deadline_block", sa.BigInteger),
     sa.Column("mined_attempt_hash", HASH),
     sa.Column("block_number", sa.BigInteger),
@@ -69,7 +70,7 @@ transactions = sa.Table(
     one_of("outcome", TransactionOutcome),
     sa.CheckConstraint("(status = 'final') = (outcome IS NOT NULL)", name="final_has_outcome"),
     sa.CheckConstraint(
-        "status NOT IN ('mined', 'final') OR"
+        "status NOT IN ('mined', 'final') OR (status = 'final' AND outcome = 'void') OR"
         " (mined_attempt_hash IS NOT NULL AND block_number IS NOT NULL"
         " AND block_hash IS NOT NULL AND evm_succeeded IS NOT NULL)",
         name="mined_has_block",
@@ -90,9 +91,7 @@ attempts = sa.Table(
     "attempts",
     metadata,
     sa.Column("attempt_hash", HASH, primary_key=True),
-    sa.Column(
-        "transaction_id", sa.ForeignKey("transactions.transaction_id"), nullable=False
-    ),
+    sa.Column("transaction_id", sa.ForeignKey("transactions.transaction_id"), nullable=False),
     sa.Column("ordinal", sa.Integer, nullable=False),
     sa.Column("kind", sa.String(12), nullable=False),
     sa.Column("raw", sa.LargeBinary, nullable=False),
@@ -141,9 +140,7 @@ sa.Index(
 settlement_items = sa.Table(
     "settlement_items",
     metadata,
-    sa.Column(
-        "settlement_id", sa.ForeignKey("settlements.settlement_id"), primary_key=True
-    ),
+    sa.Column("settlement_id", sa.ForeignKey("settlements.settlement_id"), primary_key=True),
     sa.Column("item_position", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("redemption_id", sa.ForeignKey("redemptions.redemption_id"), nullable=False),
     *units("shares_base_units"),

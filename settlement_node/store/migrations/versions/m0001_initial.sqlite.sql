@@ -147,6 +147,7 @@ CREATE TABLE transactions (
     outcome VARCHAR(10),
     cancel_requested BOOLEAN NOT NULL,
     speed_up_requested BOOLEAN NOT NULL,
+    displacement_accepted BOOLEAN NOT NULL,
     deadline_block BIGINT,
     mined_attempt_hash VARCHAR(66),
     block_number BIGINT,
@@ -164,7 +165,7 @@ CREATE TABLE transactions (
     CONSTRAINT ck_transactions_nonce_range CHECK (nonce >= 0),
     CONSTRAINT ck_transactions_outcome_known CHECK (outcome IN ('succeeded', 'reverted', 'void')),
     CONSTRAINT ck_transactions_final_has_outcome CHECK ((status = 'final') = (outcome IS NOT NULL)),
-    CONSTRAINT ck_transactions_mined_has_block CHECK (status NOT IN ('mined', 'final') OR (mined_attempt_hash IS NOT NULL AND block_number IS NOT NULL AND block_hash IS NOT NULL AND evm_succeeded IS NOT NULL))
+    CONSTRAINT ck_transactions_mined_has_block CHECK (status NOT IN ('mined', 'final') OR (status = 'final' AND outcome = 'void') OR (mined_attempt_hash IS NOT NULL AND block_number IS NOT NULL AND block_hash IS NOT NULL AND evm_succeeded IS NOT NULL))
 );
 
 CREATE INDEX ix_transactions_block ON transactions (block_number);
