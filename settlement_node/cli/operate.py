@@ -31,6 +31,7 @@ break_app = typer.Typer(help="Close a break of the reconciliation.", no_args_is_
 RedemptionId = Annotated[str, typer.Argument(help="The redemption_id, 0x and 64 hex digits.")]
 ChainId = Annotated[int, typer.Argument(help="The chain's id.")]
 SignerAddress = Annotated[str, typer.Argument(help="The lane's address.")]
+FundId = Annotated[str, typer.Argument(help="The fund.")]
 TransactionHash = Annotated[
     str, typer.Argument(help="The hash of any attempt, 0x and 64 hex digits.")
 ]
@@ -208,7 +209,7 @@ def resolve(
 @fund_app.command("rescan")
 @reports_errors
 def rescan(
-    fund_id: Annotated[str, typer.Argument(help="The fund.")],
+    fund_id: FundId,
     from_block: Annotated[int, typer.Option("--from-block", help="The first block to read again.")],
     reason: Reason,
     config: ConfigOption = None,
@@ -222,6 +223,56 @@ def rescan(
         return {"fund_id": fund_id, "from_block": from_block}
 
     _operate(config, json_output=json_output, did="re-scan asked for", work=work)
+
+
+@fund_app.command("nav")
+@reports_errors
+def nav(
+    fund_id: FundId,
+    price: Annotated[str, typer.Argument(help="Payout token for one whole share, such as 104.25.")],
+    reason: Reason,
+    nav_decimals: Annotated[int, typer.Option("--decimals", help="Decimals kept of it.")] = 6,
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Set the price of one whole share for what is planned from now on."""
+    from settlement_node.node import operators
+
+    def work(tx: Tx) -> dict[str, Any]:
+        value = operators.set_nav(tx, fund_id, nav=price, nav_decimals=nav_decimals, reason=reason)
+        return {"fund_id": fund_id, "nav_per_share": str(value), "nav_decimals": nav_decimals}
+
+    _operate(config, json_output=json_output, did="NAV set", work=work)
+
+
+@fund_app.command("pause")
+@reports_errors
+def pause_fund(
+    fund_id: FundId, reason: Reason, config: ConfigOption = None, json_output: JsonOption = False
+) -> None:
+    """Plan nothing for a fund until it is resumed."""
+    from settlement_node.node import operators
+
+    def work(tx: Tx) -> dict[str, Any]:
+        operators.pause_fund(tx, fund_id, reason=reason)
+        return {"fund_id": fund_id}
+
+    _operate(config, json_output=json_output, did="paused", work=work)
+
+
+@fund_app.command("resume")
+@reports_errors
+def resume_fund(
+    fund_id: FundId, reason: Reason, config: ConfigOption = None, json_output: JsonOption = False
+) -> None:
+    """Let a fund be planned again."""
+    from settlement_node.node import operators
+
+    def work(tx: Tx) -> dict[str, Any]:
+        operators.resume_fund(tx, fund_id, reason=reason)
+        return {"fund_id": fund_id}
+
+    _operate(config, json_output=json_output, did="resumed", work=work)
 
 
 def _row_of(tx: Tx, transaction_hash: str) -> int:

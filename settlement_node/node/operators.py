@@ -16,6 +16,7 @@ from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store import (
     attention,
     chain_book,
+    funds,
     orders,
     records,
     redemptions,
@@ -32,7 +33,13 @@ from settlement_node.store.funds import (
 )
 from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import RedemptionRow, TransactionRow
-from settlement_node.units import ZERO_ADDRESS, Address, Hex32
+from settlement_node.units import (
+    DECIMALS_MAX,
+    ZERO_ADDRESS,
+    Address,
+    Hex32,
+    parse_decimal_units,
+)
 
 REASON_LENGTH_MAX = 300
 
@@ -133,6 +140,33 @@ def speed_up_transaction(tx: Tx, transaction_id: int, *, reason: str) -> Transac
         "speed_up_requested", "transaction", str(transaction_id), {"reason": check_reason(reason)}
     )
     return row
+
+
+def set_nav(tx: Tx, fund_id: str, *, nav: str, nav_decimals: int, reason: str) -> int:
+    """Set the price of one whole share, such as "104.25", for what is planned from now on; returns
+    it as an integer of `nav_decimals` decimals."""
+    if not 0 <= nav_decimals <= DECIMALS_MAX:
+        raise InvalidInput(
+            f"nav_decimals must be between 0 and {DECIMALS_MAX}", field="nav_decimals"
+        )
+    price = parse_decimal_units(nav, nav_decimals, field="nav")
+    if price == 0:
+        raise InvalidInput("nav must be greater than zero", field="nav")
+    why = check_reason(reason)
+    funds.set_nav(tx, fund_id, nav_per_share=price, nav_decimals=nav_decimals)
+    tx.audit("nav_reason", "fund", fund_id, {"reason": why})
+    return price
+
+
+def pause_fund(tx: Tx, fund_id: str, *, reason: str) -> None:
+    """Plan nothing for a fund until it is resumed; what is in flight is tracked on."""
+    funds.set_fund_paused(tx, fund_id, paused=True, reason=check_reason(reason))
+
+
+def resume_fund(tx: Tx, fund_id: str, *, reason: str) -> None:
+    """Let a fund be planned again."""
+    funds.set_fund_paused(tx, fund_id, paused=False, reason=None)
+    tx.audit("fund_resume_reason", "fund", fund_id, {"reason": check_reason(reason)})
 
 
 def rescan(tx: Tx, fund_id: str, *, from_block: int, reason: str) -> None:

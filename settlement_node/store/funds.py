@@ -129,6 +129,28 @@ def set_fund_paused(tx: Tx, fund_id: str, *, paused: bool, reason: str | None) -
     tx.audit("fund_paused" if paused else "fund_resumed", "fund", fund_id, {"reason": reason})
 
 
+def set_nav(tx: Tx, fund_id: str, *, nav_per_share: int, nav_decimals: int) -> None:
+    """The price of one whole share from now on; what is planned already keeps its own."""
+    before = get_fund(tx, fund_id)
+    tx.connection.execute(
+        f.update()
+        .where(f.c.fund_id == fund_id)
+        .values(nav_per_share=nav_per_share, nav_decimals=nav_decimals, nav_at_utc=tx.now_utc)
+    )
+    tx.audit(
+        "nav_set",
+        "fund",
+        fund_id,
+        {
+            "from": None if before.nav_per_share is None else str(before.nav_per_share),
+            "from_decimals": before.nav_decimals,
+            "to": str(nav_per_share),
+            "to_decimals": nav_decimals,
+        },
+    )
+    tx.emit("fund.nav_set", fund_id, {"fund_id": fund_id, "nav_per_share": str(nav_per_share)})
+
+
 def raise_next_index(tx: Tx, fund_id: str, *, at_least: int) -> None:
     """After a replay: indexes seen on the chain are never given again.
 
