@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from moto import mock_aws
 from moto.kms.utils import ECDSAPrivateKey
 
-from .web3signer import Web3SignerStandIn
+from tests_support.web3signer import Web3SignerStandIn
 
 REGION = "eu-central-1"
 

@@ -15,9 +15,9 @@ from settlement_node.chain.signers import (
 from settlement_node.chain.signers.backoff import PAUSE_SECONDS_MAX
 from settlement_node.errors import InvalidInput, Refused, SettlementError, Transient
 from settlement_node.units import Address
+from tests_support.web3signer import KEY
 
 from .fields import FIELDS
-from .web3signer import KEY
 
 
 class Moody:

@@ -26,10 +26,10 @@ from settlement_node.chain.signers import KeySigner, KmsSigner, open_kms_client
 from settlement_node.chain.signers.kms import TRIES_MAX
 from settlement_node.errors import InvalidInput, Refused, SettlementError, Transient
 from settlement_node.units import Address
+from tests_support.web3signer import KEY, OTHER_KEY
 
 from .conftest import REGION
 from .fields import CURVE_ORDER, FIELDS, assert_signed
-from .web3signer import KEY, OTHER_KEY
 
 SPKI_PREFIX = bytes.fromhex("3056301006072a8648ce3d020106052b8104000a034200")
 ADDRESS = KeySigner(KEY).address

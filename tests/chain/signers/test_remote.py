@@ -20,10 +20,10 @@ from settlement_node.chain.signers import (
 from settlement_node.chain.signers.base import unsigned_bytes
 from settlement_node.errors import InvalidInput, Refused, SettlementError, Transient
 from settlement_node.units import Address
+from tests_support import web3signer as play
+from tests_support.web3signer import KEY, OTHER_KEY, Handler, Web3SignerStandIn, public_key_hex
 
-from . import web3signer as play
 from .fields import FIELDS, assert_signed
-from .web3signer import KEY, OTHER_KEY, Handler, Web3SignerStandIn, public_key_hex
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 ADDRESS = KeySigner(KEY).address

@@ -32,11 +32,11 @@ from settlement_node.config import LoggingSettings, SignerSettings
 from settlement_node.errors import SettlementError
 from settlement_node.logs import configure_logs
 from settlement_node.node.assembly import build_signer
+from tests_support import web3signer as play
+from tests_support.web3signer import KEY, Web3SignerStandIn
 
-from . import web3signer as play
 from .fields import FIELDS
 from .test_kms import ScriptedKms, aws_says
-from .web3signer import KEY, Web3SignerStandIn
 
 keys = st.integers(1 << 200, 1 << 254).map(lambda number: number.to_bytes(32, "big"))
 tokens = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=16)

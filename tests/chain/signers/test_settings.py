@@ -11,11 +11,11 @@ from settlement_node.chain.signers import BackoffSigner, KeySigner
 from settlement_node.config import ConfigurationInvalid, Settings, SignerSettings, load_settings
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.node.assembly import build_signer, build_signers
+from tests_support import web3signer as play
+from tests_support.web3signer import KEY, OTHER_KEY, Web3SignerStandIn, public_key_hex
 
-from . import web3signer as play
 from .fields import FIELDS, assert_signed
 from .test_kms import address_in, new_key
-from .web3signer import KEY, OTHER_KEY, Web3SignerStandIn, public_key_hex
 
 ADDRESS = KeySigner(KEY).address
 OTHER_ADDRESS = KeySigner(OTHER_KEY).address
