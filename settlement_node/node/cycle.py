@@ -83,7 +83,9 @@ def _observe(context: NodeContext, lane: Lane) -> int:
 
 
 def _act(context: NodeContext, lane: Lane) -> int:
-    moved = keep(context, lane)
+    # What is planned goes out before more is planned: while the signer is down, redemptions wait
+    # unplanned, where they can still be held, cancelled or priced anew.
+    moved = keep(context, lane) + send(context, lane)
     for _ in range(PLANS_PER_PASS_MAX):
         planned = plan(context, lane)
         moved += planned + send(context, lane)

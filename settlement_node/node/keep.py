@@ -10,7 +10,7 @@ from settlement_node.domain.fees import AtCeiling, Fees, bump
 from settlement_node.domain.keeping import KeepingStep, KeepingView, next_step
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.node.context import Lane, NodeContext
-from settlement_node.node.send import Signing, broadcast, current_fees, sign
+from settlement_node.node.send import Signing, broadcast, current_fees, sign_and_broadcast
 from settlement_node.store import transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.funds import get_lane
@@ -57,10 +57,11 @@ def keep(context: NodeContext, lane: Lane) -> int:
                 again += [(row, attempt) for attempt in own[-2:]]
             else:
                 orders.append(order)
-    if orders:
-        again += sign(context, lane, orders)
+    # What is signed goes first: a signer that is down must not keep it back.
     again.sort(key=lambda pair: (pair[0].nonce, pair[1].ordinal))
     broadcast(context, lane, again)
+    if orders:
+        sign_and_broadcast(context, lane, orders)
     return len(orders)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from settlement_node.chain.signers import TransactionFields
+from settlement_node.chain.signers import SignedTransaction, TransactionFields
 from settlement_node.chain.views import Accepted, Rejected, SendAnswer, SendRejection, Unanswered
 from settlement_node.domain.fees import Fees, market_fees
 from settlement_node.domain.lifecycle import TransactionFact, TransactionStatus
+from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.store import redemptions, settlements, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
@@ -32,6 +33,9 @@ NEVER_MINEABLE = frozenset(
     }
 )
 """Bytes no endpoint will ever take: the nonce is freed by a no-op, the batch planned anew."""
+
+SIGNER_ALERTS = (("signer_down", Transient), ("signer_refused", Refused))
+"""The alert for each family of a signer's failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,9 @@ def send(context: NodeContext, lane: Lane) -> int:
     planned = [row for row in rows if row.status is TransactionStatus.PLANNED]
     if planned:
         fees = current_fees(context, lane)
-        signed = sign(context, lane, [Signing(row, AttemptKind.ORIGINAL, fees) for row in planned])
-        broadcast(context, lane, signed)
-        ready += signed
-    return len(ready)
+        orders = [Signing(row, AttemptKind.ORIGINAL, fees) for row in planned]
+        sign_and_broadcast(context, lane, orders)
+    return len(ready) + len(planned)
 
 
 def current_fees(context: NodeContext, lane: Lane) -> Fees:
@@ -79,32 +82,17 @@ def current_fees(context: NodeContext, lane: Lane) -> Fees:
     return market_fees(history, lane.chain.fees)
 
 
-def sign(
-    context: NodeContext, lane: Lane, orders: Sequence[Signing]
-) -> list[tuple[TransactionRow, AttemptRow]]:
-    """Sign each and commit all bytes at once. A signer that fails leaves everything as it was."""
-    signed = []
-    context.checkpoint("sign.before_signer")
-    for order in orders:
-        is_noop = order.kind is AttemptKind.CANCEL
-        signed.append(
-            lane.signer.sign(
-                TransactionFields(
-                    chain_id=lane.chain_id,
-                    nonce=order.row.nonce,
-                    to_address=lane.signer_address if is_noop else order.row.to_address,
-                    data=b"" if is_noop else order.row.data,
-                    value_wei=Wei(0),
-                    gas_limit=NOOP_GAS if is_noop else order.row.gas_limit,
-                    max_fee_per_gas_wei=order.fees.max_fee_per_gas_wei,
-                    max_priority_fee_per_gas_wei=order.fees.max_priority_fee_per_gas_wei,
-                )
-            )
-        )
+def sign_and_broadcast(context: NodeContext, lane: Lane, orders: Sequence[Signing]) -> None:
+    """Sign each, commit the bytes at once, broadcast.
+
+    Where the signer fails, an alert is raised, what it signed before goes out all the same, and
+    its Transient or Refused is raised: the rest is as it was and keeps its nonces.
+    """
+    signed, failure = _sign(context, lane, orders)
     context.checkpoint("sign.before_commit")
     written: list[tuple[TransactionRow, AttemptRow]] = []
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        for order, bytes_ in zip(orders, signed, strict=True):
+        for order, bytes_ in signed:
             attempt = transactions.add_attempt(
                 tx,
                 order.row,
@@ -119,8 +107,45 @@ def sign(
                 tx, order.row, TransactionFact.ATTEMPT_SIGNED, speed_up_requested=False
             )
             written.append((row, attempt))
+        _note_signer(tx, lane, failure)
     context.checkpoint("sign.after_commit")
-    return written
+    broadcast(context, lane, written)
+    if failure is not None:
+        raise failure
+
+
+def _sign(
+    context: NodeContext, lane: Lane, orders: Sequence[Signing]
+) -> tuple[list[tuple[Signing, SignedTransaction]], Refused | Transient | None]:
+    """What the signer signed, in order, and why it stopped there."""
+    signed: list[tuple[Signing, SignedTransaction]] = []
+    context.checkpoint("sign.before_signer")
+    for order in orders:
+        is_noop = order.kind is AttemptKind.CANCEL
+        fields = TransactionFields(
+            chain_id=lane.chain_id,
+            nonce=order.row.nonce,
+            to_address=lane.signer_address if is_noop else order.row.to_address,
+            data=b"" if is_noop else order.row.data,
+            value_wei=Wei(0),
+            gas_limit=NOOP_GAS if is_noop else order.row.gas_limit,
+            max_fee_per_gas_wei=order.fees.max_fee_per_gas_wei,
+            max_priority_fee_per_gas_wei=order.fees.max_priority_fee_per_gas_wei,
+        )
+        try:
+            signed.append((order, lane.signer.sign(fields)))
+        except (Refused, Transient) as error:
+            return signed, error
+    return signed, None
+
+
+def _note_signer(tx: Tx, lane: Lane, failure: Refused | Transient | None) -> None:
+    """One alert for as long as the signer fails, of the kind of its last failure."""
+    for kind, family in SIGNER_ALERTS:
+        if isinstance(failure, family):
+            raise_alert(tx, kind=kind, subject=lane.key, detail=failure.message[:1000])
+        else:
+            clear_alert(tx, kind=kind, subject=lane.key)
 
 
 def broadcast(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from settlement_node.chain.pool import ChainClient
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.send import SIGNER_ALERTS
 from settlement_node.store import transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.funds import get_lane, list_funds
@@ -25,6 +26,8 @@ ALERT_KINDS = (
     "settler_paused",
     "book_was_behind",
     "chain_halted",
+    "signer_down",
+    "signer_refused",
     "planning_refused",
 )
 """Every alert the node can raise; docs/runbook.md has a section for each."""
@@ -74,6 +77,10 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
         unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
         attempts = transactions.attempts_of(tx, [x.transaction_id for x in unfinal])
+    if not unfinal:
+        # Nothing is left to sign: what the signer failed at went another way.
+        for kind, _ in SIGNER_ALERTS:
+            yield Finding(kind, lane.key, None)
     paused = row is not None and row.paused
     yield Finding(
         "lane_paused",
