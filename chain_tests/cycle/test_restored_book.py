@@ -1,0 +1,193 @@
+"""A book restored from an older backup, or lost: the chain's own record pays nobody twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chain_tests.marks import both_chains, both_databases
+from chain_tests.world import SHARE, World
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.policy import EnginePolicy
+from settlement_node.store.database import Store
+from settlement_node.store.tables import AttemptKind
+
+S = RedemptionStatus
+Backup = Callable[[], Store]
+
+
+def restart(world: World, book: Store) -> World:
+    """The node's process again, on another book."""
+    return world.new_node(store=book, node_id=world.context().node_id)
+
+
+@both_databases
+@both_chains
+def test_restore__orders_paid_after_the_backup__found_settled_and_the_lane_goes_on(
+    world: World, backup: Backup
+) -> None:
+    early = world.enter(2, "early")
+    world.settle()
+    between = world.enter(2, "between")
+    old = backup()
+    world.settle()
+    lost_orders = world.orders(2, "lost")
+    world.take_in(*lost_orders)
+    world.settle()
+    world.check_books()
+    chain_nonce = world.client.nonce(world.stage.operator.address)
+    assert chain_nonce == 3
+
+    restored = restart(world, old)
+    assert restored.statuses([*early, *between]) == [S.SETTLED] * 2 + [S.APPROVED] * 2
+    restored.tick()
+    assert restored.statuses(between) == [S.SETTLED] * 2, "found by the replay, nothing sent"
+    assert restored.alerts() == {"book_was_behind"}
+    assert restored.lane_row().next_nonce == chain_nonce
+
+    restored.take_in(*lost_orders)
+    assert restored.statuses([order.external_id for order in lost_orders]) == [S.SETTLED] * 2
+    new = restored.enter(2, "new")
+    restored.settle()
+    assert restored.statuses(new) == [S.SETTLED] * 2
+    assert restored.audit().settled_on_chain == 8
+    restored.check_books()
+
+
+@both_databases
+@pytest.mark.parametrize("when", ["planned", "sent"])
+def test_restore__backup_taken_with_a_batch_in_flight__found_mined_and_booked(
+    world: World, backup: Backup, when: str
+) -> None:
+    names = world.enter(3)
+    copies: list[Store] = []
+
+    def at(name: str) -> None:
+        if name == "plan.after_commit" and when == "planned" and not copies:
+            copies.append(backup())
+
+    world.node.context = replace(world.node.context, checkpoint=at)
+    world.tick()
+    if when == "sent":
+        copies.append(backup())
+    world.settle()
+    world.check_books()
+
+    restored = restart(world, copies[0])
+    assert restored.statuses(names) == [S.SETTLING] * 3
+    restored.settle()
+    assert restored.statuses(names) == [S.SETTLED] * 3
+    assert restored.breaks() == []
+    assert restored.check_books().transactions == 1
+
+
+@both_chains
+def test_restore__a_replacement_the_backup_never_saw_was_mined__taken_for_ours(
+    new_world: Callable[..., World], backup: Backup
+) -> None:
+    world = new_world(policy=EnginePolicy(replace_after_blocks=1))
+    names = world.enter(2)
+    world.tick()
+    world.drop_pending()
+    old = backup()
+    world.step()
+    world.drop_pending()
+    world.step(2)
+    assert len(world.attempts_of(names[0])) > 1
+    world.settle()
+    mined = world.transaction_of(names[0]).mined_attempt_hash
+    world.check_books()
+
+    restored = restart(world, old)
+    assert len(restored.attempts_of(names[0])) == 1
+    restored.settle()
+    assert restored.statuses(names) == [S.SETTLED] * 2
+    assert restored.transaction_of(names[0]).mined_attempt_hash == mined
+    assert restored.attempts_of(names[0])[-1].kind is AttemptKind.FOUND
+    assert restored.breaks() == []
+    restored.check_books()
+
+
+@both_databases
+def test_restore__book_lost_altogether__replayed_and_orders_entered_again_are_found_settled(
+    world: World, backup: Backup
+) -> None:
+    """The fund is entered anew in an empty book; the chain alone knows what was paid."""
+    orders = world.orders(4)
+    empty = backup()  # the fund is in it, no order is
+    world.take_in(*orders[:3])
+    world.settle()
+    world.check_books()
+
+    restored = restart(world, empty)
+    restored.tick()
+    restored.step(3)
+    restored.take_in(*orders)
+    names = [order.external_id for order in orders]
+    assert restored.statuses(names) == [S.SETTLED] * 3 + [S.APPROVED]
+    restored.settle()
+    assert restored.statuses(names) == [S.SETTLED] * 4
+    found = restored.check_books()
+    assert (found.settled_on_chain, found.transactions) == (4, 2)
+
+
+def test_restore__orders_entered_in_another_order__their_indexes_do_not_meet_the_old_ones(
+    world: World, backup: Backup
+) -> None:
+    """An index is a bit in the settler: one that was used must not be given to another order."""
+    orders = world.orders(4)
+    empty = backup()
+    world.take_in(*orders[:2])
+    world.settle()
+
+    restored = restart(world, empty)
+    restored.take_in(*reversed(orders))
+    restored.settle()
+    assert restored.statuses([order.external_id for order in orders]) == [S.SETTLED] * 4
+    restored.check_books()
+
+
+def test_restore__paid_but_not_final_when_the_order_comes_again__waits_and_is_found(
+    world: World, backup: Backup
+) -> None:
+    orders = world.orders(2)
+    empty = backup()
+    world.take_in(*orders)
+    world.tick()
+    world.mine()
+    world.tick()
+
+    restored = restart(world, empty)
+    restored.tick()
+    restored.take_in(*orders)
+    names = [order.external_id for order in orders]
+    restored.tick()
+    assert restored.statuses(names) == [S.APPROVED] * 2, "paid, not final: neither sent nor booked"
+    assert restored.unfinal() == []
+    restored.step(3)
+    assert restored.statuses(names) == [S.SETTLED] * 2
+    restored.check_books()
+
+
+def test_restore__paid_not_final_and_then_undone__planned_after_all(
+    world: World, backup: Backup
+) -> None:
+    orders = world.orders(1)
+    empty = backup()
+    world.take_in(*orders)
+    world.tick()
+    world.mine()
+    restored = restart(world, empty)
+    restored.tick()
+    restored.take_in(*orders)
+    restored.tick()
+    assert restored.unfinal() == []
+
+    restored.reorganise(1)
+    restored.settle()
+    assert restored.status(orders[0].external_id) is S.SETTLED
+    assert restored.shares_of(orders[0].investor_address) == 0
+    restored.check_books()
+    assert SHARE == 10**18
