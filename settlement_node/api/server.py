@@ -64,7 +64,8 @@ class ApiServer:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(timeout=STOP_SECONDS)
-        self._socket.close()
+        if not self._thread.is_alive():
+            self._socket.close()
 
     def __enter__(self) -> Self:
         self.start()

@@ -227,15 +227,16 @@ def serving(app: FastAPI, path: Path) -> Iterator[httpx.Client]:
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.005)
     transport = httpx.HTTPTransport(uds=str(path))
     try:
-        with httpx.Client(transport=transport, base_url="http://node", timeout=10) as client:
+        with httpx.Client(transport=transport, base_url="http://node", timeout=60) as client:
             yield client
     finally:
         app.state.context.hub.close()
         server.should_exit = True
-        thread.join(timeout=10)
-        listener.close()
+        thread.join(timeout=60)
+        if not thread.is_alive():
+            listener.close()
