@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import Signer
@@ -64,6 +65,8 @@ class Lane:
     head_gas_limit: int = 30_000_000
     stranger_polls: dict[int, int] = field(default_factory=dict)
     lowest_unmined: tuple[int, int] | None = None
+    head_changed_at_utc: datetime | None = None
+    replayed_to_number: int = -1
 
     @property
     def key(self) -> str:

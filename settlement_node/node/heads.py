@@ -52,6 +52,8 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
         ),
         settled_line,
     )
+    if lane.head_changed_at_utc is None:
+        lane.head_changed_at_utc = context.store.clock()
     if latest == (view.head.number, view.head.block_hash):
         lane.head_number, lane.final_number = view.head.number, final
         if final > settled_line:
@@ -62,6 +64,7 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
     if fork is not None and crosses_finality(fork, final_block_number=settled_line):
         _check_not_behind(context, lane, view.head, fork, settled_line)
         _stop_at_deep_fork(context, lane, fork, settled_line)
+    lane.head_changed_at_utc = context.store.clock()
     context.checkpoint("heads.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         if fork is not None:

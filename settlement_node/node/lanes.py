@@ -85,15 +85,18 @@ def prepare(context: NodeContext, lane: Lane) -> None:
     if row is None or row.next_nonce is None:
         # After a person accepted a stranger, our own unfinal nonces may lie above the chain's.
         chain_nonce = max([chain_nonce, *(own.nonce + 1 for own in unfinal)])
+        context.checkpoint("nonce.before_commit")
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
             ensure_lane(tx, lane.chain_id, lane.signer_address)
             set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)
             tx.audit("nonce_adopted", "lane", lane.key, {"next_nonce": chain_nonce})
+        context.checkpoint("nonce.after_commit")
     elif chain_nonce > row.next_nonce:
         _adopt_gap(context, lane, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
     elif unfinal:
         log.info("lane_resumes", lane=lane.key, unfinal=len(unfinal))
     lane.replayed = True
+    lane.replayed_to_number = lane.head_number
 
 
 def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce: int) -> None:
@@ -124,6 +127,7 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
             kind="stranger_at_nonce",
             nonce=book_nonce,
         )
+    context.checkpoint("nonce.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)
         tx.audit(
@@ -139,6 +143,7 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
             detail=f"the book was restored from before nonce {chain_nonce}; what the settlers paid"
             " meanwhile was replayed from their events",
         )
+    context.checkpoint("nonce.after_commit")
     log.warning("book_was_behind", lane=lane.key, book_nonce=book_nonce, chain_nonce=chain_nonce)
 
 

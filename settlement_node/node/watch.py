@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import structlog
 
 from settlement_node.chain.pool import ChainClient
 from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.domain.redemption import WaitingFor
+from settlement_node.errors import Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.send import SIGNER_ALERTS
-from settlement_node.store import transactions
+from settlement_node.store import records, redemptions, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.funds import get_lane, list_funds
 from settlement_node.store.rows import FundRow
 
+log = structlog.get_logger(__name__)
 STUCK_AFTER_BLOCKS = 20
+HALTED_AFTER_SECONDS = 300
 ALERT_KINDS = (
     "gas_low",
     "treasury_short",
@@ -47,13 +53,15 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
     findings: list[Finding] = []
     for lane in lanes:
         findings += _endpoints(lane)
-        client = context.chains[lane.chain_id].client
-        client.refresh()
         findings += _lane(context, lane)
         with context.store.read() as tx:
             funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
-        for fund in funds:
-            findings += _fund(client, lane, fund)
+        findings += _book(context, lane, funds)
+        try:
+            findings += _chain(context, lane, funds)
+        except Transient as error:
+            # What the chain does not answer stays as it was; the rest is told all the same.
+            log.warning("watch_later", lane=lane.key, reason=error.message)
     with context.store.transaction(actor=context.node_id) as tx:
         for finding in findings:
             if finding.detail is None:
@@ -99,9 +107,48 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
         lane.key,
         f"nonce {stuck[0][0]} is unmined after {stuck[0][1]} blocks" if stuck else None,
     )
-    if not waiting:
+
+
+def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Finding]:
+    """What the book alone tells: a silent chain, waits for money that are over, a replay done."""
+    now = context.store.clock()
+    silent = (
+        0.0
+        if lane.head_changed_at_utc is None
+        else (now - lane.head_changed_at_utc).total_seconds()
+    )
+    yield Finding(
+        "chain_halted",
+        lane.key,
+        f"no new block since {int(silent)} s; the last one known is {lane.head_number}"
+        if silent >= HALTED_AFTER_SECONDS
+        else None,
+    )
+    reconciled = []
+    for fund in funds:
+        with context.store.read() as tx:
+            waits = redemptions.waits_of(tx, fund.fund_id)
+            last = records.last_reconciliation(tx, fund.fund_id)
+        reconciled.append(last is not None and last["breaks_open_count"] == 0)
+        for waiting_on, kind in (
+            (WaitingFor.LIQUIDITY, "treasury_short"),
+            (WaitingFor.LIMITS, "payout_limit_reached"),
+        ):
+            if waiting_on.value not in waits:
+                yield Finding(kind, fund.fund_id, None)
+    if lane.replayed and lane.final_number >= lane.replayed_to_number and all(reconciled):
+        yield Finding("book_was_behind", lane.key, None)
+
+
+def _chain(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Finding]:
+    """What has to be asked of the chain: gas money, and the settlers' own state."""
+    client = context.chains[lane.chain_id].client
+    client.refresh()
+    with context.store.read() as tx:
+        in_flight = transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)
+    if not in_flight:
         # While something is in flight the send stage itself says whether the gas money lasts.
-        balance = context.chains[lane.chain_id].client.native_balance(lane.signer_address)
+        balance = client.native_balance(lane.signer_address)
         low = balance < _comfortable_wei(lane)
         yield Finding(
             "gas_low",
@@ -111,10 +158,13 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
             if low
             else None,
         )
+    for fund in funds:
+        yield from _fund(client, lane, fund)
 
 
 def _comfortable_wei(lane: Lane) -> int:
-    """Enough for a batch of a tenth of the block at the fee ceiling's tenth: a warning line."""
+    """Enough for a batch of a tenth of the block at a hundredth of the fee ceiling: a warning
+    line, not a need."""
     return lane.head_gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
 
 

@@ -205,6 +205,20 @@ def set_waiting_on(tx: Tx, redemption_ids: Sequence[Hex32], waiting_on: str | No
     return changed
 
 
+def waits_of(tx: Tx, fund_id: str) -> set[str]:
+    """What the approved redemptions of a fund were last noted to wait for."""
+    query = (
+        sa.select(r.c.waiting_on)
+        .where(
+            r.c.fund_id == fund_id,
+            r.c.status == RedemptionStatus.APPROVED.value,
+            r.c.waiting_on.is_not(None),
+        )
+        .distinct()
+    )
+    return set(tx.connection.execute(query).scalars())
+
+
 def set_broadcast(tx: Tx, settlement_id: int) -> None:
     """Note when the redemptions of a settlement first left for the chain."""
     i = t.settlement_items
