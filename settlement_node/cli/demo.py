@@ -65,12 +65,12 @@ def demo(
     shares and a duplicate among them), and the node settles them. Exit status 0 only when book and
     chain agree.
     """
-    import structlog
-
+    from settlement_node.config import LoggingSettings
     from settlement_node.demo.play import prepare_demo
+    from settlement_node.logs import configure_logs
 
     # What the stages log is shown as progress here; warnings and worse still come through.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    configure_logs(LoggingSettings(level="warning"))
     with tempfile.TemporaryDirectory(prefix="settlement-node-demo-") as folder:
         with _started(chain) as development, _progress() as progress:
             setting = progress.add_task("setting the stage", total=None)
