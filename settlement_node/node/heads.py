@@ -95,9 +95,10 @@ def _compare(
     known: dict[int, Hex32],
 ) -> tuple[Fork | None, list[Block]]:
     """The fork, if there is one, and the blocks to remember after it is undone."""
-    if latest is None or (_is_next(head, latest) and head.number == latest[0] + 1):
+    if latest is not None and _is_next(head, latest) and head.number == latest[0] + 1:
         return None, [head]
-    newest = max(known)
+    # At the first start too: events below the head are read then, and may be undone like others.
+    newest = max(known, default=-1)
     # A long sleep leaves a gap; finality needs the remembered blocks and the last ones only.
     first_new = max(newest + 1, head.number - context.policy.head_page_blocks + 1)
     numbers = sorted({*known, *range(first_new, head.number + 1)})
