@@ -181,22 +181,24 @@ def settled_events(
     return found
 
 
-def ratchet_tip(tx: Tx, chain_id: int, settler_address: Address) -> SettlerEventRow | None:
-    """The last BatchSettled of a settler on the canonical chain, or None before the first."""
-    row = (
-        tx.connection.execute(
-            sa.select(e)
-            .where(
-                e.c.chain_id == chain_id,
-                e.c.settler_address == settler_address,
-                e.c.kind == "batch",
-            )
-            .order_by(e.c.block_number.desc(), e.c.log_index.desc())
-            .limit(1)
+def ratchet_tip(
+    tx: Tx, chain_id: int, settler_address: Address, *, below_block: int | None = None
+) -> SettlerEventRow | None:
+    """The last BatchSettled of a settler on the canonical chain, below a block if given; None
+    before the first."""
+    query = (
+        sa.select(e)
+        .where(
+            e.c.chain_id == chain_id,
+            e.c.settler_address == settler_address,
+            e.c.kind == "batch",
         )
-        .mappings()
-        .first()
+        .order_by(e.c.block_number.desc(), e.c.log_index.desc())
+        .limit(1)
     )
+    if below_block is not None:
+        query = query.where(e.c.block_number < below_block)
+    row = tx.connection.execute(query).mappings().first()
     return None if row is None else SettlerEventRow.of(row)
 
 
