@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from settlement_node.chain.contracts import (
+    BATCH_HASH_CALL,
     BATCH_SETTLED_TOPIC,
     REDEMPTION_SETTLED_TOPIC,
     REDEMPTION_SKIPPED_TOPIC,
@@ -43,6 +44,7 @@ from settlement_node.chain.views import (
     TokenMetadata,
     TokenView,
 )
+from settlement_node.chain.words import MalformedData, read_hex32
 from settlement_node.domain.observations import (
     Block,
     FeeHistory,
@@ -250,6 +252,17 @@ class ChainClient:
     def settler_view(self, settler: Address) -> SettlerView:
         """A settler's settings and state, in one round trip. Refused if it is not a settler."""
         return read_settler(self.calls, settler)
+
+    def batch_hash(self, settler: Address) -> Hex32:
+        """Where the settler's ratchet stands at the agreed head; Refused if it is not a settler."""
+        try:
+            return read_hex32(self.call(settler, BATCH_HASH_CALL), 0)
+        except MalformedData as error:
+            raise Refused(
+                f"there is no settler at {settler}: batchHash() did not answer",
+                reason="not_a_settler",
+                settler_address=settler,
+            ) from error
 
     def is_settled(self, settler: Address, redemption_indexes: Sequence[int]) -> dict[int, bool]:
         """The settler's own record of what it has settled, in one round trip."""
