@@ -41,6 +41,7 @@ _ITEM = "(bytes32,uint256,address,address,uint256,uint256)"
 SETTLE_SELECTOR = selector(f"settle(bytes32,{_ITEM}[])")
 PREVIEW_SELECTOR = selector(f"preview({_ITEM}[])")
 IS_SETTLED_SELECTOR = selector("isSettled(uint256)")
+BATCH_HASH_CALL = selector("batchHash()")
 PREVIEW_RESULT_SELECTOR = selector("PreviewResult((bytes32,uint8,uint256,bytes)[])")
 SETTLER_PAUSED_SELECTOR = selector("SettlerPaused()")
 GAS_TOO_LOW_SELECTOR = selector("GasTooLow(uint256,uint256)")
