@@ -8,21 +8,25 @@ this one pay again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
+import sqlalchemy as sa
 import structlog
 
 from settlement_node.domain.observations import (
+    BatchSettledEvent,
     RedemptionSettledEvent,
     RedemptionSkippedEvent,
     SettlerEvent,
 )
+from settlement_node.errors import Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.intake import find_settled
 from settlement_node.store import chain_book, orders, redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import list_funds, raise_next_index, set_scanned, settlers_of
-from settlement_node.store.rows import FundRow
-from settlement_node.units import Address
+from settlement_node.store.rows import FundRow, SettlerEventRow
+from settlement_node.units import ZERO_HASH, Address, Hex32
 
 log = structlog.get_logger(__name__)
 INDEX_MAX = 2**62
@@ -43,27 +47,69 @@ def scan(context: NodeContext, lane: Lane) -> int:
 def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
     with context.store.read() as tx:
         settlers = settlers_of(tx, fund.fund_id)
-    found = 0
-    for settler in settlers:
-        address = Address(settler["settler_address"])
-        start = settler["scanned_to_block"] + 1
-        first_page = True
-        while start <= lane.head_number:
-            end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
-            found += _scan_page(context, lane, fund, address, start, end)
-            if not first_page:
-                log.info(
-                    "replaying_events",
-                    fund_id=fund.fund_id,
-                    settler=address,
-                    block_number=end,
-                    head_number=lane.head_number,
-                )
-            first_page = False
-            start = end + 1
+    found = sum(_scan_settler(context, lane, fund, settler) for settler in settlers)
     while _find_settled(context, lane, fund):
         pass
     return found
+
+
+def _scan_settler(
+    context: NodeContext, lane: Lane, fund: FundRow, settler: sa.RowMapping
+) -> int:
+    """Read page after page up to the head. The batches must follow one another and end where the
+    settler's own hash stands: an endpoint that leaves out a whole transaction shows so."""
+    address = Address(settler["settler_address"])
+    first = start = settler["scanned_to_block"] + 1
+    found = 0
+    while start <= lane.head_number:
+        end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
+        new = _scan_page(context, lane, fund, address, start, end)
+        if new is None:
+            return found  # a reorganisation under way; the next pass reads again from here
+        found += new
+        if start != first:
+            log.info(
+                "replaying_events",
+                fund_id=fund.fund_id,
+                settler=address,
+                block_number=end,
+                head_number=lane.head_number,
+            )
+        start = end + 1
+    if first <= lane.head_number:
+        with context.store.read() as tx:
+            tip = chain_book.ratchet_tip(tx, lane.chain_id, address)
+        if lane.chain.client.batch_hash(address) != _hash_of(tip):
+            _read_again(context, lane, fund, address, tip)
+    return found
+
+
+def _hash_of(tip: SettlerEventRow | None) -> Hex32:
+    return ZERO_HASH if tip is None or tip.batch_hash is None else tip.batch_hash
+
+
+def _read_again(
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    settler: Address,
+    tip: SettlerEventRow | None,
+) -> NoReturn:
+    """Batches behind the last known one are missing: go back there, and act on nothing before."""
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        from_block = next(
+            row["from_block"]
+            for row in settlers_of(tx, fund.fund_id)
+            if row["settler_address"] == settler
+        )
+        start = from_block if tip is None else max(tip.block_number, from_block)
+        set_scanned(tx, fund.fund_id, settler, to_block=start - 1)
+    raise Transient(
+        f"events of settler {settler} from block {start} on are incomplete: an endpoint left some"
+        " out, or settler_from_block is later than its first batch; they are read again",
+        settler_address=settler,
+        from_block=start,
+    )
 
 
 def _find_settled(context: NodeContext, lane: Lane, fund: FundRow) -> int:
@@ -94,14 +140,23 @@ def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -
 
 def _scan_page(
     context: NodeContext, lane: Lane, fund: FundRow, settler: Address, start: int, end: int
-) -> int:
+) -> int | None:
+    """One page into the book; how many events were new, None when the chain moved meanwhile."""
     events = lane.chain.client.settler_events([settler], from_block=start, to_block=end)
     # Logs come from one endpoint; their blocks must be the agreed ones.
     blocks = lane.chain.client.blocks(sorted({e.place.block_number for e in events}))
     for event in events:
         block = blocks.get(event.place.block_number)
         if block is None or block.block_hash != event.place.block_hash:
-            return 0  # a reorganisation under way; the next pass reads again
+            return None
+    with context.store.read() as tx:
+        tip = chain_book.ratchet_tip(tx, lane.chain_id, settler, below_block=start)
+    last_hash = _hash_of(tip)
+    for event in events:
+        if isinstance(event, BatchSettledEvent):
+            if event.previous_batch_hash != last_hash:
+                _read_again(context, lane, fund, settler, tip)
+            last_hash = event.batch_hash
     context.checkpoint("scan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         new = chain_book.record_events(tx, lane.chain_id, events)
