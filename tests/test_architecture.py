@@ -21,8 +21,14 @@ LAYERS = {
 }  # fmt: skip
 """The first part of a module's name below the package, and its layer."""
 
-STRANGERS = {("store", "chain"), ("chain", "store"), ("config", "store"), ("config", "chain"),
-             ("store", "config"), ("chain", "config")}
+STRANGERS = {
+    ("store", "chain"),
+    ("chain", "store"),
+    ("config", "store"),
+    ("config", "chain"),
+    ("store", "config"),
+    ("chain", "config"),
+}
 """Neighbours on one layer that know nothing of each other."""
 
 UNITS_MAY_IMPORT = {"eth_utils"}

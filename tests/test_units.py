@@ -89,9 +89,7 @@ def test_format_units__known_amounts__are_shortest(
         ("0.0000001", 6), ("1.0", 0), (str(UINT256_MAX + 1), 0), (str(UINT256_MAX), 1),
     ],
 )  # fmt: skip
-def test_parse_decimal_units__not_exact_or_not_plain__is_refused(
-    text: str, decimals: int
-) -> None:
+def test_parse_decimal_units__not_exact_or_not_plain__is_refused(text: str, decimals: int) -> None:
     with pytest.raises(InvalidInput):
         parse_decimal_units(text, decimals, field="f")
 

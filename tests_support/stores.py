@@ -51,9 +51,7 @@ def database_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def engine(
-    database_name: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Engine]:
+def engine(database_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine on a fresh, migrated, empty schema."""
     if database_name == "postgresql":
         shared: Engine = request.getfixturevalue("migrated_postgresql")

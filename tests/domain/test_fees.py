@@ -23,9 +23,7 @@ from settlement_node.domain.observations import FeeHistory
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Wei
 
-POLICY = FeePolicy(
-    tip_floor_wei=Wei(10), tip_ceiling_wei=Wei(1_000), cap_ceiling_wei=Wei(100_000)
-)
+POLICY = FeePolicy(tip_floor_wei=Wei(10), tip_ceiling_wei=Wei(1_000), cap_ceiling_wei=Wei(100_000))
 WEI = st.integers(0, 10**13).map(Wei)
 
 
@@ -34,9 +32,7 @@ def fees(cap: int, tip: int) -> Fees:
 
 
 def history(*tips: int, base: int = 1_000) -> FeeHistory:
-    return FeeHistory(
-        base_fees_wei=(Wei(1), Wei(base)), tips_wei=tuple(Wei(tip) for tip in tips)
-    )
+    return FeeHistory(base_fees_wei=(Wei(1), Wei(base)), tips_wei=tuple(Wei(tip) for tip in tips))
 
 
 ANY_FEES = st.tuples(WEI, WEI).map(lambda pair: fees(max(pair), min(pair)))

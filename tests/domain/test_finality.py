@@ -91,9 +91,7 @@ def test_confirmations_of__block__counts_those_on_top(number: int, expected: int
     assert expected == confirmations_of(number, head_number=100)
 
 
-@pytest.mark.parametrize(
-    "remembered", [{}, chain(5, 5), chain(1, 20)], ids=["none", "one", "many"]
-)
+@pytest.mark.parametrize("remembered", [{}, chain(5, 5), chain(1, 20)], ids=["none", "one", "many"])
 def test_find_fork__all_agree__is_none(remembered: dict[int, Hex32]) -> None:
     assert find_fork(remembered, chain(0, 30)) is None
 

@@ -135,9 +135,11 @@ def _reconcile(world: World) -> None:
 
 def _breaks(world: World) -> None:
     """Close what is open, as a person does, and ask whether a fault explains it."""
-    opened = raw_connection().execute(
-        "SELECT kind, subject, expected, actual, detail FROM breaks WHERE status = 'open'"
-    ).fetchall()
+    opened = (
+        raw_connection()
+        .execute("SELECT kind, subject, expected, actual, detail FROM breaks WHERE status = 'open'")
+        .fetchall()
+    )
     if not opened:
         return
     world.people.resolve_breaks()

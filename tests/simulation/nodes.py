@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 30.0
 PAUSE_SECONDS = 45.0
 DATABASE_TROUBLES = (
-    "commit_refused", "commit_unanswered", "database_busy", "statement_failed",
+    "commit_refused",
+    "commit_unanswered",
+    "database_busy",
+    "statement_failed",
 )
 
 

@@ -121,10 +121,16 @@ class People:
         self.mending.clear()
         for fund in self.world.scenario.funds:
             self.world.wishes += [
-                Wish(account("admin"), fund.money,
-                     call("mint(address,uint256)", fund.treasury, 10**12)),
-                Wish(fund.treasury, fund.money,
-                     call("approve(address,uint256)", fund.settler, ALLOWANCE)),
+                Wish(
+                    account("admin"),
+                    fund.money,
+                    call("mint(address,uint256)", fund.treasury, 10**12),
+                ),
+                Wish(
+                    fund.treasury,
+                    fund.money,
+                    call("approve(address,uint256)", fund.settler, ALLOWANCE),
+                ),
             ]
         self.resume_lane()
 
@@ -238,9 +244,7 @@ class People:
         if self.world.rng.random() < 0.3:
             self.world.wishes.append(away)  # for good
             return True
-        return self._break(
-            away, Wish(account("vault"), fund.share, call(transfer, holder, held))
-        )
+        return self._break(away, Wish(account("vault"), fund.share, call(transfer, holder, held)))
 
     def _holder_barred(self) -> bool:
         fund = self._any_fund()

@@ -91,8 +91,12 @@ def draw(
     """A scenario from random numbers."""
     blocks = rng.randint(2, 5)
     mode = rng.choice(
-        (FinalityMode.CONFIRMATIONS, FinalityMode.CONFIRMATIONS, FinalityMode.SAFE,
-         FinalityMode.FINALIZED)
+        (
+            FinalityMode.CONFIRMATIONS,
+            FinalityMode.CONFIRMATIONS,
+            FinalityMode.SAFE,
+            FinalityMode.FINALIZED,
+        )
     )
     depth = blocks if mode is FinalityMode.CONFIRMATIONS else 0
     funds = tuple(_fund(number) for number in range(1 if rng.random() < 0.8 else 2))
@@ -193,9 +197,7 @@ def genesis_state(scenario: Scenario) -> State:
         ):
             deploy_settler(
                 state,
-                Settler(
-                    settler, fund.share, fund.money, fund.treasury, 0, 400_000, 172_800, naive
-                ),
+                Settler(settler, fund.share, fund.money, fund.treasury, 0, 400_000, 172_800, naive),
                 roles=(account("admin"), operator, account("admin")),
                 bounds=(scenario.daily_limit, CEILING_PRICE),
             )

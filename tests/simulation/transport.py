@@ -18,8 +18,15 @@ from tests.simulation.faults import Faults
 SEND = "eth_sendRawTransaction"
 _WAY = ("request_lost", "answer_lost", "rate_limited", "slow_answer")
 _SEND_WAY = (
-    "send_request_lost", "send_answer_lost", "send_swallowed", "send_mempool_full",
-    "send_unknown_error", "send_nonce_too_low", "send_underpriced", "rate_limited", "slow_answer",
+    "send_request_lost",
+    "send_answer_lost",
+    "send_swallowed",
+    "send_mempool_full",
+    "send_unknown_error",
+    "send_nonce_too_low",
+    "send_underpriced",
+    "rate_limited",
+    "slow_answer",
 )
 _ANY = ("malformed_answer", "internal_error")
 _BY_METHOD: dict[str, tuple[str, ...]] = {

@@ -163,9 +163,7 @@ def filled(
 
 def fill(store: Store) -> None:
     fund = add_fund(store)
-    rows = [
-        row for batch in range(2) for row in approve_many(store, fund, f"b{batch}", count=500)
-    ]
+    rows = [row for batch in range(2) for row in approve_many(store, fund, f"b{batch}", count=500)]
     add_fund(store, fund_id="beta", share_token_address=address("beta shares"), next_nonce=None)
     for nonce in range(150):
         plan(store, fund, rows[nonce * 5 : nonce * 5 + 5], nonce=nonce)
@@ -239,9 +237,7 @@ def fill(store: Store) -> None:
         tx.connection.execute(sa.text("ANALYZE"))
 
 
-def approve_many(
-    store: Store, fund: FundRow, prefix: str, *, count: int
-) -> list[RedemptionRow]:
+def approve_many(store: Store, fund: FundRow, prefix: str, *, count: int) -> list[RedemptionRow]:
     return approve(store, fund, [f"{prefix}-{n}" for n in range(count)])
 
 

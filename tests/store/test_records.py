@@ -215,8 +215,7 @@ def test_drop_delivered__old_and_delivered_only__and_ids_are_never_given_again(
 def test_open_break__same_one_again__is_one_until_resolved(store: Store) -> None:
     with store.transaction(actor="n") as tx:
         opened = [
-            attention.open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=A_BREAK)
-            for _ in range(2)
+            attention.open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=A_BREAK) for _ in range(2)
         ]
         number = attention.open_breaks(tx)[0]["break_id"]
         resolved = [attention.resolve_break(tx, number, reason="mended") for _ in range(2)]
@@ -320,9 +319,7 @@ def test_add_fund__id_or_token_taken__is_a_conflict(
 
 def test_add_fund__second_on_a_lane__shares_it(store: Store) -> None:
     add_fund(store, next_nonce=7)
-    add_fund(
-        store, next_nonce=None, fund_id="beta", share_token_address=address("beta shares")
-    )
+    add_fund(store, next_nonce=None, fund_id="beta", share_token_address=address("beta shares"))
     with store.read() as tx:
         assert [7] == [lane.next_nonce for lane in funds.list_lanes(tx)]
 

@@ -195,9 +195,7 @@ def test_get_many__unknown_ids__are_absent(store: Store) -> None:
     assert found == {row.redemption_id: row}
 
 
-def test_due__dates_that_have_come_or_none__oldest_index_first(
-    store: Store, clock: Clock
-) -> None:
+def test_due__dates_that_have_come_or_none__oldest_index_first(store: Store, clock: Clock) -> None:
     fund = add_fund(store)
     approve(
         store,

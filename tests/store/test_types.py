@@ -90,9 +90,7 @@ def test_base_units__no_uint256__is_refused(store: Store, wrong: object) -> None
     assert isinstance(refused.value.orig, TypeError | ValueError)
 
 
-@pytest.mark.parametrize(
-    "written", ["'-1'", f"'{UINT256_MAX + 1}'"], ids=["negative", "2^256"]
-)
+@pytest.mark.parametrize("written", ["'-1'", f"'{UINT256_MAX + 1}'"], ids=["negative", "2^256"])
 def test_amount_column__written_past_the_type__is_refused_by_the_database(
     store: Store, written: str
 ) -> None:

@@ -50,7 +50,10 @@ def test_transaction__ended_well__commits_rows_facts_postings_and_events(store: 
         events = [e for e in outbox.after(tx, 0) if e["topic"] == "thing.tried"]
         balance = ledger.balance(tx, fund_id="alpha", account=Account.SHARES_RESERVED)
     assert (name, [f["actor"] for f in facts], [e["payload"] for e in events], balance) == (
-        "changed", ["someone"], [{"n": 1}], 5,
+        "changed",
+        ["someone"],
+        [{"n": 1}],
+        5,
     )
 
 

@@ -26,9 +26,7 @@ from settlement_node.store import overview
 from settlement_node.store.attention import open_breaks
 from settlement_node.store.funds import get_fund, list_funds
 
-router = APIRouter(
-    prefix="/v1/reconciliation", tags=["reconciliation"], route_class=PlainJsonRoute
-)
+router = APIRouter(prefix="/v1/reconciliation", tags=["reconciliation"], route_class=PlainJsonRoute)
 
 
 @router.get(

@@ -88,9 +88,7 @@ class Block:
             "gasUsed": hex(item.gas_used),
             "effectiveGasPrice": hex(item.price),
             "type": "0x2",
-            "logs": [
-                log for log in self.logs() if log["transactionHash"] == transaction.hash_hex
-            ],
+            "logs": [log for log in self.logs() if log["transactionHash"] == transaction.hash_hex],
         }
 
 

@@ -59,9 +59,7 @@ class SimChain:
         self.highest_number = 0
         self._salt = 0
 
-    def build(
-        self, parent: Block, transactions: Sequence[Transaction], wish: BlockWish
-    ) -> Block:
+    def build(self, parent: Block, transactions: Sequence[Transaction], wish: BlockWish) -> Block:
         """A block on any parent; transactions that do not fit are passed over. The head stays."""
         state = parent.state.fork()
         base_fee = next_base_fee(parent) if wish.base_fee is None else wish.base_fee
@@ -126,9 +124,7 @@ class SimChain:
             if head.has_ancestor(block):
                 continue
             lost += [
-                item.transaction
-                for item in block.executed
-                if item.transaction.hash_hex not in kept
+                item.transaction for item in block.executed if item.transaction.hash_hex not in kept
             ]
         return lost
 

@@ -81,13 +81,17 @@ def execute(
         logs, payments, created, succeeded = [], [], None, False
     gas_used = transaction.gas - meter.left
     state.add(("wei", sender), -gas_used * price)
-    return Executed(
-        transaction, succeeded, gas_used, price, tuple(logs), tuple(payments), created
-    )
+    return Executed(transaction, succeeded, gas_used, price, tuple(logs), tuple(payments), created)
 
 
 def call(
-    state: State, *, sender: bytes, to: bytes, data: bytes, gas: int, timestamp: int,
+    state: State,
+    *,
+    sender: bytes,
+    to: bytes,
+    data: bytes,
+    gas: int,
+    timestamp: int,
     gas_factor: float,
 ) -> Answer:
     """`eth_call`: runs and forgets what it changed."""

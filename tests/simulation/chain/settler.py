@@ -35,7 +35,14 @@ RING_HOURS = 25
 DETAIL_BYTES_MAX = 256
 ITEM_WORDS = 6
 NONE, ALREADY_SETTLED, INVALID_ITEM, PRICE, LIMIT, BURN_FAILED, PAYOUT_FAILED, OUT_OF_GAS = (
-    0, 1, 2, 3, 4, 5, 7, 9,
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    9,
 )
 SETTLED = topic("RedemptionSettled(bytes32,address,address,uint256,uint256,uint256)")
 SKIPPED = topic("RedemptionSkipped(bytes32,uint256,uint8,bytes)")
@@ -322,8 +329,7 @@ _HANDLERS: dict[bytes, _Handler] = {
     selector("ceilingPrice()"): lambda c, s, b: word(c.state.get(("bound", s.address, 1))),
     selector("payoutAvailable()"): lambda c, s, b: word(
         max(
-            c.state.get(("bound", s.address, 0))
-            - paid_in_window(c.state, s.address, c.timestamp),
+            c.state.get(("bound", s.address, 0)) - paid_in_window(c.state, s.address, c.timestamp),
             0,
         )
     ),

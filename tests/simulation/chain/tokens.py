@@ -101,7 +101,8 @@ def move(call: Call, token: Token, source: bytes, target: bytes, value: int) -> 
 def transfer_from(call: Call, token: Token, owner: bytes, target: bytes, value: int) -> None:
     """`transferFrom` by the call's sender."""
     for account, error in (
-        (owner, "ERC20InvalidSender(address)"), (target, "ERC20InvalidReceiver(address)")
+        (owner, "ERC20InvalidSender(address)"),
+        (target, "ERC20InvalidReceiver(address)"),
     ):
         if account == ZERO:
             raise revert(error, ZERO)
