@@ -17,6 +17,10 @@ CHECKPOINTS = (
     "heads.after_commit",
     "scan.before_commit",
     "scan.after_commit",
+    "found.before_commit",
+    "found.after_commit",
+    "nonce.before_commit",
+    "nonce.after_commit",
     "track.before_commit",
     "track.after_commit",
     "finish.before_commit",
@@ -30,6 +34,7 @@ CHECKPOINTS = (
     "send.after_broadcast",
     "send.after_commit",
     "deliver.before_commit",
+    "deliver.after_commit",
     "reconcile.before_commit",
     "reconcile.after_commit",
 )

@@ -43,4 +43,5 @@ def deliver(context: NodeContext, sinks: Sequence[Sink]) -> int:
     context.checkpoint("deliver.before_commit")
     with context.store.transaction(actor=context.node_id) as tx:
         outbox.mark_delivered(tx, [event["event_id"] for event in events])
+    context.checkpoint("deliver.after_commit")
     return len(events)

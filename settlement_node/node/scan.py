@@ -118,8 +118,11 @@ def _find_settled(context: NodeContext, lane: Lane, fund: FundRow) -> int:
             tx, fund, final_number=chain_book.highest_final(tx, lane.key), limit=1
         ):
             return 0
+    context.checkpoint("found.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        return find_settled(tx, fund, limit=limit)
+        found = find_settled(tx, fund, limit=limit)
+    context.checkpoint("found.after_commit")
+    return found
 
 
 def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -> None:
