@@ -6,21 +6,19 @@ is real. `both_chains` and `both_databases` widen that where the program or the 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy.engine import Engine
 
+from chain_tests.copies import Copies
 from chain_tests.world import Chain, World, build_world
 from settlement_node.chain.anvil import AnvilProcess
 from settlement_node.chain.embedded import EmbeddedChain
 from settlement_node.demo.stage import set_stage
-from settlement_node.store.database import Store, open_engine
+from settlement_node.store.database import Store
 from settlement_node.units import Payout
 
 TREASURY = Payout(10**15)
@@ -95,46 +93,16 @@ def book(engine: Engine) -> Store:
 
 
 @pytest.fixture
-def backup(
-    engine: Engine, database_name: str, tmp_path: Path, worker_name: str
-) -> Iterator[Callable[[], Store]]:
+def copies(tmp_path: Path, worker_name: str) -> Iterator[Copies]:
+    """Backups of any book, gone at the end of the test."""
+    with Copies(tmp_path, worker_name) as made:
+        yield made
+
+
+@pytest.fixture
+def backup(copies: Copies, book: Store) -> Callable[[], Store]:
     """Take a backup of the book as it stands now; gives a store on what was restored."""
-    restored: list[Engine] = []
-    names: list[str] = []
-
-    def of_sqlite() -> Engine:
-        path = tmp_path / f"restored-{len(restored)}.sqlite"
-        with (
-            closing(sqlite3.connect(str(engine.url.database))) as source,
-            closing(sqlite3.connect(path)) as target,
-        ):
-            source.backup(target)
-        return open_engine(f"sqlite:///{path}")
-
-    def of_postgresql() -> Engine:
-        name = f"restored_{worker_name}_{len(restored)}"
-        # A template must have no other connection; the pool opens new ones by itself.
-        engine.dispose()
-        run_sql(engine, f'CREATE DATABASE "{name}" TEMPLATE "{engine.url.database}"')
-        names.append(name)
-        return open_engine(engine.url.set(database=name).render_as_string(hide_password=False))
-
-    def make() -> Store:
-        restored.append(of_postgresql() if database_name == "postgresql" else of_sqlite())
-        return Store(restored[-1])
-
-    yield make
-    for copy in restored:
-        copy.dispose()
-    for name in names:
-        run_sql(engine, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def run_sql(engine: Engine, statement: str) -> None:
-    """One statement outside any transaction, on the server's own database."""
-    url = engine.url.set(drivername="postgresql", database="postgres")
-    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as admin:
-        admin.execute(statement.encode())
+    return lambda: copies.of(book)
 
 
 @pytest.fixture

@@ -1,0 +1,242 @@
+"""Kill after kill: what happens before each, and the audit after it.
+
+A round enters orders, brings the chain into the state in which its point is passed, starts the
+daemon with the point's name and waits until it has killed itself there. The next round's daemon is
+the restart. The world's own node takes no part; it only reads, and audits at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from chain_tests.copies import Copies, address_of
+from chain_tests.crash.daemon import Daemon, settings_text
+from chain_tests.world import RESTING, SHARE, World, wait_until
+from settlement_node.chain.anvil import AnvilProcess
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.node.checkpoints import CHECKPOINTS
+from settlement_node.store import transactions
+from settlement_node.store.database import Store
+from settlement_node.store.rows import AttemptRow
+
+S = RedemptionStatus
+KILL_SECONDS = 60.0
+"""How long a daemon may take to start and reach its point; blocks come every second."""
+ORDERS_PER_ROUND = 2
+BASE_FEE_WEI = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One kill. `before` brings the chain into the state the point needs."""
+
+    point: str
+    passage: int = 1
+    kind: str = "plain"
+
+    @property
+    def name(self) -> str:
+        return f"{self.point}:{self.passage} ({self.kind})"
+
+
+def all_rounds() -> list[Round]:
+    """Every point in the ordinary flow, and those a reorganisation, a replacement, a restored book
+    and a second passage lead through."""
+    rounds = [Round(point) for point in CHECKPOINTS if point not in NOT_PLAIN]
+    rounds += [Round(point, 2) for point in SECOND_PASSAGES]
+    rounds += [Round(point, kind="reorganisation") for point in REORGANISATION_POINTS]
+    rounds += [Round(point, kind="replacement") for point in REPLACEMENT_POINTS]
+    rounds += [Round(point, kind="lost book") for point in LOST_BOOK_POINTS]
+    return rounds
+
+
+NOT_PLAIN = frozenset(
+    {"found.before_commit", "found.after_commit", "nonce.before_commit", "nonce.after_commit"}
+)
+"""Points that only a book behind the chain leads through."""
+SECOND_PASSAGES = (
+    "heads.before_commit",
+    "scan.after_commit",
+    "send.before_broadcast",
+    "send.after_broadcast",
+    "track.before_commit",
+    "finish.before_commit",
+)
+REORGANISATION_POINTS = (
+    "heads.before_commit",
+    "heads.after_commit",
+    "scan.before_commit",
+    "send.before_broadcast",
+    "send.after_broadcast",
+    "track.before_commit",
+    "track.after_commit",
+)
+REPLACEMENT_POINTS = (
+    "sign.before_signer",
+    "sign.before_commit",
+    "sign.after_commit",
+    "send.before_broadcast",
+    "send.after_broadcast",
+    "send.after_commit",
+)
+LOST_BOOK_POINTS = (
+    "nonce.before_commit",
+    "nonce.after_commit",
+    "found.before_commit",
+    "found.after_commit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to."""
+
+    kills: int
+    redemptions: int
+    double_paid: int
+    lost: int
+    missed: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Crashes:
+    """The run: a world on anvil, the daemon on its book, and the counts."""
+
+    world: World
+    daemon: Daemon
+    copies: Copies
+    report: Callable[[str], None] = lambda line: None
+    kills: int = 0
+    missed: list[str] = field(default_factory=list)
+    _stock: list[RedemptionOrder] = field(default_factory=list)
+
+    @property
+    def chain(self) -> AnvilProcess:
+        assert isinstance(self.world.chain, AnvilProcess)
+        return self.world.chain
+
+    def play(self, rounds: Sequence[Round]) -> None:
+        """Every round, then a daemon that is left alone until everything rests."""
+        self._stock_up(len(rounds) * ORDERS_PER_ROUND)
+        self._point_at_book()
+        for number, one in enumerate(rounds, start=1):
+            self.world.take_in(*(self._stock.pop() for _ in range(ORDERS_PER_ROUND)))
+            self.chain.set_interval(0)
+            _BEFORE[one.kind](self)
+            self.daemon.start(crash_at=f"{one.point}:{one.passage}")
+            # No block before it is there: what was prepared must not pass by itself.
+            wait_until(lambda: self.daemon.ended or self.daemon.has_said("lane_taken"), seconds=60)
+            self.chain.set_interval(1)
+            if self.daemon.wait_until_killed(seconds=KILL_SECONDS):
+                self.kills += 1
+            else:
+                self.missed.append(one.name)
+                self.daemon.kill()
+            self.chain.set_next_base_fee(BASE_FEE_WEI)
+            assert self.world.audit().double_paid == 0, f"paid twice after {one.name}"
+            self.report(f"{number} of {len(rounds)}: {one.name}")
+        self.run_until(self.all_rest)
+        self.chain.set_interval(0)
+
+    def all_rest(self) -> bool:
+        return all(row.status in RESTING for row in self.world.rows())
+
+    def outcome(self) -> Outcome:
+        """The counts so far. Nothing was wrong with any order, so one not settled is lost."""
+        rows = self.world.rows()
+        return Outcome(
+            kills=self.kills,
+            redemptions=len(rows),
+            double_paid=self.world.audit().double_paid,
+            lost=sum(row.status is not S.SETTLED for row in rows),
+            missed=tuple(self.missed),
+        )
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """A daemon of which nothing is asked, stopped cleanly once something holds."""
+        self.daemon.start()
+        wait_until(done, seconds=2 * KILL_SECONDS)
+        self.daemon.stop()
+
+    def restore(self, book: Store) -> None:
+        """Have everybody work on another book from now on."""
+        self.world = self.world.new_node(store=book)
+        self._point_at_book()
+
+    def attempts(self) -> list[AttemptRow]:
+        """Every attempt of a transaction that is not final."""
+        ids = [row.transaction_id for row in self.world.unfinal()]
+        with self.world.store.read() as tx:
+            found = transactions.attempts_of(tx, ids)
+        return [attempt for of_one in found.values() for attempt in of_one]
+
+    def _stock_up(self, count: int) -> None:
+        """Give investors their shares beforehand; later, blocks come by themselves."""
+        self._stock = [self.world.order(f"order-{n}", (1 + n % 7) * SHARE) for n in range(count)]
+
+    def _point_at_book(self) -> None:
+        self.daemon.settings.write_text(
+            settings_text(
+                database_url=address_of(self.world.store.engine),
+                endpoints=[self.chain.address],
+                chain_id=self.chain.chain_id,
+                engine=["replace_after_blocks = 1"],
+            )
+        )
+
+
+def _nothing(crashes: Crashes) -> None:
+    del crashes
+
+
+def _reorganise(crashes: Crashes) -> None:
+    """A batch is mined and not final when the daemon dies, and its block goes away meanwhile."""
+    crashes.daemon.start()
+    _wait_for_send(crashes)
+    crashes.chain.mine()
+    seen = RESTING | {S.PAID}
+    wait_until(
+        lambda: all(row.status in seen for row in crashes.world.rows()), seconds=KILL_SECONDS
+    )
+    crashes.daemon.kill()
+    crashes.world.reorganise(1)
+
+
+def _outbid(crashes: Crashes) -> None:
+    """A batch is sent and too cheap when the daemon dies: the base fee has risen."""
+    crashes.daemon.start()
+    _wait_for_send(crashes)
+    crashes.daemon.kill()
+    highest = max(a.max_fee_per_gas_wei for a in crashes.attempts())
+    crashes.chain.set_next_base_fee(4 * highest)
+    crashes.chain.mine()
+
+
+def _wait_for_send(crashes: Crashes) -> None:
+    wait_until(
+        lambda: (
+            all(row.status is not S.APPROVED for row in crashes.world.rows())
+            and all(attempt.sends_count for attempt in crashes.attempts())
+            and bool(crashes.attempts())
+        ),
+        seconds=KILL_SECONDS,
+    )
+
+
+def _lose_book(crashes: Crashes) -> None:
+    """The book is restored from a backup that was taken before the last batches were planned."""
+    backup = crashes.copies.of(crashes.world.store)
+    crashes.chain.set_interval(1)
+    crashes.run_until(crashes.all_rest)
+    crashes.chain.set_interval(0)
+    crashes.restore(backup)
+
+
+_BEFORE: dict[str, Callable[[Crashes], None]] = {
+    "plain": _nothing,
+    "reorganisation": _reorganise,
+    "replacement": _outbid,
+    "lost book": _lose_book,
+}

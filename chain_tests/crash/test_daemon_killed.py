@@ -1,0 +1,141 @@
+"""The real daemon, killed by itself at a few points; `make crash-test` does all of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chain_tests.copies import Copies, address_of
+from chain_tests.crash.daemon import ROOT, Daemon, settings_text
+from chain_tests.crash.rounds import (
+    LOST_BOOK_POINTS,
+    NOT_PLAIN,
+    Crashes,
+    Outcome,
+    Round,
+    all_rounds,
+)
+from chain_tests.marks import both_databases, on_anvil, on_postgresql
+from chain_tests.world import World, wait_until
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.node.checkpoints import CHECKPOINTS
+
+S = RedemptionStatus
+
+
+def run_rounds(world: World, copies: Copies, folder: Path, rounds: list[Round]) -> Outcome:
+    with Daemon(folder / "node.toml", world.chain.funded_keys[1]) as daemon:
+        crashes = Crashes(world, daemon, copies)
+        crashes.play(rounds)
+    crashes.world.check_books()
+    return crashes.outcome()
+
+
+@pytest.mark.slow
+@on_anvil
+@both_databases
+def test_killed__around_the_send__burned_once_and_paid_once(
+    world: World, copies: Copies, tmp_path: Path
+) -> None:
+    rounds = [
+        Round("sign.after_commit"),
+        Round("send.after_broadcast"),
+        Round("track.after_commit"),
+    ]
+    found = run_rounds(world, copies, tmp_path, rounds)
+    assert found == Outcome(kills=3, redemptions=6, double_paid=0, lost=0, missed=())
+
+
+@pytest.mark.slow
+@on_anvil
+@on_postgresql
+def test_killed__undoing_replacing_and_restoring__burned_once_and_paid_once(
+    world: World, copies: Copies, tmp_path: Path
+) -> None:
+    rounds = [
+        Round("heads.before_commit", kind="reorganisation"),
+        Round("send.after_broadcast", kind="replacement"),
+        Round("nonce.after_commit", kind="lost book"),
+    ]
+    found = run_rounds(world, copies, tmp_path, rounds)
+    assert found == Outcome(kills=3, redemptions=6, double_paid=0, lost=0, missed=())
+
+
+@pytest.mark.slow
+@on_anvil
+def test_killed_from_outside__between_send_and_receipt__restarted_and_paid_once(
+    world: World, copies: Copies, tmp_path: Path
+) -> None:
+    """SIGKILL from outside while the batch waits in the mempool; it is mined while nobody looks."""
+    names = world.enter(3)
+    settings = tmp_path / "node.toml"
+    settings.write_text(settings_of(world))
+    with Daemon(settings, world.chain.funded_keys[1]) as daemon:
+        daemon.start()
+        wait_until(
+            lambda: (
+                world.status(names[0]) is S.SETTLING
+                and any(a.sends_count for a in world.attempts_of(names[0]))
+            ),
+            seconds=60,
+        )
+        daemon.kill()
+        world.mine(5)
+        assert world.statuses(names) == [S.SETTLING] * 3
+        daemon.start()
+        wait_until(lambda: world.statuses(names) == [S.SETTLED] * 3, seconds=60)
+        daemon.stop()
+    assert world.check_books().transactions == 1
+
+
+def settings_of(world: World) -> str:
+    from settlement_node.chain.anvil import AnvilProcess
+
+    assert isinstance(world.chain, AnvilProcess)
+    return settings_text(
+        database_url=address_of(world.store.engine),
+        endpoints=[world.chain.address],
+        chain_id=world.chain.chain_id,
+    )
+
+
+@pytest.mark.slow
+@on_anvil
+def test_crash_point__that_does_not_exist__refused_by_name_and_nothing_done(
+    world: World, tmp_path: Path
+) -> None:
+    names = world.enter(1)
+    settings = tmp_path / "node.toml"
+    settings.write_text(settings_of(world))
+    with Daemon(settings, world.chain.funded_keys[1]) as daemon:
+        daemon.start(crash_at="send.before_lunch")
+        assert daemon.wait(seconds=60) == 2
+        assert "send.before_lunch names no crash point" in daemon.last_words()
+    assert world.statuses(names) == [S.APPROVED]
+
+
+def test_command__unknown_point__exits_with_the_names() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "chain_tests.crash", "--points", "heads.before_commit,nowhere"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "no such point: nowhere" in ended.stderr
+
+
+def test_points__in_the_code__are_the_table_and_each_is_killed_at() -> None:
+    passed = {
+        found
+        for path in (ROOT / "settlement_node" / "node").glob("*.py")
+        for found in re.findall(r'\bcheckpoint\("([a-z._]+)"\)', path.read_text())
+    }
+    assert set(CHECKPOINTS) == passed
+    assert {one.point for one in all_rounds()} == passed
+    assert set(NOT_PLAIN) == set(LOST_BOOK_POINTS)
