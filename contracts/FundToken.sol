@@ -19,14 +19,22 @@ contract FundToken is IFundToken, ERC20, AccessControl, Pausable {
     uint8 private immutable _decimals;
 
     uint256 private constant BARRED = 1 << 255;
-
-    /// @inheritdoc IFundToken
-    mapping(address account => bool permitted) public isPermitted;
+    uint256 private constant PAUSED = 1 << 255;
 
     /// @dev The lower 255 bits are the balance. The highest is set while the account is barred: it was a permitted
     /// holder once and is one no longer. Whoever holds shares was permitted when receiving them, so this bit alone
     /// says whether they may leave, and a redemption reads no slot beyond the balance it changes.
-    mapping(address account => uint256) private _holdings;
+    struct Holding {
+        uint256 word;
+    }
+
+    /// @inheritdoc IFundToken
+    mapping(address account => bool permitted) public isPermitted;
+
+    mapping(address account => Holding) private _holdings;
+
+    /// @dev The lower 255 bits are the supply. The highest is set while the token is paused: minting and burning change
+    /// this slot anyway, so they read no other for the pause.
     uint256 private _supply;
 
     /// @param admin grants and revokes the roles and starts with all of them but the burner's.
@@ -44,15 +52,28 @@ contract FundToken is IFundToken, ERC20, AccessControl, Pausable {
     }
 
     /// @inheritdoc IFundToken
-    function burn(address account, uint256 shares) external onlyRole(BURNER_ROLE) {
-        _burn(account, shares);
+    /// @dev In one piece and not by way of `_update`: it is called for every redemption.
+    function burn(address account, uint256 shares) external {
+        if (!hasRole(BURNER_ROLE, msg.sender)) revert AccessControlUnauthorizedAccount(msg.sender, BURNER_ROLE);
+        uint256 supply = _supply;
+        if (supply >= PAUSED) revert EnforcedPause();
+        Holding storage holding = _holdings[account];
+        uint256 held = holding.word;
+        if (held >= BARRED) revert HolderNotPermitted(account);
+        if (held < shares) revert ERC20InsufficientBalance(account, held, shares);
+        unchecked {
+            // The supply is the sum of all balances.
+            holding.word = held - shares;
+            _supply = supply - shares;
+        }
+        emit Transfer(account, address(0), shares);
     }
 
     /// @inheritdoc IFundToken
     function setPermitted(address account, bool permitted) external onlyRole(REGISTRAR_ROLE) {
         uint256 held = balanceOf(account);
         isPermitted[account] = permitted;
-        _holdings[account] = permitted ? held : held | BARRED;
+        _holdings[account].word = permitted ? held : held | BARRED;
         emit HolderPermitted(account, permitted);
     }
 
@@ -73,35 +94,47 @@ contract FundToken is IFundToken, ERC20, AccessControl, Pausable {
 
     /// @inheritdoc IERC20
     function balanceOf(address account) public view override(ERC20, IERC20) returns (uint256) {
-        return _holdings[account] & ~BARRED;
+        return _holdings[account].word & ~BARRED;
     }
 
     /// @inheritdoc IERC20
     function totalSupply() public view override(ERC20, IERC20) returns (uint256) {
-        return _supply;
+        return _supply & ~PAUSED;
     }
 
-    /// @dev In place of OpenZeppelin's bookkeeping, with the same errors and event.
+    /// @inheritdoc Pausable
+    function paused() public view override returns (bool) {
+        return _supply >= PAUSED;
+    }
+
+    function _pause() internal override whenNotPaused {
+        _supply |= PAUSED;
+        emit Paused(msg.sender);
+    }
+
+    function _unpause() internal override whenPaused {
+        _supply &= ~PAUSED;
+        emit Unpaused(msg.sender);
+    }
+
+    /// @dev Mints and transfers, in place of OpenZeppelin's bookkeeping, with the same errors and event.
     function _update(address from, address to, uint256 shares) internal override whenNotPaused {
         if (from == address(0)) {
             if (shares >= BARRED - _supply) revert SupplyTooLarge(shares);
             _supply += shares;
         } else {
-            uint256 held = _holdings[from];
+            Holding storage holding = _holdings[from];
+            uint256 held = holding.word;
             if (held >= BARRED) revert HolderNotPermitted(from);
             if (held < shares) revert ERC20InsufficientBalance(from, held, shares);
             unchecked {
-                _holdings[from] = held - shares;
+                holding.word = held - shares;
             }
         }
+        if (!isPermitted[to]) revert HolderNotPermitted(to);
         unchecked {
             // No balance can pass the supply, and the supply never reaches the highest bit.
-            if (to == address(0)) {
-                _supply -= shares;
-            } else {
-                if (!isPermitted[to]) revert HolderNotPermitted(to);
-                _holdings[to] += shares;
-            }
+            _holdings[to].word += shares;
         }
         emit Transfer(from, to, shares);
     }

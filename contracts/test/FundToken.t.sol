@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {IFundToken} from "../interfaces/IFundToken.sol";
 import {SettlerTest} from "./SettlerTest.sol";
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 
 /// @notice The reference share token.
 contract FundTokenTest is SettlerTest {
@@ -80,6 +82,43 @@ contract FundTokenTest is SettlerTest {
         shares.unpause();
         shares.mint(investor, 1);
         vm.assertEq(shares.balanceOf(investor), 1_000_000 * SHARE + 1, "balance");
+    }
+
+    function test_pause__refuses_burns_and_leaves_the_supply_readable() public {
+        IAccessControl(address(shares)).grantRole(shares.BURNER_ROLE(), address(this));
+        uint256 supply = shares.totalSupply();
+        shares.pause();
+        vm.assertTrue(Pausable(address(shares)).paused(), "paused");
+        vm.assertEq(shares.totalSupply(), supply, "supply");
+        vm.expectRevert(abi.encodeWithSignature("EnforcedPause()"));
+        shares.burn(investor, SHARE);
+        vm.expectRevert(abi.encodeWithSignature("EnforcedPause()"));
+        vm.prank(investor);
+        shares.transfer(investor, SHARE);
+        vm.expectRevert(abi.encodeWithSignature("EnforcedPause()"));
+        shares.pause();
+        shares.unpause();
+        vm.assertTrue(!Pausable(address(shares)).paused(), "lifted");
+        vm.expectRevert(abi.encodeWithSignature("ExpectedPause()"));
+        shares.unpause();
+        shares.burn(investor, SHARE);
+        vm.assertEq(shares.totalSupply(), supply - SHARE, "supply after the burn");
+        vm.assertEq(shares.balanceOf(investor), supply - SHARE, "balance");
+    }
+
+    function test_burn__more_than_held_or_of_a_barred_holder__refused() public {
+        IAccessControl(address(shares)).grantRole(shares.BURNER_ROLE(), address(this));
+        uint256 held = shares.balanceOf(investor);
+        vm.expectRevert(
+            abi.encodeWithSignature("ERC20InsufficientBalance(address,uint256,uint256)", investor, held, held + 1)
+        );
+        shares.burn(investor, held + 1);
+        shares.setPermitted(investor, false);
+        vm.expectRevert(abi.encodeWithSelector(IFundToken.HolderNotPermitted.selector, investor));
+        shares.burn(investor, held);
+        shares.setPermitted(investor, true);
+        shares.burn(investor, held);
+        vm.assertEq(shares.totalSupply(), 0, "supply");
     }
 
     function test_mint__supply_too_large__refused() public {

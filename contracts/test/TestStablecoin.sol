@@ -26,8 +26,14 @@ contract TestStablecoin is ITestStablecoin, ERC20, Ownable, Pausable, EIP712 {
     /// @inheritdoc ITestStablecoin
     mapping(address authorizer => mapping(bytes32 nonce => bool used)) public authorizationState;
 
+    /// @dev A struct, so that a place in a mapping once found can be read and then written.
+    struct Amount {
+        uint256 word;
+    }
+
     /// @dev The highest bit is the block, the rest the balance, as in the present contract of the largest issuer.
-    mapping(address account => uint256) private _holdings;
+    mapping(address account => Amount) private _holdings;
+    mapping(address holder => mapping(address spender => Amount)) private _allowed;
     uint256 private _supply;
 
     constructor(string memory name_, string memory symbol_, address owner_)
@@ -44,7 +50,7 @@ contract TestStablecoin is ITestStablecoin, ERC20, Ownable, Pausable, EIP712 {
     /// @inheritdoc ITestStablecoin
     function setBlocked(address account, bool blocked) external onlyOwner {
         uint256 held = balanceOf(account);
-        _holdings[account] = blocked ? held | BLOCKED : held;
+        _holdings[account].word = blocked ? held | BLOCKED : held;
         emit BlockChanged(account, blocked);
     }
 
@@ -56,6 +62,32 @@ contract TestStablecoin is ITestStablecoin, ERC20, Ownable, Pausable, EIP712 {
     /// @inheritdoc ITestStablecoin
     function unpause() external onlyOwner {
         _unpause();
+    }
+
+    /// @inheritdoc IERC20
+    /// @dev In one piece and not by way of `_update`, which does the same to the balances: it is called for every payout.
+    function transferFrom(address from, address to, uint256 value) public override(ERC20, IERC20) returns (bool) {
+        if (paused()) revert EnforcedPause();
+        if (to == address(0)) revert ERC20InvalidReceiver(to);
+        Amount storage allowed = _allowed[from][msg.sender];
+        uint256 left = allowed.word;
+        if (left < value) revert ERC20InsufficientAllowance(msg.sender, left, value);
+        Amount storage giving = _holdings[from];
+        uint256 held = giving.word;
+        if (held >= BLOCKED) revert AccountBlocked(from);
+        if (held < value) revert ERC20InsufficientBalance(from, held, value);
+        unchecked {
+            if (left != type(uint256).max) allowed.word = left - value;
+            giving.word = held - value;
+        }
+        Amount storage receiving = _holdings[to];
+        uint256 had = receiving.word;
+        if (had >= BLOCKED) revert AccountBlocked(to);
+        unchecked {
+            receiving.word = had + value;
+        }
+        emit Transfer(from, to, value);
+        return true;
     }
 
     /// @inheritdoc ITestStablecoin
@@ -96,12 +128,12 @@ contract TestStablecoin is ITestStablecoin, ERC20, Ownable, Pausable, EIP712 {
 
     /// @inheritdoc ITestStablecoin
     function isBlocked(address account) external view returns (bool) {
-        return _holdings[account] >= BLOCKED;
+        return _holdings[account].word >= BLOCKED;
     }
 
     /// @inheritdoc IERC20
     function balanceOf(address account) public view override(ERC20, IERC20) returns (uint256) {
-        return _holdings[account] & ~BLOCKED;
+        return _holdings[account].word & ~BLOCKED;
     }
 
     /// @inheritdoc IERC20
@@ -109,29 +141,43 @@ contract TestStablecoin is ITestStablecoin, ERC20, Ownable, Pausable, EIP712 {
         return _supply;
     }
 
+    /// @inheritdoc IERC20
+    function allowance(address holder, address spender) public view override(ERC20, IERC20) returns (uint256) {
+        return _allowed[holder][spender].word;
+    }
+
     /// @inheritdoc IERC20Metadata
     function decimals() public pure override(ERC20, IERC20Metadata) returns (uint8) {
         return 6;
     }
 
-    /// @dev In place of OpenZeppelin's bookkeeping, with the same errors and event.
+    /// @dev In place of OpenZeppelin's bookkeeping, with the same errors and event. The holder is the caller, never zero.
+    function _approve(address holder, address spender, uint256 value, bool emitEvent) internal override {
+        if (spender == address(0)) revert ERC20InvalidSpender(spender);
+        _allowed[holder][spender].word = value;
+        if (emitEvent) emit Approval(holder, spender, value);
+    }
+
+    /// @dev The same, for mints and the transfers without an allowance.
     function _update(address from, address to, uint256 value) internal override whenNotPaused {
         if (from == address(0)) {
             if (value >= BLOCKED - _supply) revert SupplyTooLarge(value);
             _supply += value;
         } else {
-            uint256 held = _holdings[from];
+            Amount storage giving = _holdings[from];
+            uint256 held = giving.word;
             if (held >= BLOCKED) revert AccountBlocked(from);
             if (held < value) revert ERC20InsufficientBalance(from, held, value);
             unchecked {
-                _holdings[from] = held - value;
+                giving.word = held - value;
             }
         }
-        uint256 receiving = _holdings[to];
-        if (receiving >= BLOCKED) revert AccountBlocked(to);
+        Amount storage receiving = _holdings[to];
+        uint256 had = receiving.word;
+        if (had >= BLOCKED) revert AccountBlocked(to);
         unchecked {
             // No balance can pass the supply, and the supply never reaches the highest bit.
-            _holdings[to] = receiving + value;
+            receiving.word = had + value;
         }
         emit Transfer(from, to, value);
     }

@@ -80,6 +80,72 @@ contract TestStablecoinTest is SettlerTest {
         vm.assertEq(dollars.decimals(), 6, "decimals");
     }
 
+    function test_allowance__finite__spent_down_and_no_further() public {
+        dollars.mint(stranger, 10 * DOLLAR);
+        vm.prank(stranger);
+        dollars.approve(address(this), 5 * DOLLAR);
+        vm.assertTrue(dollars.transferFrom(stranger, payee, 3 * DOLLAR), "answer");
+        vm.assertEq(dollars.allowance(stranger, address(this)), 2 * DOLLAR, "left");
+        vm.expectRevert(
+            abi.encodeWithSignature(
+                "ERC20InsufficientAllowance(address,uint256,uint256)", address(this), 2 * DOLLAR, 3 * DOLLAR
+            )
+        );
+        dollars.transferFrom(stranger, payee, 3 * DOLLAR);
+        vm.assertEq(dollars.balanceOf(stranger), 7 * DOLLAR, "from");
+        vm.assertEq(dollars.balanceOf(payee), 3 * DOLLAR, "to");
+    }
+
+    function test_allowance__infinite__stays() public {
+        dollars.mint(stranger, 10 * DOLLAR);
+        vm.prank(stranger);
+        dollars.approve(address(this), type(uint256).max);
+        dollars.transferFrom(stranger, payee, 10 * DOLLAR);
+        vm.assertEq(dollars.allowance(stranger, address(this)), type(uint256).max, "left");
+        vm.expectRevert(
+            abi.encodeWithSignature("ERC20InsufficientBalance(address,uint256,uint256)", stranger, uint256(0), DOLLAR)
+        );
+        dollars.transferFrom(stranger, payee, DOLLAR);
+    }
+
+    function test_transferFrom__refused_as_a_transfer_would_be() public {
+        dollars.mint(stranger, 10 * DOLLAR);
+        vm.prank(stranger);
+        dollars.approve(address(this), 10 * DOLLAR);
+        vm.expectRevert(abi.encodeWithSignature("ERC20InvalidReceiver(address)", address(0)));
+        dollars.transferFrom(stranger, address(0), DOLLAR);
+        dollars.pause();
+        vm.expectRevert(abi.encodeWithSignature("EnforcedPause()"));
+        dollars.transferFrom(stranger, payee, DOLLAR);
+        dollars.unpause();
+        address[2] memory parties = [stranger, payee];
+        for (uint256 i; i < 2; ++i) {
+            dollars.setBlocked(parties[i], true);
+            vm.expectRevert(abi.encodeWithSelector(ITestStablecoin.AccountBlocked.selector, parties[i]));
+            dollars.transferFrom(stranger, payee, DOLLAR);
+            dollars.setBlocked(parties[i], false);
+        }
+        vm.expectRevert(abi.encodeWithSignature("ERC20InvalidSpender(address)", address(0)));
+        dollars.approve(address(0), DOLLAR);
+        dollars.transferFrom(stranger, stranger, DOLLAR);
+        vm.assertEq(dollars.balanceOf(stranger), 10 * DOLLAR, "to oneself nothing changes");
+        vm.assertEq(dollars.allowance(stranger, address(this)), 9 * DOLLAR, "but the allowance");
+    }
+
+    function testFuzz_transferFrom__any_amounts__conserves(uint256 allowed, uint256 value) public {
+        dollars.mint(stranger, 10 * DOLLAR);
+        vm.prank(stranger);
+        dollars.approve(address(this), allowed);
+        if (value % 2 == 0) value %= 11 * DOLLAR;
+        (bool succeeded,) = address(dollars).call(abi.encodeCall(dollars.transferFrom, (stranger, payee, value)));
+        vm.assertTrue(succeeded == (value <= allowed && value <= 10 * DOLLAR), "as allowance and balance allow");
+        uint256 moved = succeeded ? value : 0;
+        vm.assertEq(dollars.balanceOf(payee), moved, "to");
+        vm.assertEq(dollars.balanceOf(stranger), 10 * DOLLAR - moved, "from");
+        uint256 spent = allowed == type(uint256).max ? 0 : moved;
+        vm.assertEq(dollars.allowance(stranger, address(this)), allowed - spent, "allowance");
+    }
+
     function test_owner__needed_to_mint_block_and_pause() public {
         bytes[3] memory calls = [
             abi.encodeCall(ITestStablecoin.mint, (payee, 1)),
