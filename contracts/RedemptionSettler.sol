@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ItemData} from "./ItemData.sol";
 import {RollingDayLimit} from "./RollingDayLimit.sol";
 import {SettlerControls} from "./SettlerControls.sol";
 import {TokenCalls} from "./TokenCalls.sol";
@@ -13,13 +14,16 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 /// @notice Immutable and without custody; one per fund and payout token. See the interface for what it promises, where
 /// it departs from the plain reading of the design, and why.
 contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGuardTransient {
+    using ItemData for Item;
+    using ItemData for Item[];
     using RollingDayLimit for RollingDayLimit.Ledger;
     using TokenCalls for address;
 
     uint256 private constant ITEM_GAS_LIMIT_MIN = 100_000;
     uint256 private constant ITEM_GAS_LIMIT_MAX = 10_000_000;
     uint256 private constant SHARE_DECIMALS_MAX = 36;
-    /// @dev What a batch needs besides its items' frames: one skip event, the ledger's two slots new, the last event.
+    /// @dev What a batch needs besides its items' frames: one skip event, a bitmap word new, the ledger's two slots new,
+    /// the last event.
     uint256 private constant TAIL_GAS = 80_000;
     uint256 private constant DETAIL_BYTES_MAX = 256;
     /// @dev The calldata of `settleItem`: selector, the six words of an item, two limits.
@@ -36,12 +40,19 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     /// @inheritdoc IRedemptionSettler
     uint256 public immutable itemGasLimit;
     uint256 private immutable _wholeShare;
-    bytes4 private immutable _burnSelector;
+    uint256 private immutable _burnSelector;
+    /// @dev Whether the burn function takes an account and an amount, and nothing else.
+    bool private immutable _burnIsPlain;
 
     /// @inheritdoc IRedemptionSettler
     bytes32 public batchHash;
 
-    mapping(uint256 word => uint256 bits) private _settledBits;
+    /// @dev A struct, so that a word once found can be kept as a reference.
+    struct BitmapWord {
+        uint256 bits;
+    }
+
+    mapping(uint256 word => BitmapWord) private _settledBits;
     RollingDayLimit.Ledger private _payouts;
 
     constructor(Settings memory settings, address owner, address operator, address guardian)
@@ -64,7 +75,9 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         payoutToken = settings.payoutToken;
         treasury = settings.treasury;
         burnStyle = settings.burnStyle;
-        _burnSelector = _burnSelectorOf(settings.burnStyle);
+        _burnSelector = uint32(_burnSelectorOf(settings.burnStyle));
+        _burnIsPlain = settings.burnStyle == BurnStyle.Burn || settings.burnStyle == BurnStyle.BurnFrom
+            || settings.burnStyle == BurnStyle.AdminBurn;
         itemGasLimit = settings.itemGasLimit;
         _wholeShare = 10 ** shareDecimals;
     }
@@ -78,7 +91,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         returns (bytes32 newBatchHash)
     {
         if (previousBatchHash != batchHash) revert BatchHashMismatch(batchHash, previousBatchHash);
-        newBatchHash = _followingHash(previousBatchHash, items);
+        newBatchHash = items.followingHash(previousBatchHash);
         batchHash = newBatchHash;
 
         uint256 settledCount = _run(items, new Outcome[](0));
@@ -95,56 +108,71 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     /// @inheritdoc IRedemptionSettler
     function settleItem(Item calldata item, uint256 priceLimit, uint256 payoutLeft) external {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
-
-        uint256 word = item.index >> 8;
-        uint256 bit = 1 << (item.index & 0xff);
-        uint256 bits = _settledBits[word];
-        if (bits & bit != 0) _skip(SkipReason.AlreadySettled);
-        (address investor, address payee, uint256 shares, uint256 payout) =
-            (item.investor, item.payee, item.shares, item.payout);
-        if (!_areAccounts(investor, payee)) _skip(SkipReason.InvalidItem);
+        if (!item.isValid(treasury)) _skip(SkipReason.InvalidItem);
+        (uint256 shares, uint256 payout) = (item.shares, item.payout);
         unchecked {
-            // Zero wraps round, so one comparison refuses it together with what is too large.
-            if (shares - 1 >= AMOUNT_MAX || payout - 1 >= AMOUNT_MAX) _skip(SkipReason.InvalidItem);
             // No overflow: all four factors are below 2^128.
             if (payout * _wholeShare > shares * priceLimit) _skip(SkipReason.PriceAboveCeiling);
         }
         if (payout > payoutLeft) _skip(SkipReason.DailyLimitExceeded);
 
-        _settledBits[word] = bits | bit;
+        (address investor, address payee) = item.accounts();
         emit RedemptionSettled(item.redemptionId, investor, payee, item.index, shares, payout);
-        _burn(item.redemptionId, investor, shares);
-        _pay(payee, payout);
+        if (_burnIsPlain) {
+            uint256 burned = shareToken.burnExactly(_burnSelector, investor, shares);
+            if (burned != TokenCalls.EXACT) _skipMove(burned, SkipReason.BurnFailed, SkipReason.BurnNotExact);
+        } else {
+            _burnOtherwise(item.redemptionId, investor, shares);
+        }
+        uint256 paid = payoutToken.transferExactly(treasury, payee, payout);
+        if (paid != TokenCalls.EXACT) _skipMove(paid, SkipReason.PayoutFailed, SkipReason.PayoutNotExact);
     }
 
     /// @inheritdoc IRedemptionSettler
-    function isSettled(uint256 index) external view returns (bool) {
-        return _settledBits[index >> 8] & (1 << (index & 0xff)) != 0;
+    function isSettled(uint256 index) external view nonReentrantView returns (bool) {
+        return _settledBits[index >> 8].bits & (1 << (index & 0xff)) != 0;
     }
 
     /// @inheritdoc IRedemptionSettler
-    function payoutAvailable() external view returns (uint256) {
+    function payoutAvailable() external view nonReentrantView returns (uint256) {
         return _left(_payouts.paidInWindow());
     }
 
-    /// @dev Runs the items and books what was paid. Fills `outcomes` unless it is empty. What was paid is booked once,
-    /// after the transfers: until then it is counted here, and nothing else can settle meanwhile.
+    /// @dev Runs the items and books what was settled. Fills `outcomes` unless it is empty.
+    ///
+    /// The bits of the word at hand and the sum paid are counted here and written after the frames: a word when the next
+    /// item needs another and at the end, the sum at the end. While a batch settles, the guard refuses whoever would
+    /// settle, preview, or read a bit or the limit, so nothing can act on what is not written yet. A preview needs no
+    /// such guard, since everything that happens inside it is undone.
     function _run(Item[] calldata items, Outcome[] memory outcomes) private returns (uint256 settledCount) {
         if (items.length == 0) revert EmptyBatch();
         uint256 window = _payouts.paidInWindow();
         uint256 payoutLeftAtFirst = _left(window);
         uint256 payoutLeft = payoutLeftAtFirst;
-        uint256 priceLimit = ceilingPrice();
-        bytes memory frame = new bytes(FRAME_BYTES);
+        uint256 frame = _newFrame(ceilingPrice());
         // A call is given at most 63/64 of the gas left. With this much left it is given the full item limit, so how an
         // item ends never depends on the transaction's gas.
         uint256 gasNeeded = itemGasLimit + itemGasLimit / 63 + TAIL_GAS;
 
+        Item calldata item = items[0];
+        uint256 wordIndex = item.index >> 8;
+        BitmapWord storage word = _settledBits[wordIndex];
+        uint256 bits = word.bits;
+
         for (uint256 i; i < items.length; ++i) {
             uint256 gasBefore = gasleft();
-            if (gasBefore < gasNeeded) revert GasTooLow(gasBefore, gasNeeded);
-            Item calldata item = items[i];
-            if (_callFrame(frame, item, priceLimit, payoutLeft)) {
+            uint256 index = item.index;
+            if (index >> 8 != wordIndex) {
+                word.bits = bits;
+                wordIndex = index >> 8;
+                word = _settledBits[wordIndex];
+                bits = word.bits;
+            }
+            if (gasleft() < gasNeeded) revert GasTooLow(gasleft(), gasNeeded);
+            uint256 bit = 1 << (index & 0xff);
+            bool unsettled = bits & bit == 0;
+            if (unsettled && _callFrame(frame, item, payoutLeft)) {
+                bits |= bit;
                 unchecked {
                     // The frame has found the payout to be within what is left.
                     payoutLeft -= item.payout;
@@ -154,41 +182,48 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
                     outcomes[i] = Outcome(item.redemptionId, SkipReason.None, gasBefore - gasleft(), "");
                 }
             } else {
-                (SkipReason reason, bytes memory detail) = _lastWords(gasBefore - gasleft());
-                emit RedemptionSkipped(item.redemptionId, item.index, reason, detail);
+                (SkipReason reason, bytes memory detail) =
+                    unsettled ? _lastWords() : (SkipReason.AlreadySettled, bytes(""));
+                emit RedemptionSkipped(item.redemptionId, index, reason, detail);
                 if (outcomes.length != 0) {
                     outcomes[i] = Outcome(item.redemptionId, reason, gasBefore - gasleft(), detail);
                 }
             }
+            item = item.next();
         }
+        word.bits = bits;
         if (settledCount != 0) _payouts.record(window, payoutLeftAtFirst - payoutLeft);
     }
 
-    /// @dev Calls `settleItem` with the item as it stands in the calldata.
-    function _callFrame(bytes memory frame, Item calldata item, uint256 priceLimit, uint256 payoutLeft)
-        private
-        returns (bool settled)
-    {
+    /// @dev Memory for the calldata of `settleItem`, with what is the same for every item of a batch.
+    function _newFrame(uint256 priceLimit) private pure returns (uint256 frame) {
         bytes4 selector = this.settleItem.selector;
+        bytes memory allocated = new bytes(FRAME_BYTES);
+        assembly ("memory-safe") {
+            frame := add(allocated, 0x20)
+            mstore(frame, selector)
+            mstore(add(frame, 0xc4), priceLimit)
+        }
+    }
+
+    /// @dev Calls `settleItem` with the item as it stands in the calldata.
+    function _callFrame(uint256 frame, Item calldata item, uint256 payoutLeft) private returns (bool settled) {
         uint256 gasLimit = itemGasLimit;
         assembly ("memory-safe") {
-            let data := add(frame, 0x20)
-            mstore(data, selector)
-            calldatacopy(add(data, 0x04), item, 0xc0)
-            mstore(add(data, 0xc4), priceLimit)
-            mstore(add(data, 0xe4), payoutLeft)
-            settled := call(gasLimit, address(), 0, data, FRAME_BYTES, 0, 0)
+            calldatacopy(add(frame, 0x04), item, 0xc0)
+            mstore(add(frame, 0xe4), payoutLeft)
+            settled := call(gasLimit, address(), 0, frame, FRAME_BYTES, 0, 0)
         }
     }
 
     /// @dev Reads how the frame that has just failed ended.
-    function _lastWords(uint256 gasUsed) private view returns (SkipReason reason, bytes memory detail) {
+    function _lastWords() private pure returns (SkipReason reason, bytes memory detail) {
         uint256 size;
         assembly ("memory-safe") {
             size := returndatasize()
         }
-        // Without a word the frame either ran dry, or could not read an address wider than 160 bits.
-        if (size == 0) return (gasUsed > itemGasLimit ? SkipReason.ItemOutOfGas : SkipReason.InvalidItem, "");
+        // Whatever else is wrong has a word; only a frame without gas has none.
+        if (size == 0) return (SkipReason.ItemOutOfGas, "");
         bytes memory words = new bytes(size - 4);
         assembly ("memory-safe") {
             returndatacopy(add(words, 0x20), 4, sub(size, 4))
@@ -196,47 +231,44 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         return abi.decode(words, (SkipReason, bytes));
     }
 
-    function _burn(bytes32 redemptionId, address investor, uint256 shares) private {
+    /// @dev The burns that take more than an account and an amount, verified in the same way.
+    function _burnOtherwise(bytes32 redemptionId, address investor, uint256 shares) private {
         uint256 sharesBefore = _balanceOrSkip(shareToken, investor, SkipReason.BurnFailed);
-        bool burned;
-        if (burnStyle == BurnStyle.BurnWithReason || burnStyle == BurnStyle.BurnWithData) {
-            // A string and bytes are encoded alike.
-            bytes memory data = abi.encodeWithSelector(_burnSelector, investor, shares, abi.encode(redemptionId));
-            burned = shareToken.tryCall(data);
-        } else if (burnStyle == BurnStyle.Escrow) {
-            burned = _burnFromEscrow(investor, shares);
+        bytes4 selector = bytes4(uint32(_burnSelector));
+        if (burnStyle == BurnStyle.Escrow) {
+            _burnFromEscrow(selector, investor, shares);
         } else {
-            burned = shareToken.tryBurn(_burnSelector, investor, shares);
+            // A string and bytes are encoded alike.
+            _callOrSkip(abi.encodeWithSelector(selector, investor, shares, abi.encode(redemptionId)));
         }
-        if (!burned) _skipWithAnswer(SkipReason.BurnFailed);
         uint256 sharesAfter = _balanceOrSkip(shareToken, investor, SkipReason.BurnFailed);
         unchecked {
             if (sharesBefore - sharesAfter != shares) _skip(SkipReason.BurnNotExact);
         }
     }
 
-    function _burnFromEscrow(address investor, uint256 shares) private returns (bool) {
+    function _burnFromEscrow(bytes4 selector, address investor, uint256 shares) private {
         uint256 restingBefore = _balanceOrSkip(shareToken, address(this), SkipReason.BurnFailed);
-        if (!shareToken.tryTransferFrom(investor, address(this), shares)) return false;
-        if (!shareToken.tryCall(abi.encodeWithSelector(_burnSelector, shares))) return false;
+        _callOrSkip(abi.encodeCall(IERC20.transferFrom, (investor, address(this), shares)));
+        _callOrSkip(abi.encodeWithSelector(selector, shares));
         uint256 restingAfter = _balanceOrSkip(shareToken, address(this), SkipReason.BurnFailed);
         if (restingAfter != restingBefore) _skip(SkipReason.BurnNotExact);
-        return true;
     }
 
-    function _pay(address payee, uint256 payout) private {
-        uint256 balanceBefore = _balanceOrSkip(payoutToken, payee, SkipReason.PayoutFailed);
-        if (!payoutToken.tryTransferFrom(treasury, payee, payout)) _skipWithAnswer(SkipReason.PayoutFailed);
-        uint256 balanceAfter = _balanceOrSkip(payoutToken, payee, SkipReason.PayoutFailed);
-        unchecked {
-            if (balanceAfter - balanceBefore != payout) _skip(SkipReason.PayoutNotExact);
-        }
+    function _callOrSkip(bytes memory data) private {
+        if (!shareToken.tryCall(data)) _skipWithAnswer(SkipReason.BurnFailed);
     }
 
     function _balanceOrSkip(address token, address account, SkipReason reason) private view returns (uint256) {
         (bool succeeded, uint256 held) = token.tryBalanceOf(account);
         if (!succeeded) _skipWithAnswer(reason);
         return held;
+    }
+
+    /// @dev Ends the item's frame after a burn or a payout that was not exact.
+    function _skipMove(uint256 verdict, SkipReason failed, SkipReason notExact) private view {
+        if (verdict == TokenCalls.FAILED) _skipWithAnswer(failed);
+        _skip(notExact);
     }
 
     /// @dev Ends the item's frame with the answer of the token call that has just failed.
@@ -254,11 +286,6 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         revert ItemReverted(reason, detail);
     }
 
-    function _areAccounts(address investor, address payee) private view returns (bool) {
-        return investor != address(0) && investor != address(this) && payee != address(0) && payee != address(this)
-            && payee != treasury;
-    }
-
     function _burnSelectorOf(BurnStyle style) private pure returns (bytes4) {
         if (style == BurnStyle.Burn) return bytes4(keccak256("burn(address,uint256)"));
         if (style == BurnStyle.BurnWithReason) return bytes4(keccak256("burn(address,uint256,string)"));
@@ -271,20 +298,6 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     function _left(uint256 window) private view returns (uint256) {
         uint256 limit = dailyPayoutLimit();
         return limit > window ? limit - window : 0;
-    }
-
-    function _followingHash(bytes32 previousBatchHash, Item[] calldata items) private pure returns (bytes32 hash) {
-        assembly ("memory-safe") {
-            // abi.encode(items): the offset of the array, its length, the items as they stand in the calldata.
-            let data := mload(0x40)
-            let size := mul(items.length, 0xc0)
-            mstore(data, 0x20)
-            mstore(add(data, 0x20), items.length)
-            calldatacopy(add(data, 0x40), items.offset, size)
-            mstore(0, previousBatchHash)
-            mstore(0x20, keccak256(data, add(size, 0x40)))
-            hash := keccak256(0, 0x40)
-        }
     }
 
     function _skip(SkipReason reason) private pure {

@@ -23,12 +23,16 @@ abstract contract SettlerControls is ISettlerControls {
     /// @inheritdoc ISettlerControls
     uint256 public immutable changeDelay;
 
+    /// @dev The operator and the pause are in one slot, the two bounds in another: every batch reads all four.
+    address private _operator;
+
     /// @inheritdoc ISettlerControls
     bool public paused;
 
-    mapping(Role => address) private _holders;
+    uint128[2] private _bounds;
+    address private _owner;
+    address private _guardian;
     mapping(Role => ProposedAccount) private _proposedAccounts;
-    mapping(Bound => uint256) private _bounds;
     mapping(Bound => ProposedValue) private _proposedValues;
 
     modifier onlyOwner() {
@@ -66,8 +70,8 @@ abstract contract SettlerControls is ISettlerControls {
         _setHolder(Role.Guardian, guardian_);
         _checkRange("dailyPayoutLimit", dailyPayoutLimit_, 0, AMOUNT_MAX);
         _checkRange("ceilingPrice", ceilingPrice_, 0, AMOUNT_MAX);
-        _bounds[Bound.DailyPayoutLimit] = dailyPayoutLimit_;
-        _bounds[Bound.CeilingPrice] = ceilingPrice_;
+        _setBound(Bound.DailyPayoutLimit, dailyPayoutLimit_);
+        _setBound(Bound.CeilingPrice, ceilingPrice_);
         emit BoundLowered(Bound.DailyPayoutLimit, dailyPayoutLimit_, 0);
         emit BoundLowered(Bound.CeilingPrice, ceilingPrice_, 0);
     }
@@ -102,23 +106,23 @@ abstract contract SettlerControls is ISettlerControls {
     function revokeOperator() external onlyOwnerOrGuardian {
         address account = operator();
         if (account == address(0)) revert ZeroAddress();
-        delete _holders[Role.Operator];
+        delete _operator;
         emit OperatorRevoked(account, msg.sender);
     }
 
     /// @inheritdoc ISettlerControls
     function lowerBound(Bound bound, uint256 value) external onlyOwner {
-        uint256 current = _bounds[bound];
+        uint256 current = _bound(bound);
         if (value >= current) revert NotLower(value, current);
         if (_proposedValues[bound].applicableAt != 0) _cancelRaise(bound);
-        _bounds[bound] = value;
+        _setBound(bound, value);
         emit BoundLowered(bound, value, current);
     }
 
     /// @inheritdoc ISettlerControls
     function proposeRaise(Bound bound, uint256 value) external onlyOwner {
         _checkRange("bound", value, 0, AMOUNT_MAX);
-        uint256 current = _bounds[bound];
+        uint256 current = _bound(bound);
         if (value <= current) revert NotHigher(value, current);
         uint48 applicableAt = _readyAt();
         _proposedValues[bound] = ProposedValue(value, applicableAt);
@@ -130,9 +134,9 @@ abstract contract SettlerControls is ISettlerControls {
         ProposedValue memory proposal = _proposedValues[bound];
         if (proposal.applicableAt == 0) revert NothingProposed();
         if (block.timestamp < proposal.applicableAt) revert DelayNotPassed(proposal.applicableAt, block.timestamp);
-        uint256 current = _bounds[bound];
+        uint256 current = _bound(bound);
         delete _proposedValues[bound];
-        _bounds[bound] = proposal.value;
+        _setBound(bound, proposal.value);
         emit BoundRaised(bound, proposal.value, current);
     }
 
@@ -169,27 +173,27 @@ abstract contract SettlerControls is ISettlerControls {
 
     /// @inheritdoc ISettlerControls
     function owner() public view returns (address) {
-        return _holders[Role.Owner];
+        return _owner;
     }
 
     /// @inheritdoc ISettlerControls
     function operator() public view returns (address) {
-        return _holders[Role.Operator];
+        return _operator;
     }
 
     /// @inheritdoc ISettlerControls
     function guardian() public view returns (address) {
-        return _holders[Role.Guardian];
+        return _guardian;
     }
 
     /// @inheritdoc ISettlerControls
     function dailyPayoutLimit() public view returns (uint256) {
-        return _bounds[Bound.DailyPayoutLimit];
+        return _bound(Bound.DailyPayoutLimit);
     }
 
     /// @inheritdoc ISettlerControls
     function ceilingPrice() public view returns (uint256) {
-        return _bounds[Bound.CeilingPrice];
+        return _bound(Bound.CeilingPrice);
     }
 
     function _checkRange(string memory setting, uint256 given, uint256 minimum, uint256 maximum) internal pure {
@@ -198,8 +202,14 @@ abstract contract SettlerControls is ISettlerControls {
 
     function _setHolder(Role role, address account) private {
         if (account == address(0)) revert ZeroAddress();
-        address previousAccount = _holders[role];
-        _holders[role] = account;
+        address previousAccount;
+        if (role == Role.Owner) {
+            (previousAccount, _owner) = (_owner, account);
+        } else if (role == Role.Operator) {
+            (previousAccount, _operator) = (_operator, account);
+        } else {
+            (previousAccount, _guardian) = (_guardian, account);
+        }
         emit RoleAccepted(role, account, previousAccount);
     }
 
@@ -207,6 +217,15 @@ abstract contract SettlerControls is ISettlerControls {
         uint256 value = _proposedValues[bound].value;
         delete _proposedValues[bound];
         emit BoundRaiseCancelled(bound, value, msg.sender);
+    }
+
+    /// @dev Every value has been checked against `AMOUNT_MAX`, or is below one that was.
+    function _setBound(Bound bound, uint256 value) private {
+        _bounds[uint256(bound)] = uint128(value);
+    }
+
+    function _bound(Bound bound) private view returns (uint256) {
+        return _bounds[uint256(bound)];
     }
 
     function _readyAt() private view returns (uint48) {

@@ -15,7 +15,7 @@ import {ISettlerControls} from "./ISettlerControls.sol";
 ///
 /// Where this departs from the plain reading of the design, and why:
 ///
-/// - Amounts above 2^128 - 1 are `InvalidItem`. No fund comes near, and no product in the checks can overflow, so a
+/// - Amounts above 2^128 - 1 and addresses wider than 160 bits are `InvalidItem`. No fund comes near, and no product in the checks can overflow, so a
 ///   hostile amount skips its item and cannot revert the batch.
 /// - The settler itself as investor or payee is `InvalidItem`: nothing may rest here.
 /// - The chain knows a redemption by its index. That one redemption id keeps one index is the book's rule; were it
@@ -25,6 +25,11 @@ import {ISettlerControls} from "./ISettlerControls.sol";
 ///   `ItemOutOfGas`; from outside it cannot be told from an invalid opcode.
 /// - The hourly window behind the 24-hour limit reaches back 24 to 25 hours, so the limit is never exceeded and what
 ///   was paid may count for up to an hour longer than a day.
+/// - The burn is verified by the investor's balance before and after, not by the supply. One reading of the supply
+///   would be cheaper, and would accept shares burned from somebody else; that the shares leave existence and do not
+///   merely leave the investor is what the fund trusts its token with.
+/// - The index bits of a batch are written once per 256 indexes, after the items that set them. A call back into the
+///   settler meanwhile is refused, `isSettled` and `payoutAvailable` included, so none can see or use an old bit.
 /// - Tokens sent here by mistake are lost; a way to take them out would be a way to take things out.
 interface IRedemptionSettler is ISettlerControls {
     /// @notice How the fund token takes shares out of existence.
@@ -138,7 +143,8 @@ interface IRedemptionSettler is ISettlerControls {
     /// `PreviewResult`, or with `SettlerPaused`, `EmptyBatch` or `GasTooLow` as `settle` would. For `eth_call`.
     function preview(Item[] calldata items) external;
 
-    /// @notice One item in its own call frame. Only the settler itself can call it.
+    /// @notice One item in its own call frame: everything but the index bit, which is the batch's. Only the settler
+    /// itself can call it.
     /// @param priceLimit the ceiling price in force for the batch.
     /// @param payoutLeft what the 24-hour limit still allows.
     function settleItem(Item calldata item, uint256 priceLimit, uint256 payoutLeft) external;
@@ -146,10 +152,10 @@ interface IRedemptionSettler is ISettlerControls {
     /// @notice The hash the next batch must name as its previous one.
     function batchHash() external view returns (bytes32);
 
-    /// @notice Whether the redemption with this index has been settled here.
+    /// @notice Whether the redemption with this index has been settled here. Refused while a batch is being settled.
     function isSettled(uint256 index) external view returns (bool);
 
-    /// @notice What the 24-hour limit still allows now, in payout base units.
+    /// @notice What the 24-hour limit still allows now, in payout base units. Refused while a batch is being settled.
     function payoutAvailable() external view returns (uint256);
 
     function shareToken() external view returns (address);

@@ -42,6 +42,25 @@ contract GasSafetyTest is SettlerTest {
         vm.assertTrue(settler.isSettled(0) && !settler.isSettled(1), "settled as with all the gas in the world");
     }
 
+    /// @dev The same with a bitmap word written between the items as well as after them.
+    function test_gas__from_too_little_to_enough__every_item_in_a_new_word() public {
+        IRedemptionSettler.Item[] memory items = _wastefulItems(4);
+        for (uint256 i; i < items.length; ++i) {
+            items[i].index = i << 8;
+        }
+        uint256 refusals;
+        for (uint256 gasGiven = 200_000;; gasGiven += 1_000) {
+            (bool succeeded, bytes memory answer) = _settleWith(gasGiven, items);
+            if (succeeded) break;
+            _checkGasTooLow(answer);
+            ++refusals;
+        }
+        vm.assertTrue(refusals > 100, "both sides of the edge were met");
+        for (uint256 i; i < items.length; ++i) {
+            vm.assertTrue(settler.isSettled(items[i].index) == (i % 2 == 0), "bit");
+        }
+    }
+
     function testFuzz_gas__any_amount__good_items_are_all_settled_or_none(uint256 gasGiven, uint8 count) public {
         uint256 length = 1 + count % 12;
         gasGiven = 21_000 + gasGiven % 1_200_000;

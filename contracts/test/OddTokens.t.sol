@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IRedemptionSettler} from "../interfaces/IRedemptionSettler.sol";
 import {SettlerTest} from "./SettlerTest.sol";
 import {
+    BurnsFromAnotherShare,
     FeeTakingToken,
     GasBurningToken,
     MisbehavingShare,
@@ -61,6 +62,16 @@ contract OddTokensTest is SettlerTest {
         _use(address(share), BURN);
         _check(_item(0), IRedemptionSettler.SkipReason.BurnNotExact, "");
         vm.assertEq(share.balanceOf(investor), 2 * SHARE, "shares untouched");
+    }
+
+    function test_burn_from_somebody_else__skipped_though_the_supply_falls() public {
+        BurnsFromAnotherShare share = new BurnsFromAnotherShare();
+        share.mint(investor, SHARE);
+        share.mint(stranger, SHARE);
+        _use(address(share), BURN);
+        _check(_item(0), IRedemptionSettler.SkipReason.BurnNotExact, "");
+        vm.assertEq(share.balanceOf(stranger), SHARE, "the other's shares");
+        vm.assertEq(dollars.balanceOf(payee), 0, "paid");
     }
 
     function test_unreadable_balance__skipped() public {
@@ -136,6 +147,20 @@ contract OddTokensTest is SettlerTest {
         _settleOne(_item(1));
         vm.assertEq(payout.answer(), abi.encodeWithSignature("ReentrancyGuardReentrantCall()"), "preview");
         vm.assertEq(payout.balanceOf(payee), 200 * DOLLAR, "both paid once");
+    }
+
+    function test_reading_what_a_batch_has_not_written_yet__refused() public {
+        ReentrantToken payout = new ReentrantToken();
+        _usePayout(payout);
+        bytes[2] memory reads =
+            [abi.encodeCall(IRedemptionSettler.isSettled, (0)), abi.encodeCall(IRedemptionSettler.payoutAvailable, ())];
+        for (uint256 i; i < reads.length; ++i) {
+            payout.setCallback(address(settler), reads[i]);
+            _settleOne(_item(i));
+            vm.assertTrue(payout.called() && !payout.succeeded(), "refused");
+            vm.assertEq(payout.answer(), abi.encodeWithSignature("ReentrancyGuardReentrantCall()"), "by the guard");
+        }
+        vm.assertTrue(settler.isSettled(0) && settler.isSettled(1), "readable again");
     }
 
     function _usePayout(OddToken payout) private {

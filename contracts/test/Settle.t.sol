@@ -111,6 +111,60 @@ contract SettleTest is SettlerTest {
         }
     }
 
+    function test_settle__to_and_fro_over_the_edge_of_a_word__each_index_once() public {
+        uint256[7] memory indexes = [uint256(255), 256, 255, 0, 256, 511, 512];
+        IRedemptionSettler.Item[] memory items = _items(0, indexes.length);
+        for (uint256 i; i < items.length; ++i) {
+            items[i].index = indexes[i];
+        }
+        bytes32 next = _following(0, items);
+        vm.expectEmit(address(settler));
+        emit IRedemptionSettler.RedemptionSkipped(
+            items[2].redemptionId, 255, IRedemptionSettler.SkipReason.AlreadySettled, ""
+        );
+        vm.expectEmit(address(settler));
+        emit IRedemptionSettler.RedemptionSkipped(
+            items[4].redemptionId, 256, IRedemptionSettler.SkipReason.AlreadySettled, ""
+        );
+        vm.expectEmit(address(settler));
+        emit IRedemptionSettler.BatchSettled(next, 0, 5, 2);
+        _settle(items);
+        vm.assertEq(dollars.balanceOf(payee), 500 * DOLLAR, "paid once each");
+        for (uint256 index; index < 600; ++index) {
+            bool inBatch = index == 0 || index == 255 || index == 256 || index == 511 || index == 512;
+            vm.assertTrue(settler.isSettled(index) == inBatch, "bit");
+        }
+    }
+
+    function test_settle__index_skipped_and_then_good_in_one_batch__settled_once() public {
+        IRedemptionSettler.Item[] memory items = _items(7, 3);
+        items[0].payout = 0;
+        items[1].index = 7;
+        items[2].index = 7;
+        _settle(items);
+        vm.assertTrue(settler.isSettled(7), "bit");
+        vm.assertEq(dollars.balanceOf(payee), 100 * DOLLAR, "paid once");
+    }
+
+    function testFuzz_settle__any_indexes_in_any_order__each_once(uint256 seed) public {
+        IRedemptionSettler.Item[] memory items = _items(0, 12);
+        uint256 expected;
+        for (uint256 i; i < items.length; ++i) {
+            // Few enough that some come twice, over three words of the bitmap.
+            items[i].index = uint256(keccak256(abi.encode(seed, i))) % 9 * 75;
+            bool repeated;
+            for (uint256 j; j < i; ++j) {
+                repeated = repeated || items[j].index == items[i].index;
+            }
+            if (!repeated) expected += items[i].payout;
+        }
+        _settle(items);
+        vm.assertEq(dollars.balanceOf(payee), expected, "paid once each");
+        for (uint256 i; i < items.length; ++i) {
+            vm.assertTrue(settler.isSettled(items[i].index), "bit");
+        }
+    }
+
     function test_settleItem__called_by_anyone__refused() public {
         vm.expectRevert(abi.encodeWithSelector(IRedemptionSettler.NotSelf.selector, operator));
         vm.prank(operator);

@@ -50,6 +50,20 @@ contract FeeTakingToken is OddToken {
     }
 }
 
+/// @notice Burns the shares of whoever was minted the last ones, whomever it was told to burn from.
+contract BurnsFromAnotherShare is OddToken {
+    address private _last;
+
+    function burn(address, uint256 value) external override {
+        _burn(_last, value);
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        if (from == address(0)) _last = to;
+        super._update(from, to, value);
+    }
+}
+
 /// @notice Uses all gas it is given up when it touches a wasteful account.
 contract GasBurningToken is OddToken {
     mapping(address account => bool wasteful) public isWasteful;
