@@ -239,7 +239,7 @@ def test_cycle__blocks_every_second__the_scheduler_settles_by_itself(
     world.node.start()
     try:
         names = world.enter(4)
-        wait_until(lambda: world.statuses(names) == [S.SETTLED] * 4, seconds=20)
+        wait_until(lambda: world.statuses(names) == [S.SETTLED] * 4, seconds=90)
     finally:
         world.node.stop()
     world.chain.set_interval(0)
