@@ -52,6 +52,9 @@ check: .setup/dev  ## Lint, format check, types
 abi: .setup/node  ## Compile the contracts and write abi/
 	@node tools/build-abi.mjs
 
+docs: .setup/run  ## Write the parts of the documentation that are drawn from the code
+	@$(BIN)/python -m tools.make_docs
+
 bench: .setup/run  ## Measure gas, latency and throughput, as ratios from one run
 	@$(BIN)/python -m benchmarks.settlement $(ARGS)
 
@@ -64,4 +67,4 @@ crash-test: .setup/dev .setup/node  ## Kill the real daemon at every crash point
 clean:  ## Remove everything that was set up or built
 	rm -rf $(VENV) .setup node_modules out cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup demo run test check abi bench simulate crash-test clean
+.PHONY: help setup demo run test check abi docs bench simulate crash-test clean
