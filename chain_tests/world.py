@@ -397,9 +397,12 @@ def sqlite_store(path: Path) -> Store:
     return Store(open_engine(f"sqlite:///{path}"))
 
 
-def wait_until(done: Callable[[], bool], *, seconds: float) -> None:
-    """Look every few moments whether something that moves by itself has come about."""
+def wait_until(
+    done: Callable[[], bool], *, seconds: float, explain: Callable[[], str] = lambda: ""
+) -> None:
+    """Look every few moments whether something that moves by itself has come about; `explain`
+    says more when it has not."""
     deadline = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        assert time.monotonic() < deadline, f"not within {seconds} seconds\n{explain()}"
         time.sleep(0.05)

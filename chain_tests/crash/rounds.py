@@ -7,6 +7,7 @@ the restart. The world's own node takes no part; it only reads, and audits at th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -127,7 +128,7 @@ class Crashes:
             _BEFORE[one.kind](self)
             self.daemon.start(crash_at=f"{one.point}:{one.passage}")
             # No block before it is there: what was prepared must not pass by itself.
-            wait_until(lambda: self.daemon.ended or self.daemon.has_said("lane_taken"), seconds=60)
+            wait_until(self._daemon_is_there, seconds=KILL_SECONDS, explain=self.explain)
             self.chain.set_interval(1)
             if self.daemon.wait_until_killed(seconds=KILL_SECONDS):
                 self.kills += 1
@@ -157,13 +158,21 @@ class Crashes:
     def run_until(self, done: Callable[[], bool]) -> None:
         """A daemon of which nothing is asked, stopped cleanly once something holds."""
         self.daemon.start()
-        wait_until(done, seconds=2 * KILL_SECONDS)
+        wait_until(done, seconds=2 * KILL_SECONDS, explain=self.explain)
         self.daemon.stop()
 
     def restore(self, book: Store) -> None:
         """Have everybody work on another book from now on."""
         self.world = self.world.new_node(store=book)
         self._point_at_book()
+
+    def explain(self) -> str:
+        """Where everything stands, for a failure's message."""
+        rows = Counter(row.status.value for row in self.world.rows())
+        return f"{rows}; {self.world.breaks()}\n{self.daemon.last_words()}"
+
+    def _daemon_is_there(self) -> bool:
+        return self.daemon.ended or self.daemon.has_said("lane_taken")
 
     def attempts(self) -> list[AttemptRow]:
         """Every attempt of a transaction that is not final."""
@@ -198,7 +207,9 @@ def _reorganise(crashes: Crashes) -> None:
     crashes.chain.mine()
     seen = RESTING | {S.PAID}
     wait_until(
-        lambda: all(row.status in seen for row in crashes.world.rows()), seconds=KILL_SECONDS
+        lambda: all(row.status in seen for row in crashes.world.rows()),
+        seconds=KILL_SECONDS,
+        explain=crashes.explain,
     )
     crashes.daemon.kill()
     crashes.world.reorganise(1)
@@ -222,6 +233,7 @@ def _wait_for_send(crashes: Crashes) -> None:
             and bool(crashes.attempts())
         ),
         seconds=KILL_SECONDS,
+        explain=crashes.explain,
     )
 
 
