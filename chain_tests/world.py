@@ -283,7 +283,13 @@ class World:
     def context(self) -> NodeContext:
         return self.node.context
 
-    def new_node(self, *, store: Store | None = None, **changes: object) -> World:
+    def new_node(
+        self,
+        *,
+        store: Store | None = None,
+        client: ChainClient | None = None,
+        **changes: object,
+    ) -> World:
         """Another node of the same world: another process, as far as the book can tell."""
         events = EventLog()
         context = dataclasses.replace(
@@ -292,7 +298,7 @@ class World:
             chains={
                 self.chain.chain_id: dataclasses.replace(
                     self.node.context.chains[self.chain.chain_id],
-                    client=new_client(self.chain),
+                    client=client or new_client(self.chain),
                 )
             },
             **{"node_id": f"{self.node.context.node_id}+", **changes},  # type: ignore[arg-type]
