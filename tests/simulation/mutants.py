@@ -1,22 +1,47 @@
-"""Known ways to pay twice, put into the node on purpose, to prove that the simulator sees them."""
+"""Known ways to pay twice, put into the node on purpose, to prove that the simulator sees them.
+
+Each replaces one function of the node by a careless one for as long as a run lasts. The chain's own
+defences (ratchet and bitmap) would hide what the node does wrong, so the settler of these runs is
+`naive`: it pays what it is told, as two plain transfers would.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 from unittest import mock
+
+from settlement_node.chain.views import Unanswered
+from settlement_node.domain.lifecycle import (
+    RedemptionFact,
+    TransactionFact,
+    TransactionStatus,
+)
+from settlement_node.errors import Transient
+from settlement_node.node import cycle, keep, send, track
+from settlement_node.node.bookkeeping import post_not_owed
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.store import redemptions, settlements, transactions
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.funds import get_fund, set_lane
+from settlement_node.store.rows import AttemptRow, SettlementRow, TransactionRow
+from settlement_node.store.tables import SettlementStatus
+
+PATIENCE_BLOCKS = 2
+_track, _broadcast = track.track, send.broadcast
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`patches` are (module, name, replacement); `naive_settler` takes the chain's own defences
-    away, so that a defect of the node shows as money paid twice."""
+    """`patches` are (module, name, replacement); `seen_as` is the first thing the checker says."""
 
     words: str
-    naive_settler: bool
-    patches: tuple[tuple[Any, str, Callable[..., Any]], ...]
+    seen_as: frozenset[str]
+    patches: tuple[tuple[ModuleType, str, Callable[..., Any]], ...]
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -27,4 +52,136 @@ class Mutant:
             yield
 
 
-MUTANTS: Mapping[str, Mutant] = {}
+def track_taking_silence_for_absence(context: NodeContext, lane: Lane) -> int:
+    """A receipt that errors or is null after a few blocks is read as "dropped": the transaction
+    counts as void and its redemptions are planned again, at a new nonce."""
+    try:
+        moved = _track(context, lane)
+    except Transient:
+        moved = 0
+    with context.store.read() as tx:
+        rows = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+        attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
+    for row in rows:
+        signed = attempts[row.transaction_id]
+        old = signed and lane.head_number - signed[0].signed_at_block >= PATIENCE_BLOCKS
+        if row.status is TransactionStatus.SENT and old:
+            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+                _declare_void(tx, lane, row, signed[-1])
+            moved += 1
+    return moved
+
+
+def _declare_void(tx: Tx, lane: Lane, row: TransactionRow, attempt: AttemptRow) -> None:
+    transactions.set_fields(
+        tx,
+        row.transaction_id,
+        status="final",
+        outcome="void",
+        mined_attempt_hash=attempt.attempt_hash,
+        block_number=max(lane.head_number, 0),
+        block_hash="0x" + "00" * 32,
+        evm_succeeded=True,
+    )
+    settlement = settlements.of_transaction(tx, row.transaction_id)
+    assert settlement is not None
+    settlements.end_settlement(tx, settlement, SettlementStatus.VOID)
+    _free(tx, settlement)
+
+
+def _free(tx: Tx, settlement: SettlementRow) -> None:
+    """Back to planning with every redemption of a settlement."""
+    items = settlements.items_of(tx, settlement.settlement_id)
+    fund = get_fund(tx, settlement.fund_id)
+    for row in redemptions.get_many(tx, [item.redemption_id for item in items]).values():
+        post_not_owed(tx, fund, row)
+        redemptions.record_fact(tx, row, RedemptionFact.SETTLEMENT_VOIDED)
+
+
+def broadcast_recycling_nonces(
+    context: NodeContext, lane: Lane, ready: Sequence[tuple[TransactionRow, AttemptRow]]
+) -> None:
+    """A send without an answer is read as failed: the transaction is deleted, its redemptions are
+    freed, and its nonce goes to whatever is planned next."""
+    failed: list[TransactionRow] = []
+
+    class Listening:
+        def __init__(self, client: Any) -> None:
+            self.client = client
+
+        def send_raw(self, raw: bytes) -> Any:
+            answer = self.client.send_raw(raw)
+            if isinstance(answer, Unanswered):
+                failed.extend(row for row, attempt in ready if attempt.raw == raw)
+            return answer
+
+    with mock.patch.object(lane, "chain", mock.Mock(client=Listening(lane.chain.client))):
+        _broadcast(context, lane, ready)
+    newest = max((row.nonce for row, _ in ready), default=-1)
+    for row in failed:
+        if row.nonce == newest:
+            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+                _forget(tx, lane, row)
+
+
+def _forget(tx: Tx, lane: Lane, row: TransactionRow) -> None:
+    later = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+    settlement = settlements.of_transaction(tx, row.transaction_id)
+    if settlement is None or later[-1].nonce != row.nonce:
+        return
+    _free(tx, settlement)
+    for table, column in (
+        (t.settlement_items, t.settlement_items.c.settlement_id),
+        (t.settlements, t.settlements.c.settlement_id),
+    ):
+        tx.connection.execute(table.delete().where(column == settlement.settlement_id))
+    for table in (t.attempts, t.transactions):
+        tx.connection.execute(table.delete().where(table.c.transaction_id == row.transaction_id))
+    set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=row.nonce)
+
+
+def send_before_writing(context: NodeContext, lane: Lane, orders: Sequence[send.Signing]) -> None:
+    """A replacement goes out first and its hash is stored afterwards; a crash loses it."""
+    signed, failure = send._sign(context, lane, orders)
+    for _, bytes_ in signed:
+        lane.chain.client.send_raw(bytes_.raw)
+        context.checkpoint("send.after_broadcast")
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        for order, bytes_ in signed:
+            transactions.add_attempt(
+                tx,
+                order.row,
+                attempt_hash=bytes_.hash_hex,
+                kind=order.kind,
+                raw=bytes_.raw,
+                max_fee_per_gas_wei=order.fees.max_fee_per_gas_wei,
+                max_priority_fee_per_gas_wei=order.fees.max_priority_fee_per_gas_wei,
+                at_block=lane.head_number,
+            )
+            transactions.record_fact(
+                tx, order.row, TransactionFact.ATTEMPT_SIGNED, speed_up_requested=False
+            )
+    if failure is not None:
+        raise failure
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    "silence_is_absence": Mutant(
+        "a receipt error or null is read as dropped, and the redemptions are planned anew",
+        frozenset({"false_final", "double_paid"}),
+        ((cycle, "track", track_taking_silence_for_absence),),
+    ),
+    "nonce_recycled": Mutant(
+        "an unanswered send is read as failed, and its nonce given to another batch",
+        frozenset({"nonce_reused", "double_paid"}),
+        (
+            (send, "broadcast", broadcast_recycling_nonces),
+            (keep, "broadcast", broadcast_recycling_nonces),
+        ),
+    ),
+    "stored_after_broadcast": Mutant(
+        "a replacement's hash is stored after it was broadcast",
+        frozenset({"sent_unwritten"}),
+        ((keep, "sign_and_broadcast", send_before_writing),),
+    ),
+}

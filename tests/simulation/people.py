@@ -94,12 +94,7 @@ class People:
 
     def enter(self, planned: PlannedOrder) -> bool:
         """Enter an order through the node's own intake; False when it was refused."""
-        fund = self._fund(planned.fund_id)
-        redemption_id = redemption_id_of(
-            chain_id=CHAIN_ID,
-            share_token_address=shown(fund.share),
-            external_id=planned.order.external_id,
-        )
+        redemption_id = self._id_of(planned)
         self.entered.setdefault(redemption_id, planned)
 
         def work(tx: Tx) -> None:
@@ -110,6 +105,17 @@ class People:
         except InvalidInput:
             return False
         return True
+
+    def paid_before(self) -> set[Hex32]:
+        """What the old settlers paid before this book began."""
+        return {self._id_of(p) for p in self.world.scenario.orders if p.paid_before}
+
+    def _id_of(self, planned: PlannedOrder) -> Hex32:
+        return redemption_id_of(
+            chain_id=CHAIN_ID,
+            share_token_address=shown(self._fund(planned.fund_id).share),
+            external_id=planned.order.external_id,
+        )
 
     def reenter_all(self) -> int:
         """After a restore: every order ever entered, once more; returns how many were new."""

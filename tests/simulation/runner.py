@@ -76,6 +76,7 @@ class Job:
 
     steps: int = STEPS
     mutant: str | None = None
+    watched: frozenset[str] | None = None
 
 
 def check_seed(seed: int, *, field_name: str = "seed") -> int:
@@ -97,7 +98,8 @@ def run_seed(
     world = World(
         seed,
         steps=job.steps,
-        naive_settler=mutant is not None and mutant.naive_settler,
+        naive_settler=mutant is not None,
+        watched=job.watched,
         stop_after_step=stop_after_step,
         keep_trace=keep_trace,
     )

@@ -172,7 +172,7 @@ def _rates(rng: Random) -> dict[str, float]:
         elif name in RARE:
             present = wanted < 0.12
         else:
-            present = wanted < 0.75
+            present = wanted < 0.8
         if present:
             rates[name] = min(kind.rate * temper, 0.6) if name not in RARE else kind.rate
     return rates

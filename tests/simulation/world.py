@@ -72,6 +72,7 @@ class World:
         naive_settler: bool = False,
         stop_after_step: int | None = None,
         keep_trace: bool = False,
+        watched: frozenset[str] | None = None,
         scenario: Scenario | None = None,
     ) -> None:
         self.seed = seed
@@ -91,6 +92,7 @@ class World:
         self.wishes: list[Wish] = []
         self.trace: list[str] = []
         self._keep_trace = keep_trace
+        self.watched = watched
         self._hash = hashlib.blake2b(digest_size=16)
         self.least_depth = self.scenario.finality_blocks
         self.chain = SimChain(

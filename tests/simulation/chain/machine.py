@@ -148,13 +148,20 @@ def _construct(state: State, name: str, at: bytes, arguments: tuple[object, ...]
     else:
         settings, owner, operator, guardian = arguments
         assert isinstance(settings, tuple)
-        share, payout, treasury, style, limit, ceiling, item_gas, delay = settings
+        share, payout, treasury, style, limit, ceiling, item_gas, delay, restrict_payees = settings
         if style != 0:
             raise Reverted  # the simulated settler knows the plain burn only
         deploy_settler(
             state,
             Settler(
-                at, _account(share), _account(payout), _account(treasury), style, item_gas, delay
+                at,
+                _account(share),
+                _account(payout),
+                _account(treasury),
+                style,
+                item_gas,
+                delay,
+                restrict_payees=restrict_payees,
             ),
             roles=(_account(owner), _account(operator), _account(guardian)),
             bounds=(limit, ceiling),
@@ -169,7 +176,7 @@ _CREATIONS = {
     "FundToken": ["string", "string", "uint8", "address"],
     "TestStablecoin": ["string", "string", "address"],
     "RedemptionSettler": [
-        "(address,address,address,uint8,uint256,uint256,uint256,uint48)",
+        "(address,address,address,uint8,uint256,uint256,uint256,uint48,bool)",
         "address",
         "address",
         "address",

@@ -34,16 +34,8 @@ AMOUNT_MAX = 2**128 - 1
 RING_HOURS = 25
 DETAIL_BYTES_MAX = 256
 ITEM_WORDS = 6
-NONE, ALREADY_SETTLED, INVALID_ITEM, PRICE, LIMIT, BURN_FAILED, PAYOUT_FAILED, OUT_OF_GAS = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    9,
-)
+NONE, ALREADY_SETTLED, INVALID_ITEM, PRICE, LIMIT, BURN_FAILED, PAYOUT_FAILED = 0, 1, 2, 3, 4, 5, 7
+OUT_OF_GAS, PAYEE_NOT_PERMITTED = 9, 10
 SETTLED = topic("RedemptionSettled(bytes32,address,address,uint256,uint256,uint256)")
 SKIPPED = topic("RedemptionSkipped(bytes32,uint256,uint8,bytes)")
 BATCH = topic("BatchSettled(bytes32,bytes32,uint256,uint256)")
@@ -62,6 +54,7 @@ class Settler:
     item_gas_limit: int
     change_delay: int
     naive: bool = False
+    restrict_payees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +202,8 @@ def _frame(call: Call, settler: Settler, item: bytes, left: int) -> tuple[int, b
     if not _is_valid(settler, item):
         return INVALID_ITEM, b""
     investor, payee = address_at(item, 2), address_at(item, 3)
+    if settler.restrict_payees and payee != investor:
+        return PAYEE_NOT_PERMITTED, b""
     share_token: Token = state.get(("contract", settler.share_token))
     if payout * 10**share_token.decimals > shares * state.get(("bound", at, 1)):
         return PRICE, b""
@@ -321,6 +316,7 @@ _HANDLERS: dict[bytes, _Handler] = {
     selector("burnStyle()"): lambda c, s, b: word(s.burn_style),
     selector("itemGasLimit()"): lambda c, s, b: word(s.item_gas_limit),
     selector("changeDelay()"): lambda c, s, b: word(s.change_delay),
+    selector("restrictPayees()"): lambda c, s, b: word(s.restrict_payees),
     selector("batchHash()"): lambda c, s, b: word(
         c.state.get(("batch hash", s.address), bytes(WORD))
     ),

@@ -1,0 +1,39 @@
+"""The simulator sees the three known ways to pay twice when they are put into the node.
+
+`silence_is_absence` ends in money really paid twice. The other two are seen earlier, as what makes
+double payment possible: one nonce for two batches (invariant 5), and bytes that leave before they
+are written (invariant 3); the node's other defences (the settlers' events, the stop at a stranger's
+hash) then keep the money safe.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.runner import Job, run_seed
+from tests.simulation.world import Outcome
+
+SEEDS = 200
+
+
+def first_failing(job: Job) -> Outcome:
+    """The first of 200 seeds that fails."""
+    for seed in range(SEEDS):
+        outcome = run_seed(seed, job)
+        if outcome.violations:
+            return outcome
+    pytest.fail(f"{job.mutant} was not seen in {SEEDS} seeds")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MUTANTS))
+def test_run__known_double_pay_path__is_seen(name: str) -> None:
+    outcome = first_failing(Job(mutant=name))
+    assert {v.kind for v in outcome.violations} & MUTANTS[name].seen_as
+
+
+@pytest.mark.slow
+def test_run__silence_read_as_absence__pays_twice() -> None:
+    outcome = first_failing(Job(mutant="silence_is_absence", watched=frozenset({"double_paid"})))
+    assert {"double_paid"} == {v.kind for v in outcome.violations}
