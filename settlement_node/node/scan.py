@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-import sqlalchemy as sa
 import structlog
+from sqlalchemy import RowMapping
 
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -53,7 +53,7 @@ def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
     return found
 
 
-def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: sa.RowMapping) -> int:
+def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowMapping) -> int:
     """Read page after page up to the head. The batches must follow one another and end where the
     settler's own hash stands: an endpoint that leaves out a whole transaction shows so."""
     address = Address(settler["settler_address"])
