@@ -183,7 +183,7 @@ class World:
         with self.store.read() as tx:
             return {a: balance(tx, fund_id=self.fund_id, account=a) for a in Account}
 
-    def set_fund(self, **values: int) -> None:
+    def set_fund(self, **values: int | None) -> None:
         """Change fields of the fund, its NAV say."""
         from settlement_node.store import tables as t
 
