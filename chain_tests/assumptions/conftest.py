@@ -1,4 +1,5 @@
-"""Both chain programs behind the same few verbs, so that one assumption is tested on each."""
+"""Every chain program behind the same few verbs, so that one assumption is tested on each; the
+simulator's chain is one of them, so that it cannot drift from the real ones."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
 from settlement_node.chain.transport import Transport
 from settlement_node.units import Address, Wei
+from tests.simulation.chain.program import SimulatedChain
 
 PAYEE = Address("0x1111111111111111111111111111111111111111")
 GWEI = 10**9
@@ -32,7 +34,7 @@ class Program:
     """A running chain, a client of it, and one funded sender."""
 
     name: str
-    chain: EmbeddedChain | AnvilProcess
+    chain: EmbeddedChain | AnvilProcess | SimulatedChain
     client: ChainClient
     sender: KeySigner
 
@@ -41,17 +43,17 @@ class Program:
 
     def reorganise(self, depth: int) -> None:
         """Replace the last blocks by empty ones; their transactions are gone everywhere."""
-        if isinstance(self.chain, EmbeddedChain):
-            self.chain.reorganise(depth, keep_transactions=False)
-        else:
+        if isinstance(self.chain, AnvilProcess):
             self.chain.reorganise(depth)
+        else:
+            self.chain.reorganise(depth, keep_transactions=False)
 
     def rollback(self, depth: int) -> None:
         """Take the last blocks back; their transactions are gone everywhere."""
-        if isinstance(self.chain, EmbeddedChain):
-            self.chain.rollback(depth, keep_transactions=False)
-        else:
+        if isinstance(self.chain, AnvilProcess):
             self.chain.rollback(depth)
+        else:
+            self.chain.rollback(depth, keep_transactions=False)
 
     def transfer(
         self,
@@ -90,9 +92,12 @@ def clock() -> Callable[[], float]:
     return time.monotonic
 
 
-@pytest.fixture(params=["pyevm", "anvil"])
+@pytest.fixture(params=["sim", "pyevm", "anvil"])
 def program(request: pytest.FixtureRequest, clock: Callable[[], float]) -> Iterator[Program]:
     """Each chain program in turn, fresh."""
+    if request.param == "sim":
+        yield program_of("sim", SimulatedChain(), clock)
+        return
     if request.param == "pyevm":
         yield program_of("pyevm", EmbeddedChain(), clock)
         return
@@ -108,7 +113,7 @@ def anvil_program(clock: Callable[[], float]) -> Iterator[Program]:
 
 
 def program_of(
-    name: str, chain: EmbeddedChain | AnvilProcess, clock: Callable[[], float]
+    name: str, chain: EmbeddedChain | AnvilProcess | SimulatedChain, clock: Callable[[], float]
 ) -> Program:
     client = ChainClient(chain.chain_id, [chain.transport()], now=clock)
     return Program(name, chain, client, KeySigner(chain.funded_keys[0]))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import rlp  # type: ignore[import-untyped]  # the package ships no types
 from eth_abi.abi import decode as abi_decode
 from eth_utils.crypto import keccak
 
 from settlement_node.chain.artifacts import load_artifact
-from tests.simulation.chain.abi import EventLog, OutOfGas, Reverted
+from tests.simulation.chain.abi import EventLog, OutOfGas, Reverted, revert
 from tests.simulation.chain.settler import Meter, Payment, Settler, call_settler, deploy_settler
 from tests.simulation.chain.state import State
 from tests.simulation.chain.tokens import Call, Token, call_token, deploy_token
@@ -76,7 +78,9 @@ def execute(
             call = Call(state, sender, transaction.to, transaction.data, timestamp, logs)
             _enter(call, meter, payments)
         succeeded = True
-    except (Reverted, OutOfGas):
+    except (Reverted, OutOfGas) as ended:
+        if isinstance(ended, OutOfGas):
+            meter.left = 0
         state.undo(mark)
         logs, payments, created, succeeded = [], [], None, False
     gas_used = transaction.gas - meter.left
@@ -128,13 +132,26 @@ def contract_address(sender: bytes, nonce: int) -> bytes:
 def _create(state: State, transaction: Transaction, nonce: int) -> bytes:
     """Recognise the project's own contracts by their bytecode; anything else reverts."""
     at = contract_address(transaction.sender, nonce)
-    for name, types in _CREATIONS.items():
+    for name in ("FundToken", "TestStablecoin", "RedemptionSettler"):
         bytecode = load_artifact(name).bytecode
         if transaction.data.startswith(bytecode):
-            arguments = abi_decode(types, transaction.data[len(bytecode) :])
+            arguments = abi_decode(_constructor_types(name), transaction.data[len(bytecode) :])
             _construct(state, name, at, arguments)
             return at
-    raise Reverted
+    raise OutOfGas  # unknown code: as good as the invalid opcode, which takes all gas
+
+
+@cache
+def _constructor_types(name: str) -> list[str]:
+    """As the artifact says, so that a changed constructor is met here and not by a wrong value."""
+    constructor = next(item for item in load_artifact(name).abi if item["type"] == "constructor")
+    return [_type_of(entry) for entry in constructor["inputs"]]
+
+
+def _type_of(entry: Any) -> str:
+    if not entry["type"].startswith("tuple"):
+        return str(entry["type"])
+    return "(" + ",".join(_type_of(member) for member in entry["components"]) + ")"
 
 
 def _construct(state: State, name: str, at: bytes, arguments: tuple[object, ...]) -> None:
@@ -148,9 +165,12 @@ def _construct(state: State, name: str, at: bytes, arguments: tuple[object, ...]
     else:
         settings, owner, operator, guardian = arguments
         assert isinstance(settings, tuple)
-        share, payout, treasury, style, limit, ceiling, item_gas, delay, restrict_payees = settings
+        share, payout, treasury, style, limit, ceiling, item_gas, delay, *restrict_payees = settings
         if style != 0:
             raise Reverted  # the simulated settler knows the plain burn only
+        for token in (share, payout):
+            if state.get(("contract", _account(token)), None) is None:
+                raise revert("NotAContract(address)", _account(token))
         deploy_settler(
             state,
             Settler(
@@ -161,7 +181,7 @@ def _construct(state: State, name: str, at: bytes, arguments: tuple[object, ...]
                 style,
                 item_gas,
                 delay,
-                restrict_payees=restrict_payees,
+                restrict_payees=any(restrict_payees),
             ),
             roles=(_account(owner), _account(operator), _account(guardian)),
             bounds=(limit, ceiling),
@@ -170,15 +190,3 @@ def _construct(state: State, name: str, at: bytes, arguments: tuple[object, ...]
 
 def _account(text: object) -> bytes:
     return bytes.fromhex(str(text)[2:])
-
-
-_CREATIONS = {
-    "FundToken": ["string", "string", "uint8", "address"],
-    "TestStablecoin": ["string", "string", "address"],
-    "RedemptionSettler": [
-        "(address,address,address,uint8,uint256,uint256,uint256,uint48,bool)",
-        "address",
-        "address",
-        "address",
-    ],
-}

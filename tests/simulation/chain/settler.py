@@ -202,7 +202,7 @@ def _frame(call: Call, settler: Settler, item: bytes, left: int) -> tuple[int, b
     if not _is_valid(settler, item):
         return INVALID_ITEM, b""
     investor, payee = address_at(item, 2), address_at(item, 3)
-    if settler.restrict_payees and payee != investor:
+    if not _may_pay(state, settler, investor, payee):
         return PAYEE_NOT_PERMITTED, b""
     share_token: Token = state.get(("contract", settler.share_token))
     if payout * 10**share_token.decimals > shares * state.get(("bound", at, 1)):
@@ -229,6 +229,13 @@ def _frame(call: Call, settler: Settler, item: bytes, left: int) -> tuple[int, b
     except Reverted as refused:
         return PAYOUT_FAILED, refused.data[:DETAIL_BYTES_MAX]
     return NONE, b""
+
+
+def _may_pay(state: State, settler: Settler, investor: bytes, payee: bytes) -> bool:
+    """`isPayeePermitted`."""
+    if payee == investor or not settler.restrict_payees:
+        return True
+    return bool(state.get(("payee", settler.address, investor, payee)))
 
 
 def _is_valid(settler: Settler, item: bytes) -> bool:
@@ -307,6 +314,25 @@ def _revoke_operator(call: Call, settler: Settler, _body: bytes) -> bytes:
     return b""
 
 
+def _set_payee_permitted(call: Call, settler: Settler, body: bytes) -> bytes:
+    _only(call, settler, (0,), "NotOwner(address)")
+    return _permit(call, settler, address_at(body, 0), body[WORD:])
+
+
+def _permit_payee(call: Call, settler: Settler, body: bytes) -> bytes:
+    return _permit(call, settler, call.sender, body)
+
+
+def _permit(call: Call, settler: Settler, investor: bytes, body: bytes) -> bytes:
+    payee, permitted = address_at(body, 0), bool(number_at(body, 1))
+    if ZERO in (investor, payee):
+        raise revert("ZeroAddress()")
+    if payee == investor:
+        raise revert("PayeeIsInvestor(address)", investor)
+    call.state.put(("payee", settler.address, investor, payee), permitted)
+    return b""
+
+
 _SETTLE, _PREVIEW = selector(f"settle(bytes32,{_ITEMS})"), selector(f"preview({_ITEMS})")
 _Handler = Callable[[Call, Settler, bytes], bytes]
 _HANDLERS: dict[bytes, _Handler] = {
@@ -335,6 +361,11 @@ _HANDLERS: dict[bytes, _Handler] = {
     selector("isSettled(uint256)"): lambda c, s, b: word(
         bool(c.state.get(("bit", s.address, number_at(b, 0))))
     ),
+    selector("isPayeePermitted(address,address)"): lambda c, s, b: word(
+        _may_pay(c.state, s, address_at(b, 0), address_at(b, 1))
+    ),
+    selector("setPayeePermitted(address,address,bool)"): _set_payee_permitted,
+    selector("permitPayee(address,bool)"): _permit_payee,
     selector("pause()"): _pause,
     selector("unpause()"): _unpause,
     selector("lowerBound(uint8,uint256)"): _lower_bound,
