@@ -158,6 +158,7 @@ class Crashes:
     def run_until(self, done: Callable[[], bool]) -> None:
         """A daemon of which nothing is asked, stopped cleanly once something holds."""
         self.daemon.start()
+        wait_until(self._daemon_is_there, seconds=KILL_SECONDS, explain=self.explain)
         wait_until(done, seconds=2 * KILL_SECONDS, explain=self.explain)
         self.daemon.stop()
 
@@ -174,12 +175,11 @@ class Crashes:
     def _daemon_is_there(self) -> bool:
         return self.daemon.ended or self.daemon.has_said("lane_taken")
 
-    def attempts(self) -> list[AttemptRow]:
-        """Every attempt of a transaction that is not final."""
+    def attempts_by_transaction(self) -> dict[int, list[AttemptRow]]:
+        """The attempts of every transaction that is not final."""
         ids = [row.transaction_id for row in self.world.unfinal()]
         with self.world.store.read() as tx:
-            found = transactions.attempts_of(tx, ids)
-        return [attempt for of_one in found.values() for attempt in of_one]
+            return transactions.attempts_of(tx, ids)
 
     def _stock_up(self, count: int) -> None:
         """Give investors their shares beforehand; later, blocks come by themselves."""
@@ -220,21 +220,22 @@ def _outbid(crashes: Crashes) -> None:
     crashes.daemon.start()
     _wait_for_send(crashes)
     crashes.daemon.kill()
-    highest = max(a.max_fee_per_gas_wei for a in crashes.attempts())
+    attempts = [a for of_one in crashes.attempts_by_transaction().values() for a in of_one]
+    highest = max(a.max_fee_per_gas_wei for a in attempts)
     crashes.chain.set_next_base_fee(4 * highest)
     crashes.chain.mine()
 
 
 def _wait_for_send(crashes: Crashes) -> None:
-    wait_until(
-        lambda: (
-            all(row.status is not S.APPROVED for row in crashes.world.rows())
-            and all(attempt.sends_count for attempt in crashes.attempts())
-            and bool(crashes.attempts())
-        ),
-        seconds=KILL_SECONDS,
-        explain=crashes.explain,
-    )
+    """Until every order is in a transaction, and each of these was sent."""
+
+    def sent() -> bool:
+        if any(row.status is S.APPROVED for row in crashes.world.rows()):
+            return False
+        attempts = crashes.attempts_by_transaction()
+        return all(any(a.sends_count for a in of_one) for of_one in attempts.values())
+
+    wait_until(sent, seconds=KILL_SECONDS, explain=crashes.explain)
 
 
 def _lose_book(crashes: Crashes) -> None:
