@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from chain_tests.marks import both_chains
+from chain_tests.marks import both_chains, on_anvil
 from chain_tests.world import SHARE, World
+from settlement_node.chain.anvil import AnvilProcess
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.policy import EnginePolicy
 from settlement_node.units import Payout
@@ -214,14 +215,11 @@ def test_money__no_nav__waits_for_it_and_then_settles(world: World) -> None:
     assert world.statuses(names) == [S.SETTLED] * 2
 
 
-@both_chains
+@on_anvil
 def test_money__operator_cannot_pay_for_gas__waits_with_an_alert_and_resumes(
     world: World,
 ) -> None:
-    from settlement_node.chain.anvil import AnvilProcess
-
-    if not isinstance(world.chain, AnvilProcess):
-        pytest.skip("only anvil can take coins away")
+    assert isinstance(world.chain, AnvilProcess)  # which can take coins away
     names = world.enter(2)
     operator = world.stage.operator.address
     world.chain.set_balance(operator, 10**12)
