@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from settlement_node.store.database import Fence
+from settlement_node.store.fence import Fence
 from tests.simulation.chain.transactions import decode
 from tests.simulation.database import raw_connection
 from tests.simulation.scenario import account

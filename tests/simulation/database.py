@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -126,9 +126,8 @@ def empty_schema() -> bytes:
 def raw_connection() -> sqlite3.Connection:
     """The driver's own connection: for the checker, which must not disturb what it looks at."""
     pooled = shared_engine().raw_connection()
-    raw = pooled.dbapi_connection
+    raw = cast(sqlite3.Connection, pooled.dbapi_connection)
     pooled.close()
-    assert isinstance(raw, sqlite3.Connection)
     return raw
 
 

@@ -15,7 +15,7 @@ from settlement_node.node.cycle import PassEnd, PassResult
 from settlement_node.node.deliver import deliver
 from settlement_node.node.retain import retain
 from settlement_node.node.runtime import Node
-from settlement_node.store.database import Fence
+from settlement_node.store.fence import Fence
 from tests.simulation.database import LANE_TABLES, TROUBLE, SimStore
 from tests.simulation.scenario import CHAIN_ID
 from tests.simulation.signer import SimSigner

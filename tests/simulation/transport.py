@@ -48,7 +48,7 @@ _INSTEAD: dict[str, RpcResult] = {
     "internal_error": RpcError(-32603, "internal error"),
     "wrong_chain_id": RpcOk("0x539"),
 }
-_MALFORMED = (17, "zz", {"result": []}, [None], "0x")
+_MALFORMED: tuple[object, ...] = (17, "zz", {"result": []}, [None], "0x")
 _ROUND_TRIP_SECONDS = 0.03
 _LOG_PAGE_BLOCKS = 3
 
