@@ -30,6 +30,13 @@ library ItemData {
         }
     }
 
+    /// @notice Whether the payee of an item that `isValid` is another account than its investor.
+    function paysAnother(IRedemptionSettler.Item calldata item) internal pure returns (bool another) {
+        assembly ("memory-safe") {
+            another := iszero(eq(calldataload(add(item, 0x40)), calldataload(add(item, 0x60))))
+        }
+    }
+
     /// @notice The item behind this one in its array.
     function next(IRedemptionSettler.Item calldata item)
         internal

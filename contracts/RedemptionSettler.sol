@@ -57,7 +57,13 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
 
     constructor(Settings memory settings, address owner, address operator, address guardian)
         SettlerControls(
-            owner, operator, guardian, settings.changeDelay, settings.dailyPayoutLimit, settings.ceilingPrice
+            owner,
+            operator,
+            guardian,
+            settings.changeDelay,
+            settings.dailyPayoutLimit,
+            settings.ceilingPrice,
+            settings.restrictPayees
         )
     {
         if (settings.treasury == address(0)) revert ZeroAddress();
@@ -109,6 +115,8 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     function settleItem(Item calldata item, uint256 priceLimit, uint256 payoutLeft) external {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
         if (!item.isValid(treasury)) _skip(SkipReason.InvalidItem);
+        // Nearly every item pays its investor, and needs neither the call nor the slot.
+        if (item.paysAnother()) _checkPayee(item.investor, item.payee);
         (uint256 shares, uint256 payout) = (item.shares, item.payout);
         unchecked {
             // No overflow: all four factors are below 2^128.
@@ -229,6 +237,10 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             returndatacopy(add(words, 0x20), 4, sub(size, 4))
         }
         return abi.decode(words, (SkipReason, bytes));
+    }
+
+    function _checkPayee(address investor, address payee) private view {
+        if (!isPayeePermitted(investor, payee)) _skip(SkipReason.PayeeNotPermitted);
     }
 
     /// @dev The burns that take more than an account and an amount, verified in the same way.

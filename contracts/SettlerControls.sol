@@ -23,6 +23,9 @@ abstract contract SettlerControls is ISettlerControls {
     /// @inheritdoc ISettlerControls
     uint256 public immutable changeDelay;
 
+    /// @inheritdoc ISettlerControls
+    bool public immutable restrictPayees;
+
     /// @dev The operator and the pause are in one slot, the two bounds in another: every batch reads all four.
     address private _operator;
 
@@ -34,6 +37,7 @@ abstract contract SettlerControls is ISettlerControls {
     address private _guardian;
     mapping(Role => ProposedAccount) private _proposedAccounts;
     mapping(Bound => ProposedValue) private _proposedValues;
+    mapping(address investor => mapping(address payee => bool)) private _permittedPayees;
 
     modifier onlyOwner() {
         if (msg.sender != owner()) revert NotOwner(msg.sender);
@@ -61,10 +65,12 @@ abstract contract SettlerControls is ISettlerControls {
         address guardian_,
         uint256 changeDelay_,
         uint256 dailyPayoutLimit_,
-        uint256 ceilingPrice_
+        uint256 ceilingPrice_,
+        bool restrictPayees_
     ) {
         _checkRange("changeDelay", changeDelay_, CHANGE_DELAY_MIN, CHANGE_DELAY_MAX);
         changeDelay = changeDelay_;
+        restrictPayees = restrictPayees_;
         _setHolder(Role.Owner, owner_);
         _setHolder(Role.Operator, operator_);
         _setHolder(Role.Guardian, guardian_);
@@ -147,6 +153,16 @@ abstract contract SettlerControls is ISettlerControls {
     }
 
     /// @inheritdoc ISettlerControls
+    function setPayeePermitted(address investor, address payee, bool permitted) external onlyOwner {
+        _permitPayee(investor, payee, permitted);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function permitPayee(address payee, bool permitted) external {
+        _permitPayee(msg.sender, payee, permitted);
+    }
+
+    /// @inheritdoc ISettlerControls
     function pause() external onlyOwnerOrGuardian whenNotPaused {
         paused = true;
         emit Paused(msg.sender);
@@ -169,6 +185,11 @@ abstract contract SettlerControls is ISettlerControls {
     function proposedRaise(Bound bound) external view returns (uint256 value, uint48 applicableAt) {
         ProposedValue memory proposal = _proposedValues[bound];
         return (proposal.value, proposal.applicableAt);
+    }
+
+    /// @inheritdoc ISettlerControls
+    function isPayeePermitted(address investor, address payee) public view returns (bool) {
+        return payee == investor || !restrictPayees || _permittedPayees[investor][payee];
     }
 
     /// @inheritdoc ISettlerControls
@@ -211,6 +232,13 @@ abstract contract SettlerControls is ISettlerControls {
             (previousAccount, _guardian) = (_guardian, account);
         }
         emit RoleAccepted(role, account, previousAccount);
+    }
+
+    function _permitPayee(address investor, address payee, bool permitted) private {
+        if (investor == address(0) || payee == address(0)) revert ZeroAddress();
+        if (payee == investor) revert PayeeIsInvestor(investor);
+        _permittedPayees[investor][payee] = permitted;
+        emit PayeePermitted(investor, payee, permitted);
     }
 
     function _cancelRaise(Bound bound) private {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -19,6 +19,7 @@ from settlement_node.chain.deploy import (
     deploy_settler,
     deploy_test_tokens,
     grant_fund_role,
+    permit_payee,
 )
 from settlement_node.chain.endpoint import CallRequest, CallReverted
 from settlement_node.chain.pool import ChainClient, PoolPolicy
@@ -83,6 +84,15 @@ class Fund:
 
 @pytest.fixture
 def fund(program: Program) -> Fund:
+    return make_fund(program, restrict_payees=False)
+
+
+@pytest.fixture
+def restricted_fund(program: Program) -> Fund:
+    return make_fund(program, restrict_payees=True)
+
+
+def make_fund(program: Program, *, restrict_payees: bool) -> Fund:
     def deployer(index: int) -> Deployer:
         signer = KeySigner(program.chain.funded_keys[index])
         return Deployer(program.client, signer, advance=program.chain.mine)
@@ -98,6 +108,7 @@ def fund(program: Program) -> Fund:
             burn_style=BurnStyle.BURN,
             daily_payout_limit_base_units=Payout(100 * 10**6),
             ceiling_price=2 * 10**6,
+            restrict_payees=restrict_payees,
         ),
         owner_address=admin.address,
         operator_address=operator.address,
@@ -145,6 +156,7 @@ def test_settler_view__deployed__what_it_was_given(fund: Fund) -> None:
     assert (view.batch_hash, view.paused, view.burn_style) == (ZERO_HASH, False, BurnStyle.BURN)
     assert view.payout_available_base_units == view.daily_payout_limit_base_units == 10**8
     assert (view.ceiling_price, view.item_gas_limit) == (2 * 10**6, 400_000)
+    assert not view.restrict_payees
 
 
 def test_settle__two_items__burned_paid_recorded_and_the_hash_foreseen(fund: Fund) -> None:
@@ -244,6 +256,29 @@ def test_preview__payee_blocked_by_the_coin__that_item_and_its_words(fund: Fund)
 
     assert preview.skip_reason is SkipReason.PAYOUT_FAILED
     assert "AccountBlocked" in revert_reason(preview.detail)
+
+
+def test_restricted_payees__another_than_the_investor__skipped_until_permitted(
+    restricted_fund: Fund,
+) -> None:
+    fund = restricted_fund
+    items = [fund.item(1), replace(fund.item(2), payee_address=fund.investor_address)]
+    assert fund.client.settler_view(fund.settler).restrict_payees
+
+    previews = fund.client.preview(fund.settler, items, from_address=fund.operator.address)
+    refused, paid, _batch = settle(fund, items)
+    permit_payee(fund.admin, fund.settler, fund.investor_address, PAYEE)
+    paid_then, _batch = settle(fund, items[:1])
+
+    assert [preview.skip_reason for preview in previews] == [
+        SkipReason.PAYEE_NOT_PERMITTED,
+        SkipReason.NONE,
+    ]
+    assert isinstance(refused, RedemptionSkippedEvent)
+    assert refused.skip_reason is SkipReason.PAYEE_NOT_PERMITTED
+    assert isinstance(paid, RedemptionSettledEvent)
+    assert isinstance(paid_then, RedemptionSettledEvent)
+    assert paid_then.payee_address == PAYEE
 
 
 def test_preview__more_than_one_call_can_carry__in_parts_and_complete(fund: Fund) -> None:

@@ -12,6 +12,8 @@ import {ISettlerControls} from "./ISettlerControls.sol";
 /// - One history. A batch names the batch before it; a sender that has missed one can settle nothing.
 /// - No custody. Payouts move from the treasury to the payee; the treasury's allowance bounds what can ever leave.
 /// - Bounded. A limit in any 24 hours, a ceiling on the price of a share, and a pause.
+/// - To the right account. Where payees are restricted, an item pays its investor or an account that the investor or the
+///   owner has permitted for it, so a stolen operator key has nobody else to pay.
 ///
 /// Where this departs from the plain reading of the design, and why:
 ///
@@ -57,7 +59,8 @@ interface IRedemptionSettler is ISettlerControls {
         BurnNotExact, // the investor's balance did not fall by exactly the shares, or shares came to rest here
         PayoutFailed, // the payout token refused; its words are in the detail
         PayoutNotExact, // the payee's balance did not rise by exactly the payout
-        ItemOutOfGas // the item needs more than itemGasLimit
+        ItemOutOfGas, // the item needs more than itemGasLimit
+        PayeeNotPermitted // payees are restricted, and this one is neither the investor nor permitted for it
     }
 
     /// @notice One redemption to settle.
@@ -88,6 +91,7 @@ interface IRedemptionSettler is ISettlerControls {
         uint256 ceilingPrice; // payout base units per one whole share (10**shareDecimals base units)
         uint256 itemGasLimit; // gas one item may use, 100,000 to 10,000,000
         uint48 changeDelay; // seconds a loosening change waits, one hour to 30 days
+        bool restrictPayees; // an item's payee must be its investor, or permitted for it
     }
 
     /// @notice The investor's shares were burned and the payee was paid.

@@ -5,9 +5,10 @@ pragma solidity 0.8.37;
 /// @notice Who may do what, how those people are replaced, and how far the operator's key reaches.
 ///
 /// The rule throughout: what makes the settler stricter takes effect at once, what makes it looser waits
-/// `changeDelay` seconds in public view and can be cancelled meanwhile.
+/// `changeDelay` seconds in public view and can be cancelled meanwhile. The permission of a payee is the exception: it
+/// takes effect at once, since it lets out no more than the bounds allow and an order need not wait days for it.
 ///
-/// - The owner names people, moves the bounds and lifts a pause.
+/// - The owner names people, moves the bounds, permits payees and lifts a pause.
 /// - The operator settles batches. Its key is online, so it is the one the bounds are there for.
 /// - The guardian stops things: it pauses, cancels what is waiting and dismisses the operator. It starts nothing.
 ///
@@ -50,6 +51,9 @@ interface ISettlerControls {
     /// @notice A proposed higher bound was withdrawn, on its own or because the bound was lowered meanwhile.
     event BoundRaiseCancelled(Bound indexed bound, uint256 value, address indexed cancelledBy);
 
+    /// @notice From now on an item of the investor may, or may no longer, name this payee.
+    event PayeePermitted(address indexed investor, address indexed payee, bool permitted);
+
     /// @notice Settling was stopped.
     event Paused(address indexed pausedBy);
 
@@ -89,6 +93,9 @@ interface ISettlerControls {
     /// @notice An account or a token address is missing.
     error ZeroAddress();
 
+    /// @notice An investor is always permitted as its own payee, and this cannot be changed.
+    error PayeeIsInvestor(address account);
+
     /// @notice A number of the deployment is outside the range the arithmetic or the promise above allows.
     error SettingOutOfRange(string setting, uint256 given, uint256 minimum, uint256 maximum);
 
@@ -116,6 +123,14 @@ interface ISettlerControls {
     /// @notice Withdraws a proposed higher bound. Owner or guardian.
     function cancelRaise(Bound bound) external;
 
+    /// @notice Lets an investor's redemptions be paid to another account, or ends that, at once. Owner only. It is one
+    /// permission for both: what the investor has said is replaced, and the investor may replace it again.
+    function setPayeePermitted(address investor, address payee, bool permitted) external;
+
+    /// @notice Lets the caller's own redemptions be paid to another account, or ends that, at once. Anybody, each for
+    /// itself.
+    function permitPayee(address payee, bool permitted) external;
+
     /// @notice Stops settling. Owner or guardian.
     function pause() external;
 
@@ -130,6 +145,13 @@ interface ISettlerControls {
     function guardian() external view returns (address);
 
     function paused() external view returns (bool);
+
+    /// @notice Whether an item may name no other payee than its investor and those permitted for it. For good.
+    function restrictPayees() external view returns (bool);
+
+    /// @notice Whether an item of the investor may name the payee: itself, one permitted for it, or anybody where payees
+    /// are not restricted.
+    function isPayeePermitted(address investor, address payee) external view returns (bool);
 
     /// @notice How long a loosening change waits, in seconds.
     function changeDelay() external view returns (uint256);

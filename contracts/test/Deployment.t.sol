@@ -16,6 +16,7 @@ contract DeploymentTest is SettlerTest {
         vm.assertEq(settler.ceilingPrice(), CEILING_PRICE, "ceiling price");
         vm.assertEq(settler.itemGasLimit(), ITEM_GAS_LIMIT, "item gas");
         vm.assertEq(settler.changeDelay(), CHANGE_DELAY, "delay");
+        vm.assertTrue(!settler.restrictPayees(), "payees");
         vm.assertEq(settler.owner(), owner, "owner");
         vm.assertEq(settler.operator(), operator, "operator");
         vm.assertEq(settler.guardian(), guardian, "guardian");

@@ -19,7 +19,7 @@ contract InvariantsTest {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](10);
+        bytes4[] memory selectors = new bytes4[](11);
         selectors[0] = SettlementHandler.settleBatch.selector;
         // Settling is what all the rest is there for, so it comes up most.
         selectors[1] = SettlementHandler.settleBatch.selector;
@@ -31,6 +31,7 @@ contract InvariantsTest {
         selectors[7] = SettlementHandler.passTime.selector;
         selectors[8] = SettlementHandler.moveLimit.selector;
         selectors[9] = SettlementHandler.pauseOrUnpause.selector;
+        selectors[10] = SettlementHandler.permitOrNot.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(_handler), selectors);
     }
@@ -68,6 +69,10 @@ contract InvariantsTest {
         vm.assertEq(_handler.tokensInSettler(), 0, "tokens in the settler");
     }
 
+    function invariant_nobody_paid_who_was_not_permitted() public view {
+        vm.assertEq(_handler.payeesNotPermittedPaid(), 0, "payees paid without permission");
+    }
+
     function invariant_preview_changes_nothing() public view {
         vm.assertEq(_handler.previewsThatChanged(), 0, "previews that changed something");
     }
@@ -78,6 +83,7 @@ contract InvariantsTest {
             uint256 seed = uint256(keccak256(abi.encode(i)));
             if (i % 9 == 5) _handler.changeTokens(seed);
             if (i % 3 == 2) _handler.passTime(seed);
+            if (i % 7 == 4) _handler.permitOrNot(seed);
             if (i % 4 == 3) _handler.settleOnForgottenHash(seed);
             _handler.settleBatch(seed);
         }
@@ -88,5 +94,6 @@ contract InvariantsTest {
         invariant_never_more_than_the_allowance();
         invariant_never_more_than_the_limit_in_a_day();
         invariant_one_history();
+        invariant_nobody_paid_who_was_not_permitted();
     }
 }

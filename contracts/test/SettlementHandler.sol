@@ -20,6 +20,8 @@ contract SettlementHandler is SettlerTest {
     Payment[] private _payments;
     bytes32[] private _pastHashes;
     uint256 private _orders;
+    mapping(address investor => mapping(address payee => bool)) private _permitted;
+    bool private _askOwner;
 
     /// @notice The hash the settler must stand at.
     bytes32 public expectedHash;
@@ -31,6 +33,7 @@ contract SettlementHandler is SettlerTest {
     uint256 public bitsCleared;
     uint256 public dayLimitsExceeded;
     uint256 public previewsThatChanged;
+    uint256 public payeesNotPermittedPaid;
     /// @notice What was reached, so that a history of nothing but skips is noticed.
     uint256 public settledCount;
     uint256 public skippedCount;
@@ -39,8 +42,12 @@ contract SettlementHandler is SettlerTest {
 
     constructor() {
         SettlerTest.setUp();
+        _useRestricted();
         for (uint256 i; i < PEOPLE; ++i) {
             _issue(_investor(i), 300_000 * SHARE);
+            for (uint256 j; j < PEOPLE; ++j) {
+                if (i != j) _permit(i, j, true);
+            }
         }
         allowanceAtFirst = dollars.allowance(treasury, address(settler));
         _pastHashes.push(keccak256("a history of another settler"));
@@ -85,6 +92,10 @@ contract SettlementHandler is SettlerTest {
     function changeTokens(uint256 seed) external {
         dollars.setBlocked(_payee(seed % PEOPLE), (seed >> 8) % 3 == 0);
         shares.setPermitted(_investor((seed >> 16) % PEOPLE), (seed >> 24) % 4 != 0);
+    }
+
+    function permitOrNot(uint256 seed) external {
+        _permit(seed % PEOPLE, (seed >> 8) % PEOPLE, (seed >> 16) % 4 != 0);
     }
 
     function passTime(uint256 seed) external {
@@ -145,6 +156,8 @@ contract SettlementHandler is SettlerTest {
                 continue;
             }
             ++settledCount;
+            // Nothing is permitted or forbidden while a batch settles.
+            if (!_mayBePaid(items[i])) ++payeesNotPermittedPaid;
             paid += items[i].payout;
             expectedBurned += items[i].shares;
         }
@@ -171,6 +184,20 @@ contract SettlementHandler is SettlerTest {
                 payout: shares_ / SHARE * price
             });
         }
+    }
+
+    /// @dev By the owner and by the investor in turn; the book beside the settler's.
+    function _permit(uint256 investorAt, uint256 payeeAt, bool permitted) private {
+        (address investor_, address payee_) = (_investor(investorAt), _payee(payeeAt));
+        _permitted[investor_][payee_] = permitted;
+        _askOwner = !_askOwner;
+        vm.prank(_askOwner ? owner : investor_);
+        if (_askOwner) settler.setPayeePermitted(investor_, payee_, permitted);
+        else settler.permitPayee(payee_, permitted);
+    }
+
+    function _mayBePaid(IRedemptionSettler.Item memory item) private view returns (bool) {
+        return item.payee == item.investor || _permitted[item.investor][item.payee];
     }
 
     function _bits(IRedemptionSettler.Item[] memory items) private view returns (bool[] memory bits) {

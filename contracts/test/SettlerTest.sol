@@ -63,8 +63,19 @@ abstract contract SettlerTest {
             dailyPayoutLimit: DAILY_LIMIT,
             ceilingPrice: CEILING_PRICE,
             itemGasLimit: ITEM_GAS_LIMIT,
-            changeDelay: CHANGE_DELAY
+            changeDelay: CHANGE_DELAY,
+            restrictPayees: false
         });
+    }
+
+    /// @dev Puts a settler that restricts payees in the place of the present one, with its rights.
+    function _useRestricted() internal {
+        IRedemptionSettler.Settings memory settings = _settings();
+        settings.restrictPayees = true;
+        settler = _deploy(settings);
+        _grantBurner();
+        vm.prank(treasury);
+        dollars.approve(address(settler), 9 * DAILY_LIMIT);
     }
 
     function _deploy(IRedemptionSettler.Settings memory settings) internal returns (IRedemptionSettler) {

@@ -43,6 +43,8 @@ class SettlerSettings:
     """Payout base units per whole share."""
     item_gas_limit: int = 400_000
     change_delay_seconds: int = 172_800
+    restrict_payees: bool = False
+    """Whether an item's payee must be its investor, or permitted for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ def deploy_settler(
                 settings.ceiling_price,
                 settings.item_gas_limit,
                 settings.change_delay_seconds,
+                settings.restrict_payees,
             ),
             owner_address,
             operator_address,
@@ -215,6 +218,15 @@ def deploy_test_tokens(
 def grant_fund_role(deployer: Deployer, share_token: Address, role: str, account: Address) -> None:
     """Give an account a role of the fund token, such as `BURNER_ROLE`."""
     deployer.transact(share_token, "FundToken", "grantRole", [keccak(text=role), account])
+
+
+def permit_payee(
+    owner: Deployer, settler: Address, investor_address: Address, payee_address: Address
+) -> None:
+    """As the settler's owner, let an investor's redemptions be paid to another account."""
+    owner.transact(
+        settler, "RedemptionSettler", "setPayeePermitted", [investor_address, payee_address, True]
+    )
 
 
 def contract_address(sender: Address, nonce: int) -> Address:

@@ -41,6 +41,7 @@ _SIGNATURES = (
     "SettlerPaused()",
     "SettlerNotPaused()",
     "ZeroAddress()",
+    "PayeeIsInvestor(address)",
     "SettingOutOfRange(string,uint256,uint256,uint256)",
     "ReentrancyGuardReentrantCall()",
     "HolderNotPermitted(address)",

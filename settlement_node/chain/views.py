@@ -110,6 +110,7 @@ class SettlerView:
     ceiling_price: int
     item_gas_limit: int
     change_delay_seconds: int
+    restrict_payees: bool
     owner_address: Address
     operator_address: Address
     guardian_address: Address

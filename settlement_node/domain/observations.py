@@ -88,6 +88,7 @@ class SkipReason(StrEnum):
     PAYOUT_FAILED = "payout_failed"
     PAYOUT_NOT_EXACT = "payout_not_exact"
     ITEM_OUT_OF_GAS = "item_out_of_gas"
+    PAYEE_NOT_PERMITTED = "payee_not_permitted"
 
 
 @dataclass(frozen=True, slots=True)

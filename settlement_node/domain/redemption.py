@@ -33,6 +33,7 @@ class HoldReason(StrEnum):
     ALREADY_SETTLED = "already_settled"
     INVALID_ITEM = "invalid_item"
     ITEM_OUT_OF_GAS = "item_out_of_gas"
+    PAYEE_NOT_PERMITTED = "payee_not_permitted"
     PAYOUT_ROUNDS_TO_ZERO = "payout_rounds_to_zero"
     PAYOUT_TOO_LARGE = "payout_too_large"
     BATCH_REVERTED = "batch_reverted"

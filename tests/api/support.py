@@ -93,6 +93,7 @@ class ScriptedChain:
             ceiling_price=2 * 10**6,
             item_gas_limit=400_000,
             change_delay_seconds=3_600,
+            restrict_payees=False,
             owner_address=address("owner"),
             operator_address=LANE_ADDRESS,
             guardian_address=address("guardian"),
