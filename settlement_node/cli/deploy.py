@@ -60,6 +60,14 @@ def deploy(
     ceiling_price: Annotated[
         str, typer.Option(help=f"Most that is paid for one whole share, {HELP_AMOUNT}.")
     ] = "200",
+    any_payee: Annotated[
+        bool,
+        typer.Option(
+            "--any-payee",
+            help="Let the operator name any payee. By default the settler pays the investor, or an"
+            " account that the investor or the owner has permitted for it.",
+        ),
+    ] = False,
     nav: Annotated[str, typer.Option(help="Price of one whole share in the file.")] = "104.25",
     fee_bps: Annotated[int, typer.Option(help="Fee in the file, in 1/100 %.")] = 25,
     deployer_key_env: Annotated[
@@ -79,7 +87,10 @@ def deploy(
     ] = False,
     shares_for: Annotated[
         Path | None,
-        typer.Option(help="With test tokens: a redemptions CSV whose investors get their shares."),
+        typer.Option(
+            help="With test tokens: a redemptions CSV whose investors get their shares and whose"
+            " payees are permitted."
+        ),
     ] = None,
     config: ConfigOption = None,
     json_output: JsonOption = False,
@@ -136,6 +147,7 @@ def deploy(
         fee_bps=fee_bps,
         owner=owner,
         guardian=guardian,
+        restrict_payees=not any_payee,
     )
     fund = deploy_fund(client, deployer, plan, tokens, request)
     if with_tokens:
@@ -145,7 +157,7 @@ def deploy(
     emit(
         data,
         json_output=json_output,
-        human=lambda console: _show(console, fund, fund_file, with_tokens),
+        human=lambda console: _show(console, fund, fund_file, with_tokens, any_payee),
     )
 
 
@@ -164,7 +176,7 @@ def _write(path: Path, fund: FundFile) -> None:
         ) from None
 
 
-def _show(console: Console, fund: FundFile, path: Path, with_tokens: bool) -> None:
+def _show(console: Console, fund: FundFile, path: Path, with_tokens: bool, any_payee: bool) -> None:
     console.print(f"settler       {fund.settler_address}")
     console.print(f"share token   {fund.share_token_address}")
     console.print(f"payout token  {fund.payout_token_address}")
@@ -179,3 +191,8 @@ def _show(console: Console, fund: FundFile, path: Path, with_tokens: bool) -> No
             " may be paid"
         )
         console.print(f"- {fund.lane_address} needs coins for gas")
+        if not any_payee:
+            console.print(
+                "- payees that are not their investor need permission: permitPayee by the"
+                " investor, or setPayeePermitted by the settler's owner"
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from settlement_node.chain.deploy import (
     deploy_settler,
     deploy_test_tokens,
     grant_fund_role,
+    permit_payee,
 )
 from settlement_node.chain.development_keys import development_keys
 from settlement_node.chain.pool import ChainClient
@@ -25,6 +27,7 @@ from settlement_node.cli.orders_csv import BadLine, read_orders
 from settlement_node.cli.output import notes
 from settlement_node.config import Settings
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import InvalidInput
 from settlement_node.node.assembly import build_signers
 from settlement_node.store.rows import FundRow
@@ -82,6 +85,7 @@ class Request:
     fee_bps: int
     owner: str | None
     guardian: str | None
+    restrict_payees: bool
 
 
 def make_plan(
@@ -183,6 +187,7 @@ def deploy_fund(
         burn_style=style,
         daily_payout_limit_base_units=Payout(amount(request.daily_limit, "daily_limit")),
         ceiling_price=amount(request.ceiling_price, "ceiling_price"),
+        restrict_payees=request.restrict_payees,
     )
     # Before anything is sent: a fund file that could not be written is worth nothing.
     fund = FundFile(
@@ -220,7 +225,8 @@ def make_ready(
     tokens: Tokens,
     shares_for: Path | None,
 ) -> None:
-    """Burn right, treasury with money and approval, coins for the lane, shares for investors."""
+    """Burn right, treasury with money and approval, coins for the lane, shares for investors,
+    permission for their payees."""
     share, payout = fund.share_token_address, fund.payout_token_address
     _progress("giving the settler the right to burn")
     grant_fund_role(deployer, share, "BURNER_ROLE", fund.settler_address)
@@ -233,22 +239,56 @@ def make_ready(
     )
     if client.native_balance(plan.lane_address) < LANE_COINS_WEI // 2:
         deployer.send(plan.lane_address, b"", value_wei=Wei(LANE_COINS_WEI))
-    for investor, shares in _investors(fund, shares_for).items():
+    orders = _orders(fund, shares_for)
+    for investor, shares in _shares_of(orders).items():
         _progress(f"giving {investor} its shares")
         deployer.transact(share, "FundToken", "setPermitted", [investor, True])
         deployer.transact(share, "FundToken", "mint", [investor, shares])
+    _permit_payees(client, deployer, fund, orders)
 
 
-def _investors(fund: FundFile, file: Path | None) -> dict[Address, int]:
-    """Σ shares of each investor of a redemptions file."""
-    totals: dict[Address, int] = defaultdict(int)
+def _orders(fund: FundFile, file: Path | None) -> list[RedemptionOrder]:
+    """The good lines of a redemptions file."""
+    orders: list[RedemptionOrder] = []
     if file is not None:
         for entry in read_orders(file, _provisional_row(fund)):
             if isinstance(entry, BadLine):
                 notes().print(f"note: line {entry.line} of {file} is bad: {entry.reason}")
                 continue
-            totals[entry.order.investor_address] += entry.order.shares_base_units
+            orders.append(entry.order)
+    return orders
+
+
+def _shares_of(orders: Sequence[RedemptionOrder]) -> dict[Address, int]:
+    """Σ shares of each investor."""
+    totals: dict[Address, int] = defaultdict(int)
+    for order in orders:
+        totals[order.investor_address] += order.shares_base_units
     return totals
+
+
+def _permit_payees(
+    client: ChainClient, deployer: Deployer, fund: FundFile, orders: Sequence[RedemptionOrder]
+) -> None:
+    """Permit every payee that is not its investor, where the settler asks for it."""
+    pairs = {
+        (order.investor_address, order.payee_address): None
+        for order in orders
+        if order.payee_address != order.investor_address
+    }
+    client.refresh()
+    settler = client.settler_view(fund.settler_address)
+    if not pairs or not settler.restrict_payees:
+        return
+    if settler.owner_address != deployer.address:
+        notes().print(
+            f"note: {len(pairs)} payees are not their investor; the owner"
+            f" {settler.owner_address} or the investors must permit them"
+        )
+        return
+    for investor, payee in pairs:
+        _progress(f"permitting {payee} as payee of {investor}")
+        permit_payee(deployer, fund.settler_address, investor, payee)
 
 
 def _provisional_row(fund: FundFile) -> FundRow:

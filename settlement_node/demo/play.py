@@ -177,7 +177,12 @@ def prepare_demo(
 ) -> Demo:
     """Stage the chain, open a fresh SQLite book in `folder`, take the orders in."""
     started = time.monotonic()
-    stage = set_stage(chain, treasury_base_units=TREASURY_BASE_UNITS, confirmed=confirmed)
+    stage = set_stage(
+        chain,
+        treasury_base_units=TREASURY_BASE_UNITS,
+        restrict_payees=True,
+        confirmed=confirmed,
+    )
     book = write_book(stage, redemptions_count, confirmed=confirmed)
     engine = open_engine(f"sqlite:///{folder / 'demo.sqlite'}")
     upgrade(engine)

@@ -99,6 +99,7 @@ def set_stage(
     fund_id: str = "demo-fund",
     daily_payout_limit_base_units: Payout = DAILY_LIMIT_BASE_UNITS,
     ceiling_price: int = 200 * 10**PAYOUT_DECIMALS,
+    restrict_payees: bool = False,
     transports: Sequence[Transport] | None = None,
     confirmed: Callable[[str], None] = lambda what: None,
 ) -> Stage:
@@ -124,6 +125,7 @@ def set_stage(
             burn_style=BurnStyle.BURN,
             daily_payout_limit_base_units=daily_payout_limit_base_units,
             ceiling_price=ceiling_price,
+            restrict_payees=restrict_payees,
         ),
         owner_address=deployer.address,
         operator_address=operator.address,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from settlement_node.chain.anvil import AnvilProcess
+from settlement_node.chain.artifacts import load_artifact
 from settlement_node.chain.development_keys import development_keys
+from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.words import read_bool
 from tests.cli.conftest import SETTINGS, Desk
 from tests.cli.test_commands import findings, said
 from tests_support.book import add_fund, address
@@ -37,11 +43,25 @@ def chain_desk(desk: Desk, anvil: AnvilProcess) -> Desk:
     return desk
 
 
-def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk) -> None:
+def answer(anvil: AnvilProcess, fund: dict[str, Any], function: str, *arguments: Any) -> bool:
+    """What a yes-or-no question to a fund's settler is answered."""
+    client = ChainClient(31_337, [anvil.transport()], now=time.monotonic)
+    client.refresh()
+    data = load_artifact("RedemptionSettler").encode_call(function, arguments)
+    return read_bool(client.call(fund["settler_address"], data), 0)
+
+
+def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk, anvil: AnvilProcess) -> None:
     desk, file = chain_desk, chain_desk.folder / "fund.toml"
     orders = EXAMPLES / "redemptions.csv"
     made = desk.json("deploy", "--out", file, "--shares-for", orders, **LANE)
     assert made["lane_address"] == LANE_ADDRESS
+    assert answer(anvil, made, "restrictPayees")
+    with orders.open(encoding="utf-8", newline="") as lines:
+        pairs = {(row["investor_address"], row["payee_address"]) for row in csv.DictReader(lines)}
+    assert any(investor != payee for investor, payee in pairs)
+    assert all(answer(anvil, made, "isPayeePermitted", *pair) for pair in pairs)
+    assert not answer(anvil, made, "isPayeePermitted", min(pairs)[0], LANE_ADDRESS)
     again = desk.run("deploy", "--out", file, **LANE)
     assert (again.exit_code, "there already" in again.stderr) == (2, True)
 
@@ -80,10 +100,11 @@ def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk) -> None:
 
 
 def test_deploy__with_tokens_of_ones_own__leaves_the_rest_to_their_owners(
-    chain_desk: Desk,
+    chain_desk: Desk, anvil: AnvilProcess
 ) -> None:
     desk = chain_desk
-    first = desk.json("deploy", "--out", desk.folder / "a.toml", **LANE)
+    first = desk.json("deploy", "--any-payee", "--out", desk.folder / "a.toml", **LANE)
+    assert not answer(anvil, first, "restrictPayees")
     given = (
         "--share-token", first["share_token_address"],
         "--payout-token", first["payout_token_address"],
@@ -93,6 +114,7 @@ def test_deploy__with_tokens_of_ones_own__leaves_the_rest_to_their_owners(
     result = desk.run("deploy", "--out", desk.folder / "b.toml", *given, **LANE)
     assert result.exit_code == 0, result.output
     assert "Still to be done by others" in result.stdout
+    assert "permitPayee" in result.stdout
     assert 'fund_id = "second"' in (desk.folder / "b.toml").read_text()
 
 
