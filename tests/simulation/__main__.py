@@ -19,7 +19,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of a run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--faults-json", type=Path, help="where to write the faults by kind")
+    parser.add_argument(
+        "--faults-json",
+        type=Path,
+        default=Path("build/simulation-faults.json"),
+        help="where to write the faults by kind",
+    )
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break the node in a known way")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     given = parser.parse_args(arguments)

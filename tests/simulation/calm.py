@@ -84,7 +84,9 @@ def _last_look(world: World) -> None:
             continue
         paid = bool(state.get(("paid", bytes.fromhex(redemption_id[2:]))))
         if paid and row.status is not RedemptionStatus.SETTLED:
-            if row.status is not RedemptionStatus.CANCELLED or not _break_says(redemption_id):
+            if row.status is not RedemptionStatus.CANCELLED or not _break_says(
+                world, redemption_id
+            ):
                 world.checker.violation("lost", f"{name} is paid, the book has {row.status.value}")
         elif row.status is RedemptionStatus.HELD:
             if not _excused(world, row):
@@ -97,9 +99,10 @@ def _last_look(world: World) -> None:
             )
 
 
-def _break_says(redemption_id: Hex32) -> bool:
-    """A redemption cancelled before the node could see it paid: the reconciliation must say so."""
-    return bool(
+def _break_says(world: World, redemption_id: Hex32) -> bool:
+    """A redemption cancelled before the node could see it paid: the reconciliation must say so,
+    unless an endpoint left just these logs out of its one look at that range."""
+    return world.faults.counts["logs_omitted"] > 0 or bool(
         raw_connection()
         .execute(
             "SELECT 1 FROM breaks WHERE kind = 'paid_but_not_booked' AND subject = ?",

@@ -37,7 +37,8 @@ _track, _broadcast = track.track, send.broadcast
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`patches` are (module, name, replacement); `seen_as` is the first thing the checker says."""
+    """`patches` are (module, name, replacement); `seen_as` is what the checker says
+    of the defect itself, whatever else it breaks."""
 
     words: str
     seen_as: frozenset[str]

@@ -167,6 +167,7 @@ def run_and_report(
     if not quiet:
         print("", file=sys.stderr)
     if faults_json is not None:
+        faults_json.parent.mkdir(parents=True, exist_ok=True)
         faults_json.write_text(
             json.dumps(totals.faults_document(), indent=2) + "\n", encoding="utf-8"
         )
