@@ -8,8 +8,10 @@ from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.domain.policy import EnginePolicy
+from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import records
+from settlement_node.store.attention import open_breaks
 from settlement_node.store.ledger import Account, postings_of
 
 S = RedemptionStatus
@@ -203,6 +205,36 @@ def test_reorg__deeper_than_finality__lane_stops_with_a_break_and_nothing_is_sen
     assert world.statuses(later) == [S.APPROVED] * 2
     assert not world.is_pending(attempt.attempt_hash)
     assert world.client.nonce(world.stage.operator.address) == 0
+
+
+def test_reorg__accepted_below_finality__the_lost_bytes_go_out_again_and_later_orders_settle(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    names = world.enter(2)
+    world.mine(6)
+    world.settle()
+    (attempt,) = world.attempts_of(names[0])
+    world.mine(4)
+    world.reorganise(8)
+    world.tick(PassEnd.STOPPED)
+    with world.store.transaction(actor="person") as tx:
+        (stopped,) = open_breaks(tx)
+        operators.resolve_break(tx, stopped["break_id"], reason="the chain forked, we follow it")
+        lane = world.lane
+        operators.resume_lane(
+            tx,
+            chain_id=lane.chain_id,
+            signer_address=lane.signer_address,
+            reason="the fork is accepted",
+        )
+
+    later = world.enter(2, "later")
+    world.until(lambda: world.statuses(later) == [S.SETTLED] * 2, "the later orders")
+    receipts = world.client.receipts([attempt.attempt_hash])
+    assert receipts[attempt.attempt_hash] is not None
+    world.check_chain()
+    assert world.statuses(names) == [S.SETTLED] * 2
 
 
 @both_chains

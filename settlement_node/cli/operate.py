@@ -1,4 +1,4 @@
-"""The operators' hands: `redemption`, `lane`, `transaction`, `break`, and `fund rescan`.
+"""The operators' hands: `redemption`, `lane`, `transaction`, `break`, and the changes of a fund.
 
 Each command is one commit in the book, audited under the name of who ran it; the running node
 carries it out at its next pass.

@@ -66,6 +66,8 @@ class Lane:
     stranger_polls: dict[int, int] = field(default_factory=dict)
     lowest_unmined: tuple[int, int] | None = None
     head_changed_at_utc: datetime | None = None
+    stalled_since_utc: datetime | None = None
+    stalled_reason: str = ""
     replayed_to_number: int = -1
 
     @property

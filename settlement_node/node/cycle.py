@@ -58,12 +58,16 @@ def run_pass(context: NodeContext, lane: Lane) -> PassResult:
         moved = _observe(context, lane)
         if lane.replayed:
             moved += _act(context, lane)
+        lane.stalled_since_utc = None
         return PassResult(PassEnd.DONE, moved)
     except LeaseLost as error:
         return PassResult(PassEnd.LEASE_LOST, reason=error.message)
     except InvariantBroken as error:
         return _stop(context, lane, error)
     except (Transient, OutcomeUnknown, Refused) as error:
+        if lane.stalled_since_utc is None:
+            lane.stalled_since_utc = context.store.clock()
+        lane.stalled_reason = error.message
         log.warning("pass_later", lane=lane.key, code=error.code, reason=error.message)
         return PassResult(PassEnd.LATER, reason=error.message)
     except SettlementError as error:

@@ -104,7 +104,11 @@ def _compare(
     numbers = sorted({*known, *range(first_new, head.number + 1)})
     canonical = lane.chain.client.blocks([n for n in numbers if n < head.number])
     canonical = {n: b for n, b in canonical.items() if n < head.number} | {head.number: head}
-    fork = find_fork(known, {n: b.block_hash for n, b in canonical.items()})
+    try:
+        fork = find_fork(known, {n: b.block_hash for n, b in canonical.items()})
+    except InvariantBroken as error:
+        # One answer out of several forks says nothing of the chain; the next one may be whole.
+        raise Transient(error.message) from error
     start = newest + 1 if fork is None else fork.first_undone_number
     return fork, [canonical[n] for n in sorted(canonical) if n >= start]
 

@@ -221,6 +221,8 @@ def _accept_stranger(tx: Tx, *, chain_id: int, signer_address: Address, nonce: i
         if row.nonce == nonce and row.status in unmined:
             transactions.set_fields(tx, row.transaction_id, displacement_accepted=True)
             return
+    if transactions.with_nonces(tx, chain_id, signer_address, first=nonce, below=nonce + 1):
+        return  # its receipt was found after all: ours is mined there, and nobody else
     # No transaction of ours has that nonce: the chain is ahead of the book, whose next nonce is
     # read from the chain again.
     set_lane(tx, chain_id, signer_address, next_nonce=None)

@@ -30,7 +30,7 @@ from settlement_node.node.ratchet import BookState, read_book_state
 from settlement_node.store import redemptions, settlements, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import list_funds
+from settlement_node.store.funds import get_fund, list_funds
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Hex32, Payout
 
@@ -162,6 +162,8 @@ def _select_and_commit(
     )
     chosen = [by_id[c.redemption_id_hex] for c in selection.chosen]
     checked = check_items(lane, fund, [p.item() for p in chosen])
+    if checked.obstacle is WaitingFor.LIQUIDITY:
+        _alert_treasury(context, lane, fund)
     if checked.obstacle is not None:
         _note_waiting(context, lane, [p.row for p in chosen], checked.obstacle)
         return False
@@ -268,6 +270,9 @@ def _commit_settlement(
     data: bytes,
     gas_limit: int,
 ) -> None:
+    now = get_fund(tx, fund.fund_id)
+    if (now.terms(), now.settler_address) != (fund.terms(), fund.settler_address):
+        raise Transient("the fund's price or settler changed; the batch is prepared anew")
     fresh = read_book_state(tx, context.policy, lane, fund, [p.row.redemption_id for p in good])
     if fresh != book.after_settled(fresh.settled_on_chain) or fresh.settled_on_chain:
         raise Transient("the book changed while the batch was being prepared; it is planned anew")
@@ -352,6 +357,17 @@ def _alert_gas(context: NodeContext, lane: Lane, balance_wei: int, needed_wei: i
             subject=lane.key,
             detail=f"{lane.signer_address} has {balance_wei} wei and the next batch may need"
             f" {needed_wei} wei on top of what is in flight; send it coins",
+        )
+
+
+def _alert_treasury(context: NodeContext, lane: Lane, fund: FundRow) -> None:
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        raise_alert(
+            tx,
+            kind="treasury_short",
+            subject=fund.fund_id,
+            detail="the treasury has the money but its token does not let it pay anybody now:"
+            " it is blocked, or the token stands still",
         )
 
 

@@ -90,8 +90,10 @@ def check_items(lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Check
         for p in previews
         if p.skip_reason is not SkipReason.NONE and p.skip_reason not in TEMPORARY_SKIPS
     }
-    if any(reason is HoldReason.PAYOUT_FAILED for reason, _ in failing.values()) and not (
-        treasury_can_pay(lane, fund)
+    if (
+        not passing
+        and any(reason is HoldReason.PAYOUT_FAILED for reason, _ in failing.values())
+        and not treasury_can_pay(lane, fund)
     ):
         return Checked({}, {}, WaitingFor.LIQUIDITY)
     return Checked(passing, failing, None)

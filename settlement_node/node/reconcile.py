@@ -56,13 +56,24 @@ def reconcile(context: NodeContext) -> list[ReconciliationResult]:
     """Reconcile every fund whose chain this node knows, up to its last final block."""
     with context.store.read() as tx:
         funds = [fund for fund in list_funds(tx) if fund.chain_id in context.chains]
-    results = []
+    results: list[ReconciliationResult] = []
+    later: list[str] = []
     for fund in funds:
-        while True:
-            result = reconcile_fund(context, fund)
-            results.append(result)
-            if result.to_block - result.from_block < RANGE_BLOCKS_MAX:
-                break
+        try:
+            results += reconcile_to_the_end(context, fund)
+        except Transient as error:
+            # One fund's chain that does not answer keeps none of the others back.
+            later.append(f"{fund.fund_id}: {error.message}")
+    if later:
+        raise Transient("not reconciled this time: " + "; ".join(later))
+    return results
+
+
+def reconcile_to_the_end(context: NodeContext, fund: FundRow) -> list[ReconciliationResult]:
+    """Run after run until the last final block."""
+    results = [reconcile_fund(context, fund)]
+    while results[-1].to_block - results[-1].from_block >= RANGE_BLOCKS_MAX:
+        results.append(reconcile_fund(context, fund))
     return results
 
 
@@ -72,9 +83,13 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
     with context.store.read() as tx:
         settlers = settlers_of(tx, fund.fund_id)
         last = records.last_reconciliation(tx, fund.fund_id)
+        runs = records.count_reconciliations(tx, fund.fund_id)
         final = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
     first_block = min(s["from_block"] for s in settlers)
     start = first_block - 1 if last is None else last["to_block"]
+    # A long history takes several full runs; until they reach its end, what the book never heard
+    # of is history too.
+    is_history = start - (first_block - 1) == runs * RANGE_BLOCKS_MAX
     scanned = min(s["scanned_to_block"] for s in settlers)
     end = min(final, scanned, start + RANGE_BLOCKS_MAX)
     if end <= start:
@@ -104,7 +119,7 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         with context.store.read() as tx:
             book, _ = _read_book(tx, fund, events, from_block=start, to_block=end)
     chain = _read_chain(context, fund, events, last, from_block=start, to_block=end)
-    differences = compare(addresses, book, chain, times_settled=times, is_first_run=last is None)
+    differences = compare(addresses, book, chain, times_settled=times, is_first_run=is_history)
     differences += _ratchet_differences([e for e in seen if isinstance(e, BatchSettledEvent)])
     return _write(context, fund, chain, differences, from_block=start, to_block=end)
 
@@ -140,7 +155,13 @@ def _read_book(
         )
         for row in rows.values()
     }
-    waiting = {RedemptionStatus.SETTLING, RedemptionStatus.APPROVED, RedemptionStatus.REQUESTED}
+    # Each of these becomes settled at the next pass, once its final event is booked.
+    waiting = {
+        RedemptionStatus.REQUESTED,
+        RedemptionStatus.APPROVED,
+        RedemptionStatus.HELD,
+        RedemptionStatus.SETTLING,
+    }
     in_flight = {i for i, entry in book.items() if entry.status in waiting}
     return book, in_flight
 

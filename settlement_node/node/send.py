@@ -62,16 +62,28 @@ def send(context: NodeContext, lane: Lane) -> int:
     ready = [
         (row, attempts[row.transaction_id][-1])
         for row in rows
-        if attempts[row.transaction_id] and attempts[row.transaction_id][-1].sends_count == 0
+        if attempts[row.transaction_id]
+        and attempts[row.transaction_id][-1].sends_count == 0
+        # One that is to be cancelled is left to `keep`, which signs its no-op.
+        and (
+            not row.cancel_requested or attempts[row.transaction_id][-1].kind is AttemptKind.CANCEL
+        )
     ]
     # What is signed goes first: a signer that is down must not keep it back.
     broadcast(context, lane, ready)
     planned = [row for row in rows if row.status is TransactionStatus.PLANNED]
     if planned:
         fees = current_fees(context, lane)
-        orders = [Signing(row, AttemptKind.ORIGINAL, fees) for row in planned]
+        orders = [Signing(row, _first_kind(lane, row), fees) for row in planned]
         sign_and_broadcast(context, lane, orders)
     return len(ready) + len(planned)
+
+
+def _first_kind(lane: Lane, row: TransactionRow) -> AttemptKind:
+    """What to sign for a transaction of which nothing was signed yet: a no-op if it is to be
+    cancelled or overdue, so that its nonce is used and its redemptions are freed."""
+    overdue = row.deadline_block is not None and lane.head_number > row.deadline_block
+    return AttemptKind.CANCEL if row.cancel_requested or overdue else AttemptKind.ORIGINAL
 
 
 def current_fees(context: NodeContext, lane: Lane) -> Fees:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane, NodeContext
@@ -145,8 +145,11 @@ def _watch_for_strangers(
     """
     if not any(a.sends_count for a in attempts):
         return
-    if lane.chain.client.nonce(lane.signer_address) <= lowest.nonce:
+    chain_nonce = lane.chain.client.nonce(lane.signer_address)
+    if chain_nonce <= lowest.nonce:
         lane.stranger_polls.pop(lowest.nonce, None)
+        if chain_nonce < lowest.nonce:
+            _fill_gap(context, lane, first=chain_nonce, below=lowest.nonce)
         return
     if _adopt_found(context, lane, lowest, attempts):
         return
@@ -168,6 +171,32 @@ def _watch_for_strangers(
             kind="stranger_at_nonce",
             nonce=lowest.nonce,
         )
+
+
+def _fill_gap(context: NodeContext, lane: Lane, *, first: int, below: int) -> None:
+    """The chain has lost transactions that were final (a person accepted that fork), and waits for
+    their nonces. Those that had succeeded go out again as the very same bytes, which pay what the
+    book has as paid; at a nonce of any other outcome the lane stops, since its bytes might now
+    pay what was settled otherwise."""
+    with context.store.read() as tx:
+        rows = transactions.with_nonces(
+            tx, lane.chain_id, lane.signer_address, first=first, below=below
+        )
+        attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
+    for row in rows:
+        if row.status is not TransactionStatus.FINAL:
+            continue
+        if row.outcome is not TransactionOutcome.SUCCEEDED:
+            raise InvariantBroken(
+                f"the chain has lost nonce {row.nonce} of {lane.signer_address}, whose transaction"
+                f" was {row.outcome}: use that nonce with a transfer of nothing to yourself",
+                kind="nonce_lost",
+                nonce=row.nonce,
+            )
+        for attempt in attempts[row.transaction_id]:
+            if attempt.attempt_hash == row.mined_attempt_hash and attempt.raw:
+                answer = lane.chain.client.send_raw(attempt.raw)
+                log.warning("gap_filled", nonce=row.nonce, answer=type(answer).__name__)
 
 
 def _adopt_found(

@@ -21,6 +21,7 @@ from settlement_node.store.rows import FundRow
 log = structlog.get_logger(__name__)
 STUCK_AFTER_BLOCKS = 20
 HALTED_AFTER_SECONDS = 300
+STALLED_AFTER_SECONDS = 120
 ALERT_KINDS = (
     "gas_low",
     "treasury_short",
@@ -35,6 +36,7 @@ ALERT_KINDS = (
     "signer_down",
     "signer_refused",
     "planning_refused",
+    "lane_not_advancing",
 )
 """Every alert the node can raise; docs/runbook.md has a section for each."""
 
@@ -122,6 +124,16 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         lane.key,
         f"no new block since {int(silent)} s; the last one known is {lane.head_number}"
         if silent >= HALTED_AFTER_SECONDS
+        else None,
+    )
+    stalled = (
+        0.0 if lane.stalled_since_utc is None else (now - lane.stalled_since_utc).total_seconds()
+    )
+    yield Finding(
+        "lane_not_advancing",
+        lane.key,
+        f"no pass has ended for {int(stalled)} s: {lane.stalled_reason}"
+        if stalled >= STALLED_AFTER_SECONDS
         else None,
     )
     reconciled = []

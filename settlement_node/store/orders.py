@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.errors import InvalidInput
+from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.redemptions import IN_CHUNK, get_many
@@ -78,11 +78,13 @@ def give_new_index(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:
         .values(next_redemption_index=t.funds.c.next_redemption_index + 1)
         .returning(t.funds.c.next_redemption_index - 1)
     ).scalar_one()
-    tx.connection.execute(
+    changed = tx.connection.execute(
         r.update()
         .where(r.c.redemption_id == row.redemption_id, r.c.version == row.version)
         .values(redemption_index=fresh, version=row.version + 1, updated_at_utc=tx.now_utc)
-    )
+    ).rowcount
+    if changed != 1:
+        raise Transient(f"redemption {row.redemption_id} changed meanwhile; read it again")
     tx.audit(
         "index_changed",
         "redemption",

@@ -147,6 +147,14 @@ def last_reconciliation(tx: Tx, fund_id: str) -> sa.RowMapping | None:
     )
 
 
+def count_reconciliations(tx: Tx, fund_id: str) -> int:
+    """How many runs of a fund are recorded."""
+    c = t.reconciliations
+    return tx.connection.execute(
+        sa.select(sa.func.count()).where(c.c.fund_id == fund_id)
+    ).scalar_one()
+
+
 def forget_reconciliations(tx: Tx, fund_id: str, *, from_block: int) -> None:
     """After a reorganisation below finality: the runs over its blocks are made again."""
     c = t.reconciliations

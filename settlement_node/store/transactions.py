@@ -22,6 +22,8 @@ from settlement_node.units import Address, Hex32, Wei
 
 x = t.transactions
 a = t.attempts
+GAP_MAX = 100
+"""Most transactions sent again at once to fill a gap of nonces."""
 
 
 def plan_transaction(
@@ -144,6 +146,24 @@ def unfinal(
         )
         .order_by(x.c.nonce)
         .limit(limit)
+    )
+    return [TransactionRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def with_nonces(
+    tx: Tx, chain_id: int, signer_address: Address, *, first: int, below: int
+) -> list[TransactionRow]:
+    """A lane's transactions with nonces from `first` on and below `below`, by nonce."""
+    query = (
+        sa.select(x)
+        .where(
+            x.c.chain_id == chain_id,
+            x.c.signer_address == signer_address,
+            x.c.nonce >= first,
+            x.c.nonce < below,
+        )
+        .order_by(x.c.nonce)
+        .limit(GAP_MAX)
     )
     return [TransactionRow.of(row) for row in tx.connection.execute(query).mappings()]
 

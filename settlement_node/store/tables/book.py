@@ -101,7 +101,7 @@ redemptions = sa.Table(
         "status NOT IN ('settling', 'paid', 'settled', 'burned') OR payout_base_units IS NOT NULL",
         name="settling_is_priced",
     ),
-    comment="An order to redeem. redemption_index is its bit in the settler, given once for ever.",
+    comment="An order to redeem. redemption_index is its bit in the settler.",
 )
 sa.Index(
     "ix_redemptions_plan",

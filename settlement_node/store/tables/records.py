@@ -31,7 +31,7 @@ breaks = sa.Table(
     sa.Column("opened_at_utc", UtcDateTime, nullable=False),
     sa.Column("resolved_at_utc", UtcDateTime),
     one_of("status", BreakStatus),
-    comment="Where book and chain differ. A money break stops the lane until it is resolved.",
+    comment="Where book and chain differ. A money break stops its fund or lane while open.",
 )
 sa.Index(
     "uq_breaks_open",

@@ -250,7 +250,7 @@ CREATE TABLE breaks (
 
 CREATE UNIQUE INDEX uq_breaks_open ON breaks (chain_id, kind, subject) WHERE status = 'open';
 
-COMMENT ON TABLE breaks IS 'Where book and chain differ. A money break stops the lane until it is resolved.';
+COMMENT ON TABLE breaks IS 'Where book and chain differ. A money break stops its fund or lane while open.';
 
 CREATE TABLE fund_settlers (
     fund_id VARCHAR(64) NOT NULL,
@@ -374,7 +374,7 @@ CREATE INDEX ix_redemptions_page ON redemptions (requested_at_utc, redemption_id
 
 CREATE INDEX ix_redemptions_plan ON redemptions (fund_id, status, redemption_index);
 
-COMMENT ON TABLE redemptions IS 'An order to redeem. redemption_index is its bit in the settler, given once for ever.';
+COMMENT ON TABLE redemptions IS 'An order to redeem. redemption_index is its bit in the settler.';
 
 CREATE TABLE ledger_postings (
     posting_id BIGSERIAL NOT NULL,
