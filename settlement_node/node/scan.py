@@ -82,6 +82,24 @@ def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowM
     return found
 
 
+def _check_follows(
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    settler: Address,
+    batches: Sequence[BatchSettledEvent],
+    *,
+    start: int,
+) -> None:
+    with context.store.read() as tx:
+        tip = chain_book.ratchet_tip(tx, lane.chain_id, settler, below_block=start)
+    last_hash = _hash_of(tip)
+    for batch in batches:
+        if batch.previous_batch_hash != last_hash:
+            _read_again(context, lane, fund, settler, tip)
+        last_hash = batch.batch_hash
+
+
 def _hash_of(tip: SettlerEventRow | None) -> Hex32:
     return ZERO_HASH if tip is None or tip.batch_hash is None else tip.batch_hash
 
@@ -150,14 +168,9 @@ def _scan_page(
         block = blocks.get(event.place.block_number)
         if block is None or block.block_hash != event.place.block_hash:
             return None
-    with context.store.read() as tx:
-        tip = chain_book.ratchet_tip(tx, lane.chain_id, settler, below_block=start)
-    last_hash = _hash_of(tip)
-    for event in events:
-        if isinstance(event, BatchSettledEvent):
-            if event.previous_batch_hash != last_hash:
-                _read_again(context, lane, fund, settler, tip)
-            last_hash = event.batch_hash
+    batches = [event for event in events if isinstance(event, BatchSettledEvent)]
+    if batches:
+        _check_follows(context, lane, fund, settler, batches, start=start)
     context.checkpoint("scan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         new = chain_book.record_events(tx, lane.chain_id, events)
