@@ -17,7 +17,7 @@ from tests.simulation.faults import REGISTRY
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.world import Outcome, World, silence_logs
 
-STEPS = 45
+STEPS = 36
 DOUBLE_PAID, LOST, STUCK = "double_paid", "lost", "stuck"
 SEED_MAX = 2**63 - 1
 

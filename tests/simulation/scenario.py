@@ -241,4 +241,6 @@ def write_book(scenario: Scenario, store: Store) -> None:
                     nav_decimals=6,
                 ),
             )
-            add_settler(tx, fund.fund_id, settler_address=shown(fund.old_settler), from_block=1)
+            if any(p.paid_before and p.fund_id == fund.fund_id for p in scenario.orders):
+                old = shown(fund.old_settler)
+                add_settler(tx, fund.fund_id, settler_address=old, from_block=1)

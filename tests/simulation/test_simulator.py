@@ -15,7 +15,7 @@ from tests.simulation.runner import Job, Totals, run_and_report, run_seed, short
 from tests.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
-STEPS = 30
+STEPS = 22
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def test_run__same_seed_in_other_processes__same_trace() -> None:
 
 
 def test_shortest__failing_seed__cut_to_the_step_that_matters() -> None:
-    job = Job(steps=STEPS, mutant="nonce_recycled")
+    job = Job(steps=STEPS, mutant="stored_after_broadcast")
     seed = next(s for s in range(200) if run_seed(s, job).violations)
     whole = run_seed(seed, job)
     cut = shortest(seed, job)
