@@ -6,12 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
+from chain_tests.cycle.test_whole_cycle import second_fund
 from chain_tests.marks import both_chains
 from chain_tests.world import SHARE, World
 from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
+from settlement_node.node.cycle import PassEnd
 from settlement_node.store import redemptions, settlements
+from settlement_node.store import tables as t
+from settlement_node.store.database import Tx
+from settlement_node.store.funds import settlers_of
 from settlement_node.store.rows import ItemRow
 from settlement_node.store.tables import ItemOutcome
 from settlement_node.units import Shares
@@ -219,3 +224,44 @@ def test_isolation__payout_rounds_to_zero__held_and_the_others_paid(world: World
     assert world.row("dust").hold_reason == HoldReason.PAYOUT_ROUNDS_TO_ZERO.value
     untouched(world, "dust", 1)
     world.check_books()
+
+
+def test_isolation__events_of_one_fund_cannot_be_read__the_lanes_other_funds_go_on(
+    world: World,
+) -> None:
+    second = second_fund(world)
+    lost = second.enter(1, "second")
+    second.tick()
+    second.settle()
+    assert second.statuses(lost) == [S.SETTLED]
+    rebuilt = world.new_node(node_id="other")
+    world.node.stop()
+    with world.store.transaction(actor="test") as tx:
+        # As if the settler's first batch lay before the block it is read from.
+        forget_settler_history(tx, second.fund_id, from_block=world.chain.head_number + 1)
+    world.mine()
+
+    names = rebuilt.enter(2)
+    waiting = World(world.chain, second.stage, world.store, rebuilt.node, rebuilt.events).enter(
+        1, "waiting"
+    )
+    rebuilt.tick(PassEnd.LATER)
+    assert list(rebuilt.lane.unscanned) == [second.fund_id]
+    rebuilt.step(4, PassEnd.LATER)
+    assert rebuilt.statuses(names) == [S.SETTLED] * 2
+    assert second.statuses(waiting) == [S.APPROVED]
+    assert not rebuilt.lane_row().paused
+
+
+def forget_settler_history(tx: Tx, fund_id: str, *, from_block: int) -> None:
+    """Have a fund's settler read from a later block, and forget what was read of it."""
+    (settler,) = settlers_of(tx, fund_id)
+    own = settler["settler_address"]
+    tx.connection.execute(
+        t.settler_events.delete().where(t.settler_events.c.settler_address == own)
+    )
+    tx.connection.execute(
+        t.fund_settlers.update()
+        .where(t.fund_settlers.c.settler_address == own)
+        .values(from_block=from_block, scanned_to_block=from_block - 1)
+    )

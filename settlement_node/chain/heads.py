@@ -84,7 +84,21 @@ class HeadTracker:
         missing = [number for number in wanted if number not in self._canonical]
         if missing:
             self._canonical.update(self._agreed_blocks(missing, head))
+            self._check_linked(head)
         return {number: self._canonical[number] for number in wanted}
+
+    def _check_linked(self, head: Block) -> None:
+        """Remembered headers of neighbouring heights must name each other; a header that does not
+        fit came from another fork or was made up, and then none of them is believed."""
+        blocks = self._canonical | {head.number: head}
+        for number, block in blocks.items():
+            child = blocks.get(number + 1)
+            if child is not None and child.parent_hash != block.block_hash:
+                self._canonical.clear()
+                raise Transient(
+                    f"the endpoints' blocks {number} and {number + 1} do not follow one another;"
+                    " they are asked for again"
+                )
 
     def _poll(self) -> dict[Endpoint, EndpointHead]:
         heads: dict[Endpoint, EndpointHead] = {}

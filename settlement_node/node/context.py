@@ -50,7 +50,8 @@ class Lane:
     """One signer on one chain, held by this node under `fence`.
 
     The last fields are what the stages carry from one pass to the next; losing them costs nothing
-    but a look at the chain.
+    but a look at the chain. `unscanned` names the funds whose settlers could not be read to the
+    head in this pass, and why: nothing is planned for them, and no nonce is judged by them.
     """
 
     chain_id: int
@@ -66,6 +67,9 @@ class Lane:
     stranger_polls: dict[int, int] = field(default_factory=dict)
     lowest_unmined: tuple[int, int] | None = None
     head_changed_at_utc: datetime | None = None
+    final_changed_at_utc: datetime | None = None
+    finality_answered: bool = True
+    unscanned: dict[str, str] = field(default_factory=dict)
     stalled_since_utc: datetime | None = None
     stalled_reason: str = ""
     replayed_to_number: int = -1

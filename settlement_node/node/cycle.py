@@ -23,7 +23,7 @@ from settlement_node.errors import (
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.heads import follow_head
 from settlement_node.node.keep import keep
-from settlement_node.node.lanes import prepare, stop_lane
+from settlement_node.node.lanes import has_nonce, prepare, stop_lane
 from settlement_node.node.plan import plan
 from settlement_node.node.scan import scan
 from settlement_node.node.send import send
@@ -58,6 +58,8 @@ def run_pass(context: NodeContext, lane: Lane) -> PassResult:
         moved = _observe(context, lane)
         if lane.replayed:
             moved += _act(context, lane)
+        if lane.unscanned:
+            raise Transient("; ".join(f"{fund}: {why}" for fund, why in lane.unscanned.items()))
         lane.stalled_since_utc = None
         return PassResult(PassEnd.DONE, moved)
     except LeaseLost as error:
@@ -81,7 +83,7 @@ def run_pass(context: NodeContext, lane: Lane) -> PassResult:
 def _observe(context: NodeContext, lane: Lane) -> int:
     follow_head(context, lane)
     moved = scan(context, lane)
-    if not lane.replayed:
+    if not lane.replayed or not has_nonce(context, lane):
         prepare(context, lane)
     return moved + track(context, lane)
 

@@ -65,6 +65,14 @@ def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
     held.clear()
 
 
+def has_nonce(context: NodeContext, lane: Lane) -> bool:
+    """Whether the book knows the lane's next nonce; a person who accepts a stranger's transaction
+    has it read from the chain again, from whichever process they do it."""
+    with context.store.read() as tx:
+        row = get_lane(tx, lane.chain_id, lane.signer_address)
+    return row is not None and row.next_nonce is not None
+
+
 def prepare(context: NodeContext, lane: Lane) -> None:
     """Before the first plan under a new lease, and after the events were replayed: the book's next
     nonce must be the chain's, or the difference must be ours.
@@ -119,6 +127,11 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
         and place[0] == lane.signer_address
         and book_nonce <= place[1] < chain_nonce
     ]
+    if not ours and lane.unscanned:
+        raise Transient(
+            f"the chain is at nonce {chain_nonce} of {lane.signer_address}, the book at"
+            f" {book_nonce}, and not every settler could be read that may explain it",
+        )
     if not ours:
         raise InvariantBroken(
             f"the chain is at nonce {chain_nonce} of {lane.signer_address}, the book at"

@@ -60,10 +60,12 @@ class Priced:
 
 
 def plan(context: NodeContext, lane: Lane) -> int:
-    """Plan at most one settlement for each fund of the lane; returns how many were planned."""
+    """Plan at most one settlement for each fund of the lane whose settlers are read to the head;
+    returns how many were planned."""
     with context.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
-    return sum(_plan_apart(context, lane, fund) for fund in funds)
+    ready = [fund for fund in funds if fund.fund_id not in lane.unscanned]
+    return sum(_plan_apart(context, lane, fund) for fund in ready)
 
 
 def _plan_apart(context: NodeContext, lane: Lane, fund: FundRow) -> bool:

@@ -19,7 +19,7 @@ from settlement_node.domain.observations import (
     RedemptionSkippedEvent,
     SettlerEvent,
 )
-from settlement_node.errors import Transient
+from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.intake import find_settled
 from settlement_node.store import chain_book, orders, redemptions
@@ -37,11 +37,21 @@ def scan(context: NodeContext, lane: Lane) -> int:
     """Bring every settler of the lane's funds up to the lane's head; returns new events.
 
     Bounded by pages: each page is one read of the chain and one commit, so a long history resumes
-    where it was left.
+    where it was left. A fund that could not be read keeps none of the others back: it is named in
+    `lane.unscanned`, with the reason.
     """
     with context.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
-    return sum(_scan_fund(context, lane, fund) for fund in funds)
+    unscanned: dict[str, str] = {}
+    found = 0
+    for fund in funds:
+        try:
+            found += _scan_fund(context, lane, fund)
+        except (Transient, Refused) as error:
+            log.warning("scan_later", fund_id=fund.fund_id, reason=error.message)
+            unscanned[fund.fund_id] = error.message
+    lane.unscanned = unscanned
+    return found
 
 
 def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
@@ -63,7 +73,7 @@ def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowM
         end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
         new = _scan_page(context, lane, fund, address, start, end)
         if new is None:
-            return found  # a reorganisation under way; the next pass reads again from here
+            raise Transient("a reorganisation is under way; the events are read again")
         found += new
         if start != first:
             log.info(

@@ -106,6 +106,7 @@ def _finish(context: NodeContext, lane: Lane) -> int:
     if not ready:
         return 0
     blocks = lane.chain.client.blocks(sorted({row.block_number or 0 for row in ready}))
+    finished = 0
     for row in ready:
         block = blocks.get(row.block_number or 0)
         if block is None:
@@ -119,18 +120,21 @@ def _finish(context: NodeContext, lane: Lane) -> int:
             a.kind for a in attempts[row.transaction_id] if a.attempt_hash == row.mined_attempt_hash
         )
         reverted = not row.evm_succeeded and kind is not AttemptKind.CANCEL
+        if reverted and lane.unscanned:
+            continue  # why it reverted is read from the settlers' events
         whole = reverted and refused_whole(lane, row)
         context.checkpoint("finish.before_commit")
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
             outcome = record_final(tx, row, mined_kind=kind, refused_whole=whole)
         context.checkpoint("finish.after_commit")
+        finished += 1
         log.info(
             "transaction_final",
             nonce=row.nonce,
             outcome=outcome.value,
             transaction_hash=row.mined_attempt_hash,
         )
-    return len(ready)
+    return finished
 
 
 def _watch_for_strangers(
@@ -138,12 +142,12 @@ def _watch_for_strangers(
 ) -> None:
     """Is our lowest unmined nonce used on the chain by bytes that are not ours?
 
-    Only looked at once something was sent, and believed only after several passes that agree and
-    once the nonce is used in a final block; the batch's own event may show that the bytes were
-    ours after all (a restored book). Otherwise the lane stops: a person must say who else holds
-    the key.
+    Only looked at once something was sent and every settler is read to the head, and believed
+    only after several passes that agree and once the nonce is used in a final block; the batch's
+    own event may show that the bytes were ours after all (a restored book). Otherwise the lane
+    stops: a person must say who else holds the key.
     """
-    if not any(a.sends_count for a in attempts):
+    if lane.unscanned or not any(a.sends_count for a in attempts):
         return
     chain_nonce = lane.chain.client.nonce(lane.signer_address)
     if chain_nonce <= lowest.nonce:

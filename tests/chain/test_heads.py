@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from settlement_node.chain.pool import PoolPolicy
-from settlement_node.chain.transport import RpcError
+from settlement_node.chain.transport import RpcError, RpcOk
 from settlement_node.errors import InvalidInput, Transient
 
-from .scripted import CHAIN_ID, Clock, ScriptedTransport, block_hash, client_of
+from .scripted import CHAIN_ID, Clock, ScriptedTransport, block, block_hash, client_of
 
 
 def test_refresh__one_endpoint__its_head_in_one_round_trip() -> None:
@@ -259,3 +259,20 @@ def test_check_chain_id__endpoint_silent__transient() -> None:
 
     with pytest.raises(Transient):
         client_of(endpoint).check_chain_id()
+
+
+def test_blocks__a_header_that_does_not_name_its_parent__transient_and_not_kept() -> None:
+    endpoint = ScriptedTransport("a")
+    client = client_of(endpoint)
+    client.refresh()
+    plain = endpoint._block
+    made_up = {hex(97): block(97, "made up")}
+    endpoint.methods["eth_getBlockByNumber"] = lambda which, _: RpcOk(
+        made_up.get(which) or plain(which)
+    )
+
+    with pytest.raises(Transient, match="do not follow one another"):
+        client.blocks([96, 97, 98])
+
+    made_up.clear()
+    assert client.blocks([97])[97].block_hash == block_hash(97)
