@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from chain_tests.world import SHARE, World
-from settlement_node.node.watch import HALTED_AFTER_SECONDS, watch
+import pytest
+
+from chain_tests.world import SHARE, Chain, World, build_world
+from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
+from settlement_node.demo.stage import set_stage
+from settlement_node.domain.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.errors import Transient
+from settlement_node.node.reconcile import STUCK_AFTER_SECONDS, reconcile
+from settlement_node.node.watch import (
+    FINALITY_STALLED_AFTER_SECONDS,
+    FINALITY_UNANSWERED_AFTER_SECONDS,
+    HALTED_AFTER_SECONDS,
+    watch,
+)
 from settlement_node.store.database import Store
+from settlement_node.units import Payout
 
 PER_SHARE = 103_989_375
 
@@ -65,3 +80,124 @@ def test_watch__what_waited_for_money_is_cancelled__clears_the_alert(
         cancel(tx, world.row("large").redemption_id, reason="withdrawn")
     look(world)
     assert set() == world.alerts()
+
+
+class Answering:
+    """The embedded chain's endpoint, with answers a test may change."""
+
+    def __init__(self, inner: Transport, change: Callable[[RpcRequest, RpcResult], RpcResult]):
+        self.inner, self.change = inner, change
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
+        answers = self.inner.request(requests)
+        return [self.change(asked, answer) for asked, answer in zip(requests, answers, strict=True)]
+
+
+def later(book: Store, seconds: float) -> None:
+    """The clock goes on."""
+    plain = book.clock
+    book.clock = lambda: plain() + timedelta(seconds=seconds)
+
+
+def test_watch__finality_tag_no_longer_answered__says_so_until_it_is(
+    chain: Chain, book: Store
+) -> None:
+    silent: list[tuple[str, ...]] = []
+
+    def change(asked: RpcRequest, answer: RpcResult) -> RpcResult:
+        return RpcOk(None) if asked.params[:1] in silent else answer
+
+    stage = set_stage(chain, treasury_base_units=Payout(10**15))
+    world = build_world(chain, stage, book, transports=[Answering(chain.transport("node"), change)])
+    world.tick()
+    world.lane.chain = replace(world.lane.chain, finality=FinalityPolicy(FinalityMode.FINALIZED, 0))
+    world.tick()
+
+    silent.append(("finalized",))
+    names = world.enter(1)
+    world.step(3)
+    later(book, FINALITY_UNANSWERED_AFTER_SECONDS)
+    world.step()
+    look(world)
+    assert "finality_stalled" in world.alerts()
+    assert world.statuses(names) == [RedemptionStatus.PAID]
+
+    silent.clear()
+    world.until(lambda: world.statuses(names) == [RedemptionStatus.SETTLED], "settled")
+    look(world)
+    assert "finality_stalled" not in world.alerts()
+
+
+def test_watch__head_goes_on_and_nothing_becomes_final__says_so(
+    new_world: Callable[..., World], book: Store
+) -> None:
+    world = new_world(confirmations_blocks=50)
+    world.tick()
+    later(book, FINALITY_STALLED_AFTER_SECONDS)
+    world.step()
+    look(world)
+    assert "finality_stalled" in world.alerts()
+    world.step(60)
+    look(world)
+    assert "finality_stalled" not in world.alerts()
+
+
+def forgetful(chain: Chain, *, below: list[int]) -> Answering:
+    """An endpoint without the state of blocks below a height, as a pruned node."""
+
+    def change(asked: RpcRequest, answer: RpcResult) -> RpcResult:
+        at = asked.params[-1] if asked.method == "eth_call" else None
+        if isinstance(at, str) and int(at, 16) < below[0]:
+            return RpcError(-32000, "missing trie node 5f3a (path ) state is not available")
+        return answer
+
+    return Answering(chain.transport("node"), change)
+
+
+def test_reconcile__endpoint_without_the_final_state__an_alert_until_it_has_it(
+    chain: Chain, book: Store
+) -> None:
+    stage = set_stage(chain, treasury_base_units=Payout(10**15))
+    below = [10**9]
+    world = build_world(chain, stage, book, transports=[forgetful(chain, below=below)])
+    names = world.enter(2)
+    world.settle()
+    assert world.statuses(names) == [RedemptionStatus.SETTLED] * 2
+    with pytest.raises(Transient, match="state"):
+        reconcile(world.context())
+    assert world.alerts() == set()
+
+    later(book, STUCK_AFTER_SECONDS)
+    with pytest.raises(Transient, match="state"):
+        reconcile(world.context())
+    assert world.alerts() == {"reconciliation_stuck"}
+
+    below[0] = 0
+    assert [run.settled_count for run in reconcile(world.context())] == [2]
+    assert world.alerts() == set()
+
+
+def test_reconcile__long_history_without_old_states__carried_by_transfers_and_compared_at_the_end(
+    chain: Chain, book: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("settlement_node.node.reconcile.RANGE_BLOCKS_MAX", 4)
+    stage = set_stage(chain, treasury_base_units=Payout(10**15))
+    below = [0]
+    world = build_world(chain, stage, book, transports=[forgetful(chain, below=below)])
+    world.tick()
+    world.step(3)
+    assert reconcile(world.context())[-1].differences == ()
+
+    names = world.enter(2)
+    world.settle()
+    world.step(7)
+    below[0] = chain.head_number - 3
+    runs = reconcile(world.context())
+    assert len(runs) > 2
+    assert sum(run.settled_count for run in runs) == 2
+    assert [run.differences for run in runs] == [()] * len(runs)
+    assert world.statuses(names) == [RedemptionStatus.SETTLED] * 2

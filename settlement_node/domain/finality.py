@@ -52,6 +52,19 @@ def final_number(
     return -1 if tag is None else max(min(by_depth, tag), -1)
 
 
+def is_answered(
+    policy: FinalityPolicy, *, safe_number: int | None, finalized_number: int | None
+) -> bool:
+    """Whether the endpoints answer the tag the policy asks for; without one nothing is final."""
+    match policy.mode:
+        case FinalityMode.CONFIRMATIONS:
+            return True
+        case FinalityMode.SAFE:
+            return safe_number is not None
+        case FinalityMode.FINALIZED:
+            return finalized_number is not None
+
+
 def confirmations_of(block_number: int, *, head_number: int) -> int:
     """Blocks on top of `block_number`; 0 when it is the head."""
     return max(head_number - block_number, 0)

@@ -45,15 +45,15 @@ class BookEntry:
 class ChainRange:
     """What the chain shows in a range of blocks (from, to]. `treasury_transfers` are the payout
     token's transfers into and out of the treasury; the balances are at the range's ends, None
-    where the earlier figure is not known."""
+    where a figure is not known."""
 
     events: Sequence[RedemptionSettledEvent]
     treasury_transfers: Sequence[TransferEvent]
     share_transfers: Sequence[TransferEvent]
     supply_before_base_units: int | None
-    supply_after_base_units: int
+    supply_after_base_units: int | None
     treasury_before_base_units: int | None
-    treasury_after_base_units: int
+    treasury_after_base_units: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,40 +211,34 @@ def _listed(moves: Counter[tuple[Address, int]]) -> str:
     return ", ".join(f"{count}×{value} {who}" for (who, value), count in sorted(moves.items()))
 
 
+def net_flow(moves: Iterable[TransferEvent], account: Address) -> int:
+    """What the transfers move into an account less what they move out of it, in base units."""
+    return sum(
+        move.value_base_units * ((move.to_address == account) - (move.from_address == account))
+        for move in moves
+    )
+
+
 def _totals(fund: FundAddresses, chain: ChainRange) -> Iterable[Difference]:
-    minted = sum(
-        m.value_base_units for m in chain.share_transfers if m.from_address == ZERO_ADDRESS
-    )
-    burned = sum(m.value_base_units for m in chain.share_transfers if m.to_address == ZERO_ADDRESS)
-    if chain.supply_before_base_units is not None:
-        expected = chain.supply_before_base_units + minted - burned
-        if expected != chain.supply_after_base_units:
-            yield Difference(
-                "supply_differs",
-                fund.fund_id,
-                True,
-                str(expected),
-                str(chain.supply_after_base_units),
-                "the share token's supply is not what its mints and burns make it",
-            )
-    into = sum(
-        m.value_base_units
-        for m in chain.treasury_transfers
-        if m.to_address == fund.treasury_address
-    )
-    out_of = sum(
-        m.value_base_units
-        for m in chain.treasury_transfers
-        if m.from_address == fund.treasury_address
-    )
-    if chain.treasury_before_base_units is not None:
-        expected = chain.treasury_before_base_units + into - out_of
-        if expected != chain.treasury_after_base_units:
-            yield Difference(
-                "treasury_differs",
-                fund.fund_id,
-                True,
-                str(expected),
-                str(chain.treasury_after_base_units),
-                "the treasury's balance is not what its transfers make it",
-            )
+    before, after = chain.supply_before_base_units, chain.supply_after_base_units
+    change = -net_flow(chain.share_transfers, ZERO_ADDRESS)
+    if before is not None and after is not None and before + change != after:
+        yield Difference(
+            "supply_differs",
+            fund.fund_id,
+            True,
+            str(before + change),
+            str(after),
+            "the share token's supply is not what its mints and burns make it",
+        )
+    before, after = chain.treasury_before_base_units, chain.treasury_after_base_units
+    change = net_flow(chain.treasury_transfers, fund.treasury_address)
+    if before is not None and after is not None and before + change != after:
+        yield Difference(
+            "treasury_differs",
+            fund.fund_id,
+            True,
+            str(before + change),
+            str(after),
+            "the treasury's balance is not what its transfers make it",
+        )

@@ -10,6 +10,7 @@ from settlement_node.domain.finality import (
     crosses_finality,
     final_number,
     find_fork,
+    is_answered,
 )
 from settlement_node.domain.observations import Block
 from settlement_node.errors import InvariantBroken, Transient
@@ -54,6 +55,11 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
     )
     if lane.head_changed_at_utc is None:
         lane.head_changed_at_utc = context.store.clock()
+    if lane.final_changed_at_utc is None or final > lane.final_number:
+        lane.final_changed_at_utc = context.store.clock()
+    lane.finality_answered = is_answered(
+        lane.chain.finality, safe_number=view.safe_number, finalized_number=view.finalized_number
+    )
     if latest == (view.head.number, view.head.block_hash):
         lane.head_number, lane.final_number = view.head.number, final
         if final > settled_line:

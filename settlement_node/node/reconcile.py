@@ -23,11 +23,18 @@ from settlement_node.domain.reconciliation import (
     Difference,
     FundAddresses,
     compare,
+    net_flow,
 )
-from settlement_node.errors import Transient
+from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import NodeContext
 from settlement_node.store import chain_book, records, redemptions
-from settlement_node.store.attention import NewBreak, count_open_breaks, open_break
+from settlement_node.store.attention import (
+    NewBreak,
+    clear_alert,
+    count_open_breaks,
+    open_break,
+    raise_alert,
+)
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import list_funds, settlers_of
 from settlement_node.store.leases import lane_key
@@ -37,6 +44,7 @@ from settlement_node.units import ZERO_ADDRESS, Address, Hex32
 log = structlog.get_logger(__name__)
 RANGE_BLOCKS_MAX = 20_000
 """Most blocks of one run; a longer history takes several runs."""
+STUCK_AFTER_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,28 @@ def reconcile(context: NodeContext) -> list[ReconciliationResult]:
     for fund in funds:
         try:
             results += reconcile_to_the_end(context, fund)
-        except Transient as error:
+        except (Transient, Refused) as error:
             # One fund's chain that does not answer keeps none of the others back.
             later.append(f"{fund.fund_id}: {error.message}")
+            _note_stuck(context, fund, error.message)
     if later:
         raise Transient("not reconciled this time: " + "; ".join(later))
     return results
+
+
+def _note_stuck(context: NodeContext, fund: FundRow, why: str) -> None:
+    """An alert once a fund could not be reconciled for long; its next run clears it."""
+    with context.store.transaction(actor=context.node_id) as tx:
+        last = records.last_reconciliation(tx, fund.fund_id)
+        since = fund.created_at_utc if last is None else last["ran_at_utc"]
+        seconds = int((context.store.clock() - since).total_seconds())
+        if seconds >= STUCK_AFTER_SECONDS:
+            raise_alert(
+                tx,
+                kind="reconciliation_stuck",
+                subject=fund.fund_id,
+                detail=f"not reconciled for {seconds} s: {why}"[:1000],
+            )
 
 
 def reconcile_to_the_end(context: NodeContext, fund: FundRow) -> list[ReconciliationResult]:
@@ -118,7 +142,15 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         events = [e for e in events if e.place.block_number <= end]
         with context.store.read() as tx:
             book, _ = _read_book(tx, fund, events, from_block=start, to_block=end)
-    chain = _read_chain(context, fund, events, last, from_block=start, to_block=end)
+    chain = _read_chain(
+        context,
+        fund,
+        events,
+        last,
+        from_block=start,
+        to_block=end,
+        is_last_run=end - start < RANGE_BLOCKS_MAX,
+    )
     differences = compare(addresses, book, chain, times_settled=times, is_first_run=is_history)
     differences += _ratchet_differences([e for e in seen if isinstance(e, BatchSettledEvent)])
     return _write(context, fund, chain, differences, from_block=start, to_block=end)
@@ -174,7 +206,13 @@ def _read_chain(
     *,
     from_block: int,
     to_block: int,
+    is_last_run: bool,
 ) -> ChainRange:
+    """Events, transfers and, at `to_block`, supply and balance.
+
+    Within a long history an endpoint may no longer have so old a state: there the figures are
+    carried forward by the transfers, and the last run, which must have them, compares the sum.
+    """
     client = context.chains[fund.chain_id].client
     first = from_block + 1
     treasury, zero = fund.treasury_address, ZERO_ADDRESS
@@ -194,17 +232,36 @@ def _read_chain(
             fund.share_token_address, to_address=zero, from_block=first, to_block=to_block
         ),
     ]
-    supply = client.token_view(fund.share_token_address, block=to_block)
-    balance = client.token_view(fund.payout_token_address, holders=[treasury], block=to_block)
+    supply_before = None if before is None else before["share_supply_base_units"]
+    treasury_before = None if before is None else before["treasury_base_units"]
+    supply_after: int | None
+    treasury_after: int | None
+    try:
+        supply = client.token_view(fund.share_token_address, block=to_block)
+        money_view = client.token_view(
+            fund.payout_token_address, holders=[treasury], block=to_block
+        )
+        supply_after = supply.total_supply_base_units
+        treasury_after = money_view.balances_base_units[treasury]
+    except Transient:
+        if is_last_run:
+            raise
+        supply_after = _carried(supply_before, -net_flow(shares, zero))
+        treasury_after = _carried(treasury_before, net_flow(money, treasury))
     return ChainRange(
         events=events,
         treasury_transfers=money,
         share_transfers=shares,
-        supply_before_base_units=None if before is None else before["share_supply_base_units"],
-        supply_after_base_units=supply.total_supply_base_units,
-        treasury_before_base_units=None if before is None else before["treasury_base_units"],
-        treasury_after_base_units=balance.balances_base_units[treasury],
+        supply_before_base_units=supply_before,
+        supply_after_base_units=supply_after,
+        treasury_before_base_units=treasury_before,
+        treasury_after_base_units=treasury_after,
     )
+
+
+def _carried(before: int | None, change: int) -> int | None:
+    """A balance that could not be read, by its transfers; None where these cannot be all."""
+    return None if before is None or before + change < 0 else before + change
 
 
 def _ratchet_differences(batches: list[BatchSettledEvent]) -> list[Difference]:
@@ -253,6 +310,7 @@ def _write(
             )
             for d in differences
         )
+        clear_alert(tx, kind="reconciliation_stuck", subject=fund.fund_id)
         still_open = count_open_breaks(tx, fund_id=fund.fund_id)
         records.add_reconciliation(
             tx,

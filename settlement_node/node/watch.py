@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 STUCK_AFTER_BLOCKS = 20
 HALTED_AFTER_SECONDS = 300
 STALLED_AFTER_SECONDS = 120
+FINALITY_UNANSWERED_AFTER_SECONDS = 300
+FINALITY_STALLED_AFTER_SECONDS = 3_600
+"""Rollups call blocks final in steps of many minutes."""
 ALERT_KINDS = (
     "gas_low",
     "treasury_short",
@@ -37,6 +40,8 @@ ALERT_KINDS = (
     "signer_refused",
     "planning_refused",
     "lane_not_advancing",
+    "finality_stalled",
+    "reconciliation_stuck",
 )
 """Every alert the node can raise; docs/runbook.md has a section for each."""
 
@@ -126,6 +131,7 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         if silent >= HALTED_AFTER_SECONDS
         else None,
     )
+    yield Finding("finality_stalled", lane.key, _finality_words(lane))
     stalled = (
         0.0 if lane.stalled_since_utc is None else (now - lane.stalled_since_utc).total_seconds()
     )
@@ -150,6 +156,26 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
                 yield Finding(kind, fund.fund_id, None)
     if lane.replayed and lane.final_number >= lane.replayed_to_number and all(reconciled):
         yield Finding("book_was_behind", lane.key, None)
+
+
+def _finality_words(lane: Lane) -> str | None:
+    """What to say of finality when the head has gone on without it for too long."""
+    if lane.final_changed_at_utc is None or lane.head_changed_at_utc is None:
+        return None
+    seconds = (lane.head_changed_at_utc - lane.final_changed_at_utc).total_seconds()
+    known = f"block {lane.final_number}" if lane.final_number >= 0 else "none"
+    mode = lane.chain.finality.mode.value
+    if not lane.finality_answered and seconds >= FINALITY_UNANSWERED_AFTER_SECONDS:
+        return (
+            f"too few endpoints answer the tag {mode!r}, so no block becomes final: the last one"
+            f" is {known}, since {int(seconds)} s, the head is {lane.head_number}"
+        )
+    if seconds >= FINALITY_STALLED_AFTER_SECONDS:
+        return (
+            f"no block has become final for {int(seconds)} s ({mode}): the last one is {known},"
+            f" the head is {lane.head_number}"
+        )
+    return None
 
 
 def _chain(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Finding]:

@@ -34,13 +34,14 @@ class BreakOut(Schema):
 
 
 class RunOut(Schema):
-    """The latest run over a fund's final blocks, and the figures it ended with."""
+    """The latest run over a fund's final blocks, and the figures it ended with; these are null
+    within a long history whose old balances no endpoint has."""
 
     reconciliation_id: int
     from_block: int
     to_block: int
-    share_supply_base_units: BaseUnitsOut
-    treasury_base_units: BaseUnitsOut
+    share_supply_base_units: BaseUnitsOut | None
+    treasury_base_units: BaseUnitsOut | None
     settled_count: int
     breaks_opened_count: int
     ran_at_utc: datetime
@@ -50,7 +51,7 @@ class RunOut(Schema):
         """From its row."""
         fields = {name: row[name] for name in cls.model_fields}
         for name in ("share_supply_base_units", "treasury_base_units"):
-            fields[name] = str(fields[name])
+            fields[name] = None if fields[name] is None else str(fields[name])
         return cls(**fields)
 
 
