@@ -67,8 +67,8 @@ class EndpointHead:
 
     chain_id: int
     head: Block
-    safe_number: int | None
-    finalized_number: int | None
+    safe: Block | None
+    finalized: Block | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ class Endpoint:
         return EndpointHead(
             chain_id=self._read(chain_id, read_quantity),
             head=self._read(latest, read_block),
-            safe_number=self._tag_number(safe),
-            finalized_number=self._tag_number(finalized),
+            safe=self._tagged(safe),
+            finalized=self._tagged(finalized),
         )
 
     def blocks(self, numbers: Sequence[int]) -> dict[int, Block | None]:
@@ -291,12 +291,12 @@ class Endpoint:
         return block
 
     @staticmethod
-    def _tag_number(result: RpcResult) -> int | None:
+    def _tagged(result: RpcResult) -> Block | None:
         """A chain without the tag answers null or an error; both only mean there is no tag."""
         if isinstance(result, RpcError) or result.value is None:
             return None
         try:
-            return read_block(result.value).number
+            return read_block(result.value)
         except MalformedData:
             return None
 

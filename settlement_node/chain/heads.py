@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from settlement_node.chain.endpoint import Endpoint, EndpointHead
 from settlement_node.chain.endpoint_set import EndpointSet
+from settlement_node.chain.finality_tags import numbers_to_check, tagged_number
 from settlement_node.chain.views import HeadView
 from settlement_node.domain.observations import Block
 from settlement_node.errors import Transient
@@ -63,16 +65,12 @@ class HeadTracker:
             )
         head, agreeing, walked_down = self._agree(heads)
         self._judge(heads, head, agreeing)
-        view = HeadView(
-            head=head,
-            safe_number=self._tag(head, (item.safe_number for item in agreeing.values())),
-            finalized_number=self._tag(head, (item.finalized_number for item in agreeing.values())),
-        )
         if not walked_down and self._is_lag(head):
             assert self._view is not None
             return self._view
-        self._follow(view)
-        return view
+        self._follow(head)
+        self._view = self._with_tags(head, list(agreeing.values()))
+        return self._view
 
     def canonical(self, numbers: Iterable[int]) -> dict[int, Block]:
         """Agreed headers at these heights; heights above the agreed head are left out.
@@ -194,8 +192,7 @@ class HeadTracker:
             self._backward_since = now_seconds
         return now_seconds - self._backward_since < self._backward_tolerance_seconds
 
-    def _follow(self, view: HeadView) -> None:
-        head = view.head
+    def _follow(self, head: Block) -> None:
         before = self._view.head if self._view is not None else None
         extends = before is not None and before.block_hash in {head.block_hash, head.parent_hash}
         if not extends:
@@ -209,14 +206,27 @@ class HeadTracker:
         while len(self._remembered) > _REMEMBERED_BLOCKS_MAX:
             self._remembered.popitem(last=False)
         self._backward_since = None
-        self._view = view
 
-    def _tag(self, head: Block, numbers: Iterable[int | None]) -> int | None:
-        """The highest number that enough endpoints have reached under the tag."""
-        known = sorted((number for number in numbers if number is not None), reverse=True)
-        if len(known) < self._endpoints.agreement:
-            return None
-        return min(known[self._endpoints.agreement - 1], head.number)
+    def _with_tags(self, head: Block, agreeing: Sequence[EndpointHead]) -> HeadView:
+        """The head with what the endpoints that have it call safe and finalized. A tag whose block
+        cannot be compared with the agreed one now counts as not answered."""
+        safe = [item.safe for item in agreeing if item.safe is not None]
+        finalized = [item.finalized for item in agreeing if item.finalized is not None]
+        missing = numbers_to_check([*safe, *finalized], head) - self._canonical.keys()
+        if missing:
+            with suppress(Transient):
+                self._canonical.update(self._agreed_blocks(sorted(missing), head))
+                self._check_linked(head)
+
+        def number(tags: Sequence[Block]) -> int | None:
+            return tagged_number(
+                tags,
+                head=head,
+                canonical=self._canonical,
+                agreement=self._endpoints.agreement,
+            )
+
+        return HeadView(head=head, safe_number=number(safe), finalized_number=number(finalized))
 
     def _agreed_blocks(self, numbers: Sequence[int], head: Block) -> dict[int, Block]:
         asked = list(numbers) if head.number in numbers else [*numbers, head.number]

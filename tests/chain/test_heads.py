@@ -15,10 +15,13 @@ def test_refresh__one_endpoint__its_head_in_one_round_trip() -> None:
     endpoint = ScriptedTransport("a")
     endpoint.safe, endpoint.finalized = 90, 80
 
-    view = client_of(endpoint).refresh()
+    client = client_of(endpoint)
+    view = client.refresh()
 
     assert (view.head.number, view.safe_number, view.finalized_number) == (100, 90, 80)
-    assert endpoint.round_trips == 1
+    before = endpoint.round_trips
+    client.refresh()
+    assert endpoint.round_trips == before + 1
 
 
 def test_refresh__endpoints_level__one_round_trip_each() -> None:
@@ -180,6 +183,34 @@ def test_refresh__tag_above_the_agreed_head__cut_to_the_head() -> None:
     view = client_of(ahead, behind, policy=PoolPolicy(agreement=2)).refresh()
 
     assert view.safe_number == view.head.number == 100
+
+
+def made_up(endpoint: ScriptedTransport, number: int) -> None:
+    """Have the endpoint call a block safe that is on no chain."""
+    plain = endpoint._block
+    endpoint.methods["eth_getBlockByNumber"] = lambda which, _: RpcOk(
+        block(number, "made up") if which == "safe" else plain(which)
+    )
+
+
+@pytest.mark.parametrize("number", [95, 100, 10**6])
+def test_refresh__most_endpoints_make_up_a_safe_block__not_believed(number: int) -> None:
+    endpoints = [ScriptedTransport(name) for name in "abc"]
+    for endpoint in endpoints:
+        endpoint.safe = 90
+    for endpoint in endpoints[:2]:
+        made_up(endpoint, number)
+
+    view = client_of(*endpoints, policy=PoolPolicy(agreement=2)).refresh()
+
+    assert view.safe_number in (90, None)
+
+
+def test_refresh__the_only_endpoint_makes_up_a_safe_block__no_safe_block() -> None:
+    endpoint = ScriptedTransport("a")
+    made_up(endpoint, 10**6)
+
+    assert client_of(endpoint).refresh().safe_number is None
 
 
 def test_blocks__above_the_agreed_head__left_out() -> None:
