@@ -17,11 +17,14 @@ import requests
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
+from settlement_node.chain.bounded_http import BoundedAdapter
 from settlement_node.errors import InvalidInput, Transient
 
 BATCH_REQUESTS_MAX = 100
 """Most public endpoints take at least this many requests in one JSON-RPC batch."""
 TIMEOUT_SECONDS = 10.0
+ANSWER_BYTES_MAX = 64 * 2**20
+"""Far above a page of logs; an endpoint that sends more is broken or means harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,13 @@ class HttpTransport:
         name: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         batch_requests_max: int = BATCH_REQUESTS_MAX,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
         session: requests.Session | None = None,
     ) -> None:
         """`address` may carry credentials; it is never shown, logged or put into an error.
 
-        A `session` is used as it is, for a proxy or a private certificate; it must not retry.
+        `timeout_seconds` bounds the connection and the whole answer alike. A `session` is used as
+        it is, for a proxy or a private certificate; it must not retry, and bounds nothing.
         """
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -114,7 +119,7 @@ class HttpTransport:
             # A redirect would repeat a POST at an address nobody configured.
             request_kwargs={"timeout": timeout_seconds, "allow_redirects": False},
             exception_retry_configuration=None,
-            session=session,
+            session=session or _bounded_session(answer_bytes_max, timeout_seconds),
         )
 
     @property
@@ -199,6 +204,13 @@ class HttpTransport:
             reason="malformed",
             http_status=None,
         )
+
+
+def _bounded_session(bytes_max: int, seconds_max: float) -> requests.Session:
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, BoundedAdapter(bytes_max=bytes_max, seconds_max=seconds_max))
+    return session
 
 
 def _parse_result(body: object) -> RpcResult | None:

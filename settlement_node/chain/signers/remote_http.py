@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from settlement_node.chain.bounded_http import AnswerTooLarge, AnswerTooSlow, read_bounded
 from settlement_node.errors import InvalidInput, Refused, Transient
 
 TIMEOUT_SECONDS = 5.0
 TOKEN_BYTES_MAX = 8 * 1024
-_PIECE_BYTES = 4 * 1024
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """What a bearer token may hold (RFC 6750)."""
@@ -172,19 +172,22 @@ class RemoteHttp:
         return headers
 
     def _body(self, raw: Any, deadline: float, bytes_max: int) -> bytes:
-        """Read piece by piece, since a time limit of the socket is one for each piece only."""
-        body = bytearray()
-        while piece := raw.read1(_PIECE_BYTES, decode_content=False):
-            body += piece
-            if len(body) > bytes_max:
-                raise Refused(
-                    f"signer {self.name} answered with more than {bytes_max} bytes; check that"
-                    " url leads to Web3Signer",
-                    reason="too_large",
-                )
-            if self._now() > deadline:
-                raise Transient(f"signer {self.name} was too slow", reason="slow")
-        return bytes(body)
+        try:
+            return read_bounded(
+                raw,
+                bytes_max=bytes_max,
+                deadline_seconds=deadline,
+                now=self._now,
+                decode=False,
+            )
+        except AnswerTooLarge:
+            raise Refused(
+                f"signer {self.name} answered with more than {bytes_max} bytes; check that"
+                " url leads to Web3Signer",
+                reason="too_large",
+            ) from None
+        except AnswerTooSlow:
+            raise Transient(f"signer {self.name} was too slow", reason="slow") from None
 
 
 def _checked(url: str) -> tuple[str, bool]:
