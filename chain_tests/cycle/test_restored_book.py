@@ -9,8 +9,10 @@ import pytest
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import SHARE, World
+from settlement_node.cli.fund_file import FundFile, check_on_chain
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.policy import EnginePolicy
+from settlement_node.errors import InvalidInput
 from settlement_node.store.database import Store
 from settlement_node.store.tables import AttemptKind
 
@@ -191,3 +193,18 @@ def test_restore__paid_not_final_and_then_undone__planned_after_all(
     assert restored.shares_of(orders[0].investor_address) == 0
     restored.check_books()
     assert SHARE == 10**18
+
+
+def test_fund__read_from_a_block_behind_its_first_batch__not_taken_in(world: World) -> None:
+    world.enter(1)
+    world.settle()
+    made = world.stage.fund
+    words = {
+        name: getattr(made, name) for name in FundFile.model_fields if name not in ("nav",)
+    } | {"burn_style": made.burn_style.value}
+    late = FundFile(**{**words, "settler_from_block": world.chain.head_number})
+
+    world.client.refresh()
+    with pytest.raises(InvalidInput, match="had paid a batch before that block"):
+        check_on_chain(late, world.client)
+    assert check_on_chain(FundFile(**words), world.client).fund_id == made.fund_id

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from settlement_node.chain.contracts import BATCH_HASH_CALL
+from settlement_node.chain.endpoint import CallRequest, CallReturned
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.views import SettlerView
 from settlement_node.config import ConfigurationInvalid, Fault
 from settlement_node.config.faults import parse_tree
 from settlement_node.config.sections import CheckedAddress, Section
 from settlement_node.domain.observations import BurnStyle
-from settlement_node.errors import InvalidInput, Refused
+from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.store.funds import NewFund
 from settlement_node.units import DECIMALS_MAX, format_units, parse_decimal_units
 
@@ -127,6 +130,7 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
             f" {head.number}",
             field="settler_from_block",
         )
+    _check_nothing_paid_before(client, fund)
     share_decimals = _decimals(client, fund, "share_token_address")
     payout_decimals = _decimals(client, fund, "payout_token_address")
     if nav_per_share is not None:
@@ -155,6 +159,23 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
         nav_per_share=nav_per_share,
         nav_decimals=fund.nav_decimals,
     )
+
+
+def _check_nothing_paid_before(client: ChainClient, fund: FundFile) -> None:
+    """The replay must begin at or before the settler's first batch. An endpoint without so old a
+    state cannot say; the scan then finds that the batches do not follow one another, and waits."""
+    if fund.settler_from_block == 0:
+        return
+    with suppress(Transient):
+        (before,) = client.calls(
+            [CallRequest(fund.settler_address, BATCH_HASH_CALL)], block=fund.settler_from_block - 1
+        )
+        if isinstance(before, CallReturned) and any(before.data):
+            raise InvalidInput(
+                f"settler_from_block is {fund.settler_from_block}, and the settler had paid a batch"
+                " before that block; name the block it was deployed in",
+                field="settler_from_block",
+            )
 
 
 def _decimals(client: ChainClient, fund: FundFile, key: str) -> int:
