@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from settlement_node.errors import InvalidInput
+from tests.simulation.faults import check_names
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.runner import STEPS, Job, check_seed, run_and_report
 
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> int:
         default=Path("build/simulation-faults.json"),
         help="where to write the faults by kind",
     )
+    parser.add_argument("--faults", help="only these faults, separated by commas")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break the node in a known way")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     given = parser.parse_args(arguments)
@@ -36,12 +38,14 @@ def main(arguments: list[str]) -> int:
             raise InvalidInput("steps must be between 1 and 100000", field="steps")
         if not 1 <= given.jobs <= 256:
             raise InvalidInput("jobs must be between 1 and 256", field="jobs")
+        faults = None if given.faults is None else tuple(given.faults.split(","))
+        check_names(faults or ())
     except InvalidInput as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2
     return run_and_report(
         range(given.seed, given.seed + given.seeds),
-        Job(steps=given.steps, mutant=given.mutant),
+        Job(steps=given.steps, mutant=given.mutant, faults=faults),
         jobs=min(given.jobs, given.seeds),
         faults_json=given.faults_json,
         quiet=given.quiet,

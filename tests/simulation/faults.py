@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from settlement_node.errors import InvalidInput
 
-class UnknownFault(ValueError):
+
+class UnknownFault(InvalidInput):
     """A name that is not in the registry."""
 
 
@@ -111,7 +113,8 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if name not in REGISTRY:
             raise UnknownFault(
-                f"there is no fault {name!r}; the names are: {', '.join(sorted(REGISTRY))}"
+                f"there is no fault {name!r}; the names are: {', '.join(sorted(REGISTRY))}",
+                field="faults",
             )
 
 

@@ -77,6 +77,8 @@ class Job:
     steps: int = STEPS
     mutant: str | None = None
     watched: frozenset[str] | None = None
+    faults: tuple[str, ...] | None = None
+    """Only these happen, at their ordinary rates; None for what each seed draws."""
 
 
 def check_seed(seed: int, *, field_name: str = "seed") -> int:
@@ -100,6 +102,7 @@ def run_seed(
         steps=job.steps,
         naive_settler=mutant is not None,
         watched=job.watched,
+        faults=job.faults,
         stop_after_step=stop_after_step,
         keep_trace=keep_trace,
     )
@@ -189,7 +192,11 @@ def _explain(seed: int, job: Job) -> None:
         print("  " + line[:200])
     for violation in cut.violations[:3]:
         print(f"  => {violation.kind} at step {violation.step}: {violation.words[:400]}")
-    print(f"replay: make simulate SEEDS=1 SEED={seed}")
+    options = [] if job.steps == STEPS else [f"--steps {job.steps}"]
+    options += [] if job.mutant is None else [f"--mutant {job.mutant}"]
+    options += [] if job.faults is None else [f"--faults {','.join(job.faults)}"]
+    arguments = f' ARGS="{" ".join(options)}"' if options else ""
+    print(f"replay: make simulate SEEDS=1 SEED={seed}{arguments}")
 
 
 def _progress(totals: Totals, of: int, seconds: float, *, quiet: bool) -> None:

@@ -58,6 +58,13 @@ def test_run__same_seed_in_other_processes__same_trace() -> None:
     assert {f"{here}\n"} == traces
 
 
+def test_run__named_faults_only__no_other_happens() -> None:
+    outcome = run_seed(2, Job(steps=STEPS, faults=("send_answer_lost", "reorganisation")))
+    assert [] == outcome.violations
+    assert {"send_answer_lost", "reorganisation"} >= set(outcome.faults)
+    assert outcome.faults
+
+
 def test_shortest__failing_seed__cut_to_the_step_that_matters() -> None:
     job = Job(steps=STEPS, mutant="stored_after_broadcast")
     seed = next(s for s in range(200) if run_seed(s, job).violations)
@@ -91,9 +98,11 @@ def test_faults__past_the_last_step__never_happen() -> None:
         (["--seeds", "0"], "seeds must be between 1 and"),
         (["--steps", "0"], "steps must be between 1 and"),
         (["--jobs", "0"], "jobs must be between 1 and"),
+        (["--faults", "moon_phase"], "no fault 'moon_phase'; the names are: "),
+        (["--faults", ""], "no fault ''; the names are: "),
     ],
 )
-def test_command__bad_number__says_what_is_wrong(
+def test_command__bad_input__says_what_is_wrong(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2

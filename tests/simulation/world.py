@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import structlog
@@ -22,7 +22,7 @@ from tests.simulation.chain.transactions import Transaction
 from tests.simulation.checker import Checker, Violation
 from tests.simulation.database import SimStore, restore, snapshot, start_afresh
 from tests.simulation.endpoints import Endpoints
-from tests.simulation.faults import Faults
+from tests.simulation.faults import REGISTRY, Faults
 from tests.simulation.mining import Miner
 from tests.simulation.nodes import SimNode
 from tests.simulation.people import People, Wish
@@ -73,6 +73,7 @@ class World:
         stop_after_step: int | None = None,
         keep_trace: bool = False,
         watched: frozenset[str] | None = None,
+        faults: tuple[str, ...] | None = None,
         scenario: Scenario | None = None,
     ) -> None:
         self.seed = seed
@@ -80,6 +81,9 @@ class World:
         self.scenario = scenario or draw(
             self.rng, steps=steps, with_faults=with_faults, naive_settler=naive_settler
         )
+        if faults is not None:
+            rates = {name: REGISTRY[name].rate for name in faults}
+            self.scenario = replace(self.scenario, rates=rates)
         self.faults = Faults(self.rng, self.scenario.rates, stop_after_step=stop_after_step)
         self.seconds = float(GENESIS_SECONDS)
         self.nested = False
