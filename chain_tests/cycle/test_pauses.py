@@ -145,6 +145,27 @@ def test_pause__by_a_person__what_is_in_flight_is_tracked_and_nothing_new_planne
     world.check_books()
 
 
+def test_pause__of_a_lane_whose_batch_the_mempools_forgot__sent_again_only_when_resumed(
+    world: World,
+) -> None:
+    fund = world.stage.fund
+    names = world.enter(2)
+    world.tick()
+    with world.store.transaction(actor="a person") as tx:
+        set_lane_paused(tx, fund.chain_id, fund.lane_address, paused=True, reason="audit")
+    (dropped,) = world.drop_pending()
+    world.step(6)
+    (attempt,) = world.attempts_of(names[0])
+    assert (attempt.attempt_hash, attempt.sends_count) == (dropped, 1)
+    assert not world.is_pending(dropped)
+
+    with world.store.transaction(actor="a person") as tx:
+        set_lane_paused(tx, fund.chain_id, fund.lane_address, paused=False, reason="audit")
+    world.settle()
+    assert world.statuses(names) == [S.SETTLED] * 2
+    world.check_books()
+
+
 def test_pause__settlement_date_in_the_future__not_planned_before(
     new_world: Callable[..., World],
 ) -> None:

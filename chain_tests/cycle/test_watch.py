@@ -13,12 +13,14 @@ from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResu
 from settlement_node.demo.stage import set_stage
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.policy import EnginePolicy
 from settlement_node.errors import Transient
 from settlement_node.node.reconcile import STUCK_AFTER_SECONDS, reconcile
 from settlement_node.node.watch import (
     FINALITY_STALLED_AFTER_SECONDS,
     FINALITY_UNANSWERED_AFTER_SECONDS,
     HALTED_AFTER_SECONDS,
+    STUCK_AFTER_BLOCKS,
     watch,
 )
 from settlement_node.store.database import Store
@@ -49,6 +51,25 @@ def test_watch__no_new_block_for_long__says_so_until_one_comes(
     assert {"chain_halted"} == world.alerts()
     world.step(1)
     world.tick()
+    look(world)
+    assert set() == world.alerts()
+
+
+def test_watch__blocks_stay_empty__names_the_nonce_that_waits_until_it_is_mined(
+    new_world: Callable[..., World],
+) -> None:
+    never = EnginePolicy(rebroadcast_after_blocks=1_000, replace_after_blocks=1_000)
+    world = new_world(policy=never)
+    names = world.enter(1)
+    world.tick()
+    (attempt,) = world.attempts_of(names[0])
+    world.drop_pending()
+    world.step(STUCK_AFTER_BLOCKS)
+    look(world)
+    assert {"transaction_stuck"} == world.alerts()
+
+    world.send_raw(attempt.raw)
+    world.settle()
     look(world)
     assert set() == world.alerts()
 

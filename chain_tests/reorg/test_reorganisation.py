@@ -6,13 +6,21 @@ from collections.abc import Callable
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
+from settlement_node.chain.contracts import encode_settle
+from settlement_node.chain.deploy import SettlerSettings, deploy_settler, grant_fund_role
+from settlement_node.chain.embedded import EmbeddedChain
+from settlement_node.chain.tokens import encode_approve
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
+from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.policy import EnginePolicy
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import records
 from settlement_node.store.attention import open_breaks
+from settlement_node.store.funds import add_settler
 from settlement_node.store.ledger import Account, postings_of
+from settlement_node.units import ZERO_HASH, Address, Payout
 
 S = RedemptionStatus
 NEVER = 1_000
@@ -182,6 +190,30 @@ def test_reorg__while_the_node_sleeps_longer_than_its_memory__found_at_the_last_
     world.check_books()
 
 
+def test_reorg__in_blocks_nobody_remembered__undone_at_the_last_look(
+    new_world: Callable[..., World],
+) -> None:
+    """The node sleeps while a batch is mined, and remembers only the newest blocks when it wakes.
+    What is replaced then begins below these. At first only the settler's hash contradicts, and
+    nothing is acted on; once the batch would be final, its block is asked for again."""
+    policy = EnginePolicy(replace_after_blocks=NEVER, head_page_blocks=2)
+    world = new_world(policy=policy, confirmations_blocks=8)
+    names = world.enter(2)
+    world.tick()
+    world.mine(6)
+    world.tick()
+    assert world.statuses(names) == [S.PAID] * 2
+
+    world.reorganise(6)
+    world.tick(PassEnd.LATER)
+    while S.PAID in world.statuses(names):
+        world.step(1, PassEnd.LATER)
+    assert world.statuses(names) == [S.SETTLING] * 2
+    world.settle()
+    assert world.statuses(names) == [S.SETTLED] * 2
+    world.check_books()
+
+
 @both_chains
 def test_reorg__deeper_than_finality__lane_stops_with_a_break_and_nothing_is_sent_again(
     new_world: Callable[..., World],
@@ -320,3 +352,86 @@ def test_reorg__shallow_ones_again_and_again__paid_once(
     world.settle()
     assert world.statuses(names) == [S.SETTLED] * 6
     assert world.check_books().transactions == 3
+
+
+def test_reorg__head_lower_than_one_seen_before__nothing_planned_until_it_is_there_again(
+    world: World,
+) -> None:
+    world.tick()
+    world.step(3)
+    assert isinstance(world.chain, EmbeddedChain)
+    orders = world.orders(2)
+    world.step()
+    world.chain.rollback(1)
+    world.take_in(*orders)
+    names = [order.external_id for order in orders]
+    other = world.new_node(node_id="other")
+    world.node.stop()
+
+    other.tick(PassEnd.LATER)
+    assert other.statuses(names) == [S.APPROVED] * 2
+    assert other.lane.is_behind
+    # Not even by a process that starts now and has the book alone to know it by.
+    other.node.stop()
+    third = world.new_node(node_id="third")
+    third.tick(PassEnd.LATER)
+    assert third.statuses(names) == [S.APPROVED] * 2
+    third.mine()
+    third.settle()
+    assert third.statuses(names) == [S.SETTLED] * 2
+    third.check_books()
+
+
+def foreign_settler(world: World) -> Address:
+    """An older settler of the fund, whose operator's key is not the lane's."""
+    fund, deployer = world.stage.fund, world.stage.deployer
+    settler = deploy_settler(
+        deployer,
+        SettlerSettings(
+            share_token_address=fund.share_token_address,
+            payout_token_address=fund.payout_token_address,
+            treasury_address=fund.treasury_address,
+            burn_style=fund.burn_style,
+            daily_payout_limit_base_units=Payout(10**12),
+            ceiling_price=200 * 10**6,
+            restrict_payees=False,
+        ),
+        owner_address=deployer.address,
+        operator_address=deployer.address,
+        guardian_address=deployer.address,
+    )
+    grant_fund_role(deployer, fund.share_token_address, "BURNER_ROLE", settler)
+    world.stage.treasury.send(fund.payout_token_address, encode_approve(settler, Payout(10**12)))
+    with world.store.transaction(actor="test") as tx:
+        add_settler(tx, fund.fund_id, settler_address=settler, from_block=world.chain.head_number)
+    return settler
+
+
+def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside_it(
+    world: World,
+) -> None:
+    settler = foreign_settler(world)
+    (name,) = world.enter(1)
+    row = world.row(name)
+    paid = SettleItem(
+        row.redemption_id,
+        row.redemption_index,
+        row.investor_address,
+        row.payee_address,
+        row.shares_base_units,
+        Payout(100 * 10**6),
+    )
+    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]))
+    world.tick()
+    assert world.status(name) is S.APPROVED
+
+    world.reorganise(1)
+    world.step(2)
+    assert world.status(name) is S.HELD
+    assert world.row(name).hold_reason == HoldReason.PAYMENT_UNDONE.value
+    assert world.money_of(row.payee_address) == 0
+
+    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]))
+    world.until(lambda: world.status(name) is S.SETTLED, "found as paid")
+    assert world.money_of(row.payee_address) == 100 * 10**6
+    assert world.unfinal() == []

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from settlement_node.api.idempotency import Write
 from settlement_node.api.keys import Client
@@ -144,3 +146,27 @@ def test_no_key__different_orders_from_many_threads__are_all_taken(
     assert {answer.status_code for answer in answers} == {201}
     indexes = [a.json()["redemptions"][0]["redemption_index"] for a in answers]
     assert sorted(indexes) == list(range(24))
+
+
+@pytest.mark.parametrize("database_name", ["postgresql"], indirect=True)
+def test_no_key__commit_not_answered__is_503_and_the_work_is_not_done_again(
+    api: Api, fund: FundRow, store: Store
+) -> None:
+    """A commit without an answer may have happened; the client asks again and is told."""
+    commits: list[int] = []
+
+    def lose(connection: Connection) -> None:
+        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        commits.append(pid)
+        if len(commits) == 1:
+            with store.engine.connect() as other:
+                other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+    sa.event.listen(store.engine, "commit", lose)
+    try:
+        problem_of(api.post(PATH, json=body("a")), 503)
+    finally:
+        sa.event.remove(store.engine, "commit", lose)
+    assert len(commits) == 1
+    assert recorded(store) == 0
+    assert api.post(PATH, json=body("a")).status_code == 201

@@ -17,6 +17,8 @@ from settlement_node.store.leases import release_lease, take_lease
 from tests_support.book import LANE
 from tests_support.clock import Clock
 
+YEAR_SECONDS = 365 * 86_400
+
 
 def take(store: Store, holder: str, *, seconds: float = 30) -> Fence | None:
     return take_lease(store, lane=LANE, holder=holder, seconds=seconds)
@@ -148,6 +150,22 @@ def test_take_lease__by_the_databases_own_time__ignores_the_nodes_clock(
     taken(store, "a", seconds=3600)
     clock.advance(seconds=10 * 3600)
     assert take(store, "b") is None
+
+
+def test_transaction__the_nodes_clock_jumps__the_lease_goes_by_the_databases(
+    store: Store, clock: Clock
+) -> None:
+    fence = taken(store, "a", seconds=3600)
+    clock.advance(seconds=10 * YEAR_SECONDS)
+    with store.transaction(actor="a", fence=fence) as tx:
+        tx.audit("far ahead", "thing", "1")
+
+    run_out = taken(store, "a", seconds=0)
+    clock.advance(seconds=-20 * YEAR_SECONDS)
+    with pytest.raises(LeaseLost), store.transaction(actor="a", fence=run_out) as tx:
+        tx.audit("far behind", "thing", "1")
+    with store.read() as tx:
+        assert [f["action"] for f in records.audit_of(tx, "thing", "1")] == ["far ahead"]
 
 
 def test_database_now__asked_twice__is_near_and_does_not_go_back(store: Store) -> None:

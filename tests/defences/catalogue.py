@@ -1,0 +1,11 @@
+"""Every defence, in the order of the lines they belong to."""
+
+from __future__ import annotations
+
+from tests.defences.chain import CHAIN
+from tests.defences.database import DATABASE
+from tests.defences.lanes import LANES
+from tests.defences.model import Defence
+from tests.defences.sending import SENDING
+
+DEFENCES: tuple[Defence, ...] = (*SENDING, *LANES, *CHAIN, *DATABASE)

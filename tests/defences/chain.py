@@ -1,0 +1,312 @@
+"""Defences against what the chain and its endpoints do: forks, lags, missing logs, fees, halts."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+HEADS = "tests/chain/test_heads.py"
+LOGS = "tests/chain/test_logs.py"
+REORG = "chain_tests/reorg/test_reorganisation.py"
+MISSING = (
+    "chain_tests/cycle/test_missing_logs.py::"
+    "test_scan__a_whole_batch_left_out__nothing_planned_until_it_is_read"
+)
+WATCH = "chain_tests/cycle/test_watch.py"
+
+CHAIN: tuple[Defence, ...] = (
+    Defence(
+        name="heads_by_hash",
+        line=Line.REORGANISATION,
+        happens="another block takes the place of the newest one, at the same height",
+        holds="heads are remembered and compared by hash, not by number",
+        file="settlement_node/node/heads.py",
+        old="if latest == (view.head.number, view.head.block_hash):",
+        new="if latest is not None and latest[0] == view.head.number:",
+        tests=(
+            f"{REORG}::test_reorg__same_height_other_hash__seen_although_the_number_is_the_same"
+            "[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="undone_with_its_block",
+        line=Line.REORGANISATION,
+        happens="the block that held a payment is replaced by one that does not",
+        holds="the transaction is waiting again, its redemptions are not paid any more",
+        file="settlement_node/node/heads.py",
+        old="            undo_mined(tx, row)\n",
+        new="            continue\n",
+        tests=(
+            f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
+            f"{REORG}::test_reorg__mined_again_in_another_block__booked_at_the_new_place"
+            "[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="ledger_undone_too",
+        line=Line.REORGANISATION,
+        happens="a payment is taken back by the chain and the ledger keeps it",
+        holds="the posting is reversed in the same commit as the status",
+        file="settlement_node/node/outcomes.py",
+        old="            post_unpaid(tx, fund, settling)\n",
+        new="            _ = settling\n",
+        tests=(
+            f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="fork_begins_at_the_lowest_change",
+        line=Line.REORGANISATION,
+        happens="several remembered blocks are replaced, and ours come back in another order",
+        holds="everything from the lowest changed block on is undone",
+        file="settlement_node/domain/finality.py",
+        old="first = min(differing)",
+        new="first = max(differing)",
+        tests=(
+            "tests/domain/test_finality.py::"
+            "test_find_fork__remembered_with_gaps__starts_at_the_lowest_difference",
+            f"{REORG}::test_reorg__order_of_two_batches_blocks_reversed__one_waits_for_the_other"
+            "[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="asked_once_more_before_final",
+        line=Line.REORGANISATION,
+        happens="the node sleeps longer than it remembers blocks, and the chain changes meanwhile",
+        holds="before anything counts as final, its block's hash is asked for once more",
+        file="settlement_node/node/track.py",
+        old="if block.block_hash != row.block_hash:",
+        new="if block.number != row.block_number:",
+        tests=(
+            f"{REORG}::test_reorg__in_blocks_nobody_remembered__undone_at_the_last_look"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="nothing_final_before_its_time",
+        line=Line.REORGANISATION,
+        happens="a payment is called settled and its block is replaced afterwards",
+        holds="settled is what stands at or below the final block",
+        file="settlement_node/node/track.py",
+        old="and row.block_number <= lane.final_number",
+        new="and row.block_number <= lane.head_number",
+        tests=(
+            f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="unknown_tag_is_not_final",
+        line=Line.REORGANISATION,
+        happens="an endpoint does not know the tag by which blocks are called final",
+        holds="without an answer no block is final",
+        file="settlement_node/domain/finality.py",
+        old="return -1 if tag is None else max(min(by_depth, tag), -1)",
+        new="return max(by_depth if tag is None else min(by_depth, tag), -1)",
+        tests=(
+            "tests/domain/test_finality.py::"
+            "test_final_number__by_mode_depth_and_tags__is_the_lower_of_both",
+        ),
+    ),
+    Defence(
+        name="deep_fork_stops_the_lane",
+        line=Line.DEEP_REORGANISATION,
+        happens="the chain replaces blocks below the line that had counted as final",
+        holds="the lane is paused with a break, nothing is undone and nothing sent",
+        file="settlement_node/node/heads.py",
+        old="if fork is not None and crosses_finality(fork, final_block_number=settled_line):",
+        new="if fork is not None and fork.first_undone_number < 0:",
+        tests=(
+            f"{REORG}::test_reorg__deeper_than_finality__"
+            "lane_stops_with_a_break_and_nothing_is_sent_again[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="the_final_block_itself_counts",
+        line=Line.DEEP_REORGANISATION,
+        happens="of all final blocks just the last one is replaced",
+        holds="the line includes the last final block",
+        file="settlement_node/domain/finality.py",
+        old="return fork.first_undone_number <= final_block_number",
+        new="return fork.first_undone_number < final_block_number",
+        tests=(
+            "tests/domain/test_finality.py::test_crosses_finality__fork_at_8__does_if_8_was_final",
+        ),
+    ),
+    Defence(
+        name="stopped_lane_sends_nothing",
+        line=Line.DEEP_REORGANISATION,
+        happens="a batch is in flight when the lane is stopped, and the chain forgets it",
+        holds="on a paused lane nothing is sent again, replaced or cancelled",
+        file="settlement_node/node/keep.py",
+        old=" or context.dry_run or lane_row is None or lane_row.paused:",
+        new=" or context.dry_run or lane_row is None:",
+        tests=(
+            "chain_tests/cycle/test_pauses.py::test_pause__of_a_lane_whose_batch_the_mempools_forgot"
+            "__sent_again_only_when_resumed",
+        ),
+    ),
+    Defence(
+        name="falling_head_is_a_lag",
+        line=Line.FALSE_ENDPOINT,
+        happens="the head falls back without another block anywhere: an endpoint flaps",
+        holds="for a while a lower head on the same chain is not followed",
+        file="settlement_node/chain/heads.py",
+        old="if not walked_down and self._is_lag(head):",
+        new="if walked_down and self._is_lag(head):",
+        tests=(
+            f"{HEADS}::test_refresh__flapping_endpoint__never_goes_back",
+            f"{HEADS}::test_refresh__head_falls_back_on_one_chain__ignored",
+        ),
+    ),
+    Defence(
+        name="enough_must_agree",
+        line=Line.FALSE_ENDPOINT,
+        happens="one of two endpoints follows another fork",
+        holds="a block counts when as many endpoints as configured have it under one hash",
+        file="settlement_node/chain/heads.py",
+        old="            if len(winners) >= needed:\n",
+        new="            if winners:\n",
+        tests=(f"{HEADS}::test_refresh__two_endpoints_differ_at_the_tip__last_common_block",),
+    ),
+    Defence(
+        name="nobody_is_believed_alone",
+        line=Line.FALSE_ENDPOINT,
+        happens="one endpoint names a head far above all others",
+        holds="the head is the highest that enough endpoints have reached",
+        file="settlement_node/chain/heads.py",
+        old="reverse=True)[needed - 1]",
+        new="reverse=True)[0]",
+        tests=(f"{HEADS}::test_refresh__endpoint_far_ahead_alone__not_believed",),
+    ),
+    Defence(
+        name="other_chain_has_no_say",
+        line=Line.FALSE_ENDPOINT,
+        happens="an endpoint serves another chain since its provider changed something",
+        holds="its chain id is asked for with every head; another one is left out",
+        file="settlement_node/chain/heads.py",
+        old="record.on_wrong_chain = head.chain_id != self._chain_id",
+        new="record.on_wrong_chain = head.chain_id < 1",
+        tests=(f"{HEADS}::test_refresh__wrong_chain__that_endpoint_has_no_say",),
+    ),
+    Defence(
+        name="state_at_the_agreed_head",
+        line=Line.FALSE_ENDPOINT,
+        happens="balances and the settler's state are read from an endpoint that is behind",
+        holds="state is read at the agreed head's hash; who lacks it fails",
+        file="settlement_node/chain/pool.py",
+        old='return {"blockHash": self._heads.view.head.block_hash}',
+        new='return "latest"',
+        tests=(
+            "chain_tests/assumptions/test_chain.py::test_reorganise__without_looking_again__"
+            "state_of_the_old_head_is_refused[pyevm]",
+        ),
+    ),
+    Defence(
+        name="refused_range_is_halved",
+        line=Line.LOGS_MISSING,
+        happens="an endpoint refuses a range of blocks, or so many results",
+        holds="the page is halved until it passes, and remembered",
+        file="settlement_node/chain/logs.py",
+        old="                if end == start:\n                    raise\n",
+        new="                if end >= start:\n                    raise\n",
+        tests=(
+            f"{LOGS}::test_settler_events__range_refused__pages_halve_and_cover_every_block_once",
+        ),
+    ),
+    Defence(
+        name="batches_are_counted",
+        line=Line.LOGS_MISSING,
+        happens="an endpoint leaves out some logs of a transaction",
+        holds="each batch tells how many items it settled and skipped; a gap is noticed",
+        file="settlement_node/chain/pool.py",
+        old="        if incomplete is not None:\n",
+        new="        if incomplete is not None and not events:\n",
+        tests=(f"{LOGS}::test_settler_events__an_event_left_out__transient",),
+    ),
+    Defence(
+        name="batches_follow_one_another",
+        line=Line.LOGS_MISSING,
+        happens="an endpoint leaves out all logs of a batch in the middle of others",
+        holds="a batch names the hash it follows; where that is not the last one, it is read again",
+        file="settlement_node/node/scan.py",
+        old="        if batch.previous_batch_hash != last_hash:\n",
+        new="        if batch.batch_hash == last_hash:\n",
+        tests=(f"{MISSING}[pyevm-sqlite-middle]",),
+    ),
+    Defence(
+        name="events_end_where_the_settler_stands",
+        line=Line.LOGS_MISSING,
+        happens="an endpoint leaves out all logs of the newest batch",
+        holds="the last batch read must be the settler's own hash, or nothing is acted on",
+        file="settlement_node/node/scan.py",
+        old="        if lane.chain.client.batch_hash(address) != _hash_of(tip):\n",
+        new="        if tip is not None and tip.batch_hash is None:\n",
+        tests=(f"{MISSING}[pyevm-sqlite-newest]",),
+    ),
+    Defence(
+        name="logs_only_from_who_has_the_head",
+        line=Line.LOGS_MISSING,
+        happens="an endpoint without the newest blocks answers a range with less than there is",
+        holds="logs count only together with the agreed head from the same endpoint",
+        file="settlement_node/chain/logs.py",
+        old="if at_head is None or at_head.block_hash != head.block_hash:",
+        new="if at_head is not None and at_head.block_hash != head.block_hash:",
+        tests=(f"{LOGS}::test_settler_events__endpoint_lost_the_head__next_endpoint_is_asked",),
+    ),
+    Defence(
+        name="balances_are_compared",
+        line=Line.LOGS_MISSING,
+        happens="the treasury's money moves and no log tells of it",
+        holds="the balance must be what its transfers make it, or a break opens",
+        file="settlement_node/domain/reconciliation.py",
+        old="= chain.treasury_before_base_units, chain.treasury_after_base_units",
+        new="= chain.treasury_before_base_units, None",
+        tests=(
+            "tests/domain/test_reconciliation.py::"
+            "test_compare__total_is_not_what_its_transfers_make_it__is_a_break",
+        ),
+    ),
+    Defence(
+        name="spike_stops_at_the_ceiling",
+        line=Line.FEES_AND_HALTS,
+        happens="the base fee multiplies within minutes",
+        holds="no fee is offered above the ceiling; the transaction waits",
+        file="settlement_node/domain/fees.py",
+        old="    cap = min(cap, policy.cap_ceiling_wei)\n",
+        new="",
+        tests=(
+            "tests/domain/test_fees.py::test_market_fees__base_fee_spike__stops_at_the_ceiling",
+        ),
+    ),
+    Defence(
+        name="outpriced_is_replaced",
+        line=Line.FEES_AND_HALTS,
+        happens="the base fee has left behind what was offered, and nothing of ours is mined",
+        holds="the lowest waiting nonce is replaced at the market's price after so many blocks",
+        file="settlement_node/domain/keeping.py",
+        old="waited >= policy.replace_after_blocks",
+        new="waited < 0",
+        tests=("tests/domain/test_keeping.py::test_next_step__lowest_and_old__is_replaced",),
+    ),
+    Defence(
+        name="halt_is_told",
+        line=Line.FEES_AND_HALTS,
+        happens="no block comes for minutes",
+        holds="an alert for as long as the head stands still",
+        file="settlement_node/node/watch.py",
+        old="if silent >= HALTED_AFTER_SECONDS",
+        new="if silent < 0",
+        tests=(f"{WATCH}::test_watch__no_new_block_for_long__says_so_until_one_comes",),
+    ),
+    Defence(
+        name="stuck_is_told",
+        line=Line.FEES_AND_HALTS,
+        happens="blocks come one after another and all stay empty",
+        holds="an alert names the nonce that is not mined",
+        file="settlement_node/node/watch.py",
+        old="if age >= STUCK_AFTER_BLOCKS]",
+        new="if age < 0]",
+        tests=(
+            f"{WATCH}::test_watch__blocks_stay_empty__names_the_nonce_that_waits_until_it_is_mined",
+        ),
+    ),
+)

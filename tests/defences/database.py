@@ -1,0 +1,336 @@
+"""Defences against what the database, other nodes, clocks and callers do."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+TRANSIENT = "tests/store/test_transient.py"
+RESTORED = "chain_tests/cycle/test_restored_book.py"
+LEASES = "tests/store/test_leases.py"
+IDEMPOTENCY = "tests/api/test_idempotency.py"
+TAKE_IN = "tests/api/test_take_in.py"
+
+DATABASE: tuple[Defence, ...] = (
+    Defence(
+        name="all_or_nothing",
+        line=Line.DATABASE_FAILS,
+        happens="a unit of work ends in an error after half of its statements",
+        holds="nothing of it is kept: rows, facts, postings and events go together",
+        file="settlement_node/store/database.py",
+        old="            yield tx\n            emitted = tx.flush()\n",
+        new=(
+            "            try:\n                yield tx\n            finally:\n"
+            "                emitted = tx.flush()\n                connection.commit()\n"
+        ),
+        tests=(
+            "tests/store/test_unit_of_work.py::"
+            "test_transaction__ended_by_an_error__leaves_nothing_behind[sqlite]",
+        ),
+    ),
+    Defence(
+        name="unanswered_commit_is_open",
+        line=Line.DATABASE_FAILS,
+        happens="the connection breaks during the commit itself",
+        holds="the error says that it may have happened; the next step decides by what it reads",
+        file="settlement_node/store/database.py",
+        old="            step.committing = True\n",
+        new="            step.committing = False\n",
+        tests=(
+            f"{TRANSIENT}::test_transaction__connection_lost_during_the_commit__"
+            "says_that_it_may_have_happened[postgresql]",
+        ),
+    ),
+    Defence(
+        name="unanswered_commit_is_not_repeated_blindly",
+        line=Line.DATABASE_FAILS,
+        happens="the API's commit is not answered, and may have happened",
+        holds="the same work is not done again in the same request; the caller's retry finds it",
+        file="settlement_node/api/idempotency.py",
+        old='not in ("commit_unanswered", "pool")',
+        new='not in ("pool",)',
+        tests=(
+            f"{IDEMPOTENCY}::"
+            "test_no_key__commit_not_answered__is_503_and_the_work_is_not_done_again[postgresql]",
+        ),
+    ),
+    Defence(
+        name="deadlock_is_tried_again",
+        line=Line.DATABASE_FAILS,
+        happens="two transactions wait for one another and the database ends one",
+        holds="its code is known as passing: Transient, the same work again",
+        file="settlement_node/store/database.py",
+        old='"40P01", ',
+        new="",
+        tests=(
+            f"{TRANSIENT}::"
+            "test_transaction__deadlock__one_goes_on_and_the_other_is_transient[postgresql]",
+        ),
+    ),
+    Defence(
+        name="failover_is_waited_for",
+        line=Line.DATABASE_FAILS,
+        happens="the server has become a standby, which takes no writes",
+        holds="its code is known as passing: the stage waits for the new primary",
+        file="settlement_node/store/database.py",
+        old='"25006", ',
+        new="",
+        tests=(
+            f"{TRANSIENT}::test_transaction__server_has_become_a_standby__is_transient[postgresql]",
+        ),
+    ),
+    Defence(
+        name="full_disk_is_waited_for",
+        line=Line.DATABASE_FAILS,
+        happens="the disk is full",
+        holds="the stage stops and tries again; nothing of the work is kept",
+        file="settlement_node/store/database.py",
+        old="sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT,",
+        new="sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT,",
+        tests=(
+            f"{TRANSIENT}::test_transaction__disk_full__is_transient_and_nothing_is_done[sqlite]",
+        ),
+    ),
+    Defence(
+        name="the_settlers_ratchet",
+        line=Line.OLD_BACKUP,
+        happens="a node on an old database sends a batch that was paid since",
+        holds="the settler refuses a batch that does not follow the last one it settled",
+        file="contracts/RedemptionSettler.sol",
+        old="        if (previousBatchHash != batchHash)"
+        " revert BatchHashMismatch(batchHash, previousBatchHash);\n",
+        new="",
+        tests=(
+            "contracts/test/Settle.t.sol::test_settle__batch_of_unknown_past__refused",
+            "contracts/test/Settle.t.sol::test_settle__same_batch_twice__refused",
+        ),
+    ),
+    Defence(
+        name="paid_on_the_chain_is_not_planned",
+        line=Line.OLD_BACKUP,
+        happens="an order that the lost book had paid is entered again",
+        holds="what the settlers' events show as paid is left out of planning",
+        file="settlement_node/node/plan.py",
+        old="    due = [row for row in due if row.redemption_id not in book.settled_on_chain]\n",
+        new="    book = book.after_settled(frozenset())\n",
+        tests=(
+            f"{RESTORED}::"
+            "test_restore__paid_but_not_final_when_the_order_comes_again__waits_and_is_found"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="found_settled_is_booked",
+        line=Line.OLD_BACKUP,
+        happens="the restored book has orders as open that were paid after the backup",
+        holds="once their events are replayed and final they are booked as settled",
+        file="settlement_node/node/scan.py",
+        old="    while _find_settled(context, lane, fund):\n        pass\n",
+        new="",
+        tests=(
+            f"{RESTORED}::"
+            "test_restore__orders_paid_after_the_backup__found_settled_and_the_lane_goes_on"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="lost_replacement_is_adopted",
+        line=Line.OLD_BACKUP,
+        happens="the attempt that was mined is one the restored book never heard of",
+        holds="the settler's event names the batch, and the attempt is booked as found",
+        file="settlement_node/node/track.py",
+        old="    if _adopt_found(context, lane, lowest, attempts):\n        return\n",
+        new="",
+        tests=(
+            f"{RESTORED}::"
+            "test_restore__a_replacement_the_backup_never_saw_was_mined__taken_for_ours"
+            "[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="used_indexes_are_not_given_again",
+        line=Line.OLD_BACKUP,
+        happens="a lost book is filled again and gives indexes the settler has used for others",
+        holds="an order nothing of which was sent gets another index",
+        file="settlement_node/node/scan.py",
+        old="        _free_taken_indexes(tx, fund, events)\n",
+        new="",
+        tests=(
+            f"{RESTORED}::"
+            "test_restore__orders_entered_in_another_order__their_indexes_do_not_meet_the_old_ones"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="one_holder_of_a_lease",
+        line=Line.TWO_NODES,
+        happens="two nodes are started on one lane",
+        holds="while a lease lives, nobody else gets it",
+        file="settlement_node/store/leases.py",
+        old='if live and row["holder"] not in (None, holder):',
+        new='if live and row["holder"] is None:',
+        tests=(f"{LEASES}::test_take_lease__held_by_another__gives_none[sqlite]",),
+    ),
+    Defence(
+        name="fence_in_every_commit",
+        line=Line.TWO_NODES,
+        happens="a node wakes up after its lease went to another, and commits what it had decided",
+        holds="each commit of the lane compares the token under a lock, and fails",
+        file="settlement_node/store/database.py",
+        old="            if fence is not None:\n",
+        new="            if fence is not None and not fence.holder:\n",
+        tests=(
+            f"{LEASES}::"
+            "test_transaction__after_a_take_over__is_refused_for_the_old_holder_only[sqlite]",
+        ),
+    ),
+    Defence(
+        name="token_grows",
+        line=Line.TWO_NODES,
+        happens="a lease runs out and the same holder takes it up again after another had it",
+        holds="every take-up but a renewal gets a higher token, so that old ones stay refused",
+        file="settlement_node/store/leases.py",
+        old="(0 if renewal else 1)",
+        new='(0 if row["fencing_token"] else 1)',
+        tests=(
+            f"{LEASES}::test_take_lease__run_out__goes_to_another_under_a_higher_token[sqlite]",
+            f"{LEASES}::test_take_lease__own_one_run_out__gets_a_higher_token[sqlite]",
+        ),
+    ),
+    Defence(
+        name="the_settlers_bitmap",
+        line=Line.TWO_NODES,
+        happens="two nodes with a database each send the same redemption in different batches",
+        holds="the settler keeps a bit for each redemption's index and skips what is set",
+        file="contracts/RedemptionSettler.sol",
+        old="            bool unsettled = bits & bit == 0;\n",
+        new="            bool unsettled = true;\n",
+        tests=(
+            "contracts/test/Skips.t.sol::test_skip__index_settled_before",
+            "contracts/test/Skips.t.sol::test_skip__index_twice_in_one_batch",
+        ),
+    ),
+    Defence(
+        name="leases_by_the_databases_time",
+        line=Line.CLOCK_JUMPS,
+        happens="a node's clock leaps ahead while another holds the lane",
+        holds="whether a lease has run out is asked of the database's clock",
+        file="settlement_node/store/leases.py",
+        old="        now = store.database_now(tx.connection)\n        expires",
+        new="        now = tx.now_utc\n        expires",
+        tests=(
+            f"{LEASES}::"
+            "test_take_lease__by_the_databases_own_time__ignores_the_nodes_clock[sqlite]",
+        ),
+    ),
+    Defence(
+        name="fences_by_the_databases_time",
+        line=Line.CLOCK_JUMPS,
+        happens="the clock of a node that lost its lease is behind",
+        holds="a commit's lease is compared with the database's clock",
+        file="settlement_node/store/database.py",
+        old="now_utc=self.database_now(connection))",
+        new="now_utc=tx.now_utc)",
+        tests=(
+            f"{LEASES}::"
+            "test_transaction__the_nodes_clock_jumps__the_lease_goes_by_the_databases[sqlite]",
+        ),
+    ),
+    Defence(
+        name="same_key_same_answer",
+        line=Line.REQUEST_TWICE,
+        happens="a caller that got no answer sends its request again",
+        holds="the answer is kept in the commit of the work, and given again",
+        file="settlement_node/api/idempotency.py",
+        old="            if write.idempotency_key is not None:\n",
+        new="            if write.idempotency_key is not None and status >= 300:\n",
+        tests=(
+            f"{IDEMPOTENCY}::test_key__repeated_with_the_same_body__gives_the_first_answer[sqlite]",
+        ),
+    ),
+    Defence(
+        name="same_key_other_body",
+        line=Line.REQUEST_TWICE,
+        happens="a caller uses one key for two different requests",
+        holds="another body under a key is a 422, and nothing is done",
+        file="settlement_node/store/records.py",
+        old="    if row.body_hash != body_hash:\n",
+        new="    if row.client != client:\n",
+        tests=(f"{IDEMPOTENCY}::test_key__with_another_body__is_422[sqlite]",),
+    ),
+    Defence(
+        name="one_id_names_one_order",
+        line=Line.REQUEST_TWICE,
+        happens="the same order is entered again without a key",
+        holds="its external id is in the book: a conflict that names it, nothing is taken",
+        file="settlement_node/store/orders.py",
+        old="    _refuse_duplicates(tx, fund, orders)\n",
+        new=(
+            "    first_seen = {order.external_id: order for order in orders}\n"
+            "    known = known_external_ids(tx, fund.fund_id, sorted(first_seen))\n"
+            "    orders = [o for key, o in first_seen.items() if key not in known]\n"
+        ),
+        tests=(
+            f"{TAKE_IN}::"
+            "test_post__an_id_of_the_book__is_a_conflict_and_nothing_of_the_request_is_taken"
+            "[sqlite]",
+            f"{TAKE_IN}::test_post__an_id_twice_in_one_request__is_a_conflict_that_names_it"
+            "[sqlite]",
+        ),
+    ),
+    Defence(
+        name="bodies_are_bounded",
+        line=Line.HOSTILE_INPUT,
+        happens="a body without a length goes on and on",
+        holds="what arrives is counted, and refused with a 413 past the bound",
+        file="settlement_node/api/edge.py",
+        old="            if received > self._body_bytes_max:\n",
+        new="            if received < 0:\n",
+        tests=(f"{TAKE_IN}::test_post__too_large_a_body__is_413_with_and_without_a_length",),
+    ),
+    Defence(
+        name="whole_digits_only",
+        line=Line.HOSTILE_INPUT,
+        happens="an amount comes as a fraction, an exponent, or in digits of another script",
+        holds="an amount is plain decimal digits; anything else is refused by its field",
+        file="settlement_node/units.py",
+        old="    if not _DIGITS.fullmatch(text):\n",
+        new="    if not text.strip().isdigit():\n",
+        tests=("tests/test_units.py::test_parse_base_units__anything_else__is_refused_by_field",),
+    ),
+    Defence(
+        name="unknown_fields_are_refused",
+        line=Line.HOSTILE_INPUT,
+        happens="a field is misspelt, and what was meant by it is silently ignored",
+        holds="a field nobody knows is a 422 that names it, and nothing is taken",
+        file="settlement_node/api/fields.py",
+        old='extra="forbid", frozen=True, hide_input_in_errors=True',
+        new="frozen=True, hide_input_in_errors=True",
+        tests=(
+            f"{TAKE_IN}::"
+            "test_post__one_bad_order_among_good__names_the_field_and_takes_nothing"
+            "[sqlite-unknown field]",
+        ),
+    ),
+    Defence(
+        name="checksums_are_checked",
+        line=Line.HOSTILE_INPUT,
+        happens="an address has a wrong letter",
+        holds="an address that is not written as its checksum says is refused",
+        file="settlement_node/units.py",
+        old="    if not is_checksum_address(text):\n",
+        new='    if not text.startswith("0x"):\n',
+        tests=(
+            "tests/test_units.py::test_parse_address__one_letter_in_the_wrong_case__is_refused",
+        ),
+    ),
+    Defence(
+        name="payee_is_a_payee",
+        line=Line.HOSTILE_INPUT,
+        happens="an order names the treasury itself as its payee",
+        holds="treasury, settler and the zero address are refused by name; nothing is taken",
+        file="settlement_node/node/intake.py",
+        old="in (fund.treasury_address, fund.settler_address, ZERO_ADDRESS):",
+        new="in (fund.settler_address, ZERO_ADDRESS):",
+        tests=(f"{TAKE_IN}::test_post__the_treasury_as_payee__is_refused[sqlite]",),
+    ),
+)

@@ -1,0 +1,321 @@
+"""Defences of a lane: mempools, strangers, nonces, the signer, many in flight, large batches."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+KEEPING = "chain_tests/cycle/test_keeping.py"
+SENDING_TESTS = "tests/chain/test_sending.py"
+CYCLE_SENDING = "chain_tests/cycle/test_sending.py"
+STRANGERS = "chain_tests/cycle/test_strangers.py"
+SIGNERS = "chain_tests/signers/test_signer_failures.py"
+REVERTS = "chain_tests/cycle/test_reverts.py"
+
+LANES: tuple[Defence, ...] = (
+    Defence(
+        name="dropped_is_sent_again",
+        line=Line.MEMPOOL_TROUBLE,
+        happens="every mempool forgets a transaction that waits",
+        holds="unmined bytes are sent again after so many blocks",
+        file="settlement_node/domain/keeping.py",
+        old="view.head_number - view.last_sent_block >= policy.rebroadcast_after_blocks",
+        new="view.last_sent_block < view.last_signed_block",
+        tests=(
+            "tests/domain/test_keeping.py::"
+            "test_next_step__a_block_later__sends_the_same_bytes_again",
+            f"{KEEPING}::test_keeping__dropped_from_every_mempool__same_bytes_are_sent_again"
+            "[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="full_mempool_is_waited_for",
+        line=Line.MEMPOOL_TROUBLE,
+        happens="the mempools are full and take nothing",
+        holds="that is no fault of the bytes: they wait, and are sent again unchanged",
+        file="settlement_node/node/send.py",
+        old="        SendRejection.WRONG_CHAIN,\n",
+        new="        SendRejection.WRONG_CHAIN,\n        SendRejection.MEMPOOL_FULL,\n",
+        tests=(
+            f"{CYCLE_SENDING}::test_send__refused_in_passing__same_bytes_until_taken"
+            "[pyevm-sqlite-txpool is full]",
+        ),
+    ),
+    Defence(
+        name="already_known_is_success",
+        line=Line.MEMPOOL_TROUBLE,
+        happens="an endpoint has the transaction already and answers with an error",
+        holds="having it already is what was wanted: accepted",
+        file="settlement_node/chain/endpoint.py",
+        old="        if reason is SendRejection.ALREADY_KNOWN:\n"
+        "            return Accepted(expected)\n",
+        new="",
+        tests=(f"{SENDING_TESTS}::test_send_raw__any_endpoint_has_it__accepted",),
+    ),
+    Defence(
+        name="nonce_too_low_is_looked_up",
+        line=Line.MEMPOOL_TROUBLE,
+        happens="an endpoint calls the nonce of our own transaction used up",
+        holds="nothing is given up for it: the receipt tells what is mined",
+        file="settlement_node/node/send.py",
+        old="        SendRejection.INTRINSIC_GAS,\n",
+        new="        SendRejection.INTRINSIC_GAS,\n        SendRejection.NONCE_TOO_LOW,\n",
+        tests=(
+            f"{CYCLE_SENDING}::test_send__refused_in_passing__same_bytes_until_taken"
+            "[pyevm-sqlite-nonce too low]",
+        ),
+    ),
+    Defence(
+        name="stranger_stops_the_lane",
+        line=Line.STRANGER,
+        happens="a transaction that is not ours is final at a nonce we gave",
+        holds="the lane stops with a break for a person; nothing is sent again",
+        file="settlement_node/node/track.py",
+        old="        polls >= context.policy.stranger_after_polls\n",
+        new="        polls > polls\n",
+        tests=(
+            f"{STRANGERS}::test_stranger__foreign_transaction_mined_at_our_nonce__"
+            "lane_stops_and_nothing_is_sent_again[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="one_sighting_is_no_stranger",
+        line=Line.STRANGER,
+        happens="an endpoint shows a used nonce once, in a block that does not stay",
+        holds="a stranger is believed after several sightings, in a final block",
+        file="settlement_node/node/track.py",
+        old="        polls >= context.policy.stranger_after_polls\n"
+        "        and lane.final_number >= 0\n"
+        "        and lane.chain.client.nonce(lane.signer_address, lane.final_number)"
+        " > lowest.nonce\n",
+        new="        polls >= 1\n",
+        tests=(
+            f"{STRANGERS}::test_stranger__only_seen_once_then_gone__lane_goes_on[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="unexplained_nonces_stop_the_start",
+        line=Line.STRANGER,
+        happens="while the node was away the key was used at nonces the book never gave",
+        holds="they are accepted only if the settlers' events show them as ours",
+        file="settlement_node/node/lanes.py",
+        old="    if not ours:\n",
+        new="    if not ours and chain_nonce < book_nonce:\n",
+        tests=(
+            f"{STRANGERS}::test_stranger__used_a_nonce_the_book_never_gave__"
+            "next_start_refuses_to_plan[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="nonces_are_the_books",
+        line=Line.NONCE_VIEWS,
+        happens="the endpoint that is asked for a nonce has not seen our last transactions",
+        holds="the next nonce is the book's own, given in the commit that plans",
+        file="settlement_node/node/plan.py",
+        old="nonce=book.next_nonce,",
+        new="nonce=lane.chain.client.nonce(lane.signer_address),",
+        tests=(
+            "chain_tests/cycle/test_whole_cycle.py::"
+            "test_cycle__batches_in_flight__chained_by_the_ratchet_and_mined_in_one_block",
+        ),
+    ),
+    Defence(
+        name="lag_is_no_drift",
+        line=Line.NONCE_VIEWS,
+        happens="after a restart the chain's nonce is below the book's: ours are still under way",
+        holds="only a nonce above the book's needs an explanation",
+        file="settlement_node/node/lanes.py",
+        old="elif chain_nonce > row.next_nonce:",
+        new="elif chain_nonce != row.next_nonce:",
+        tests=(
+            f"{SIGNERS}::test_signer__down_while_a_node_restarts__same_transaction_goes_on"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="nonce_at_the_agreed_head",
+        line=Line.NONCE_VIEWS,
+        happens="the endpoint that answers is ahead of the others, behind them, or on a fork",
+        holds="nonces are read at the hash of the agreed head, or not at all",
+        file="settlement_node/chain/pool.py",
+        old='"pending" if block == "pending" else self._at(block)',
+        new='"latest" if block == "latest" else "pending"',
+        tests=("tests/chain/test_reads.py::test_nonce__latest__at_the_agreed_heads_hash",),
+    ),
+    Defence(
+        name="nonce_is_given_in_turn",
+        line=Line.NONCE_VIEWS,
+        happens="a nonce is planned that is not the lane's next",
+        holds="the commit that gives a nonce moves the lane's own count, or fails",
+        file="settlement_node/store/transactions.py",
+        old="    if moved.rowcount != 1:\n",
+        new="    if moved.rowcount > 1:\n",
+        tests=(
+            "tests/store/test_invariants.py::"
+            "test_plan_transaction__not_the_lanes_next_nonce__breaks_and_plans_nothing"
+            "[sqlite-one too far]",
+        ),
+    ),
+    Defence(
+        name="signed_before_the_failure_goes_out",
+        line=Line.SIGNER_AWAY,
+        happens="the signer goes away between two signings",
+        holds="what it signed is stored and sent all the same",
+        file="settlement_node/node/send.py",
+        old="            return signed, error\n",
+        new="            return [], error\n",
+        tests=(
+            f"{SIGNERS}::test_signer__fails_between_two_signings__the_first_goes_out[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="resending_does_not_wait_for_the_signer",
+        line=Line.SIGNER_AWAY,
+        happens="the signer is away while a replacement is due, and the mempools forget",
+        holds="what is to be sent again goes first, and needs no signer",
+        file="settlement_node/node/keep.py",
+        old="    broadcast(context, lane, again)\n    if orders:\n"
+        "        sign_and_broadcast(context, lane, orders)\n",
+        new="    if orders:\n        sign_and_broadcast(context, lane, orders)\n"
+        "    broadcast(context, lane, again)\n",
+        tests=(
+            f"{SIGNERS}::test_signer__fails_at_a_replacement__what_is_signed_is_sent_again"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="no_nonces_for_a_silent_signer",
+        line=Line.SIGNER_AWAY,
+        happens="the signer is away for hours while orders come in",
+        holds="what is planned must be signed before more is planned; one transaction waits",
+        file="settlement_node/node/cycle.py",
+        old="moved = keep(context, lane) + send(context, lane)\n",
+        new="moved = keep(context, lane)\n",
+        tests=(
+            f"{SIGNERS}::test_signer__fails_for_many_passes__one_alert_and_one_transaction_waits"
+            "[pyevm-sqlite-down]",
+        ),
+    ),
+    Defence(
+        name="silent_signer_is_told",
+        line=Line.SIGNER_AWAY,
+        happens="nothing is signed any more and nobody knows",
+        holds="an alert for as long as the signer fails",
+        file="settlement_node/node/send.py",
+        old="        _note_signer(tx, lane, failure)\n",
+        new="        _note_signer(tx, lane, None)\n",
+        tests=(
+            f"{SIGNERS}::test_signer__fails_for_many_passes__one_alert_and_one_transaction_waits"
+            "[pyevm-sqlite-down]",
+        ),
+    ),
+    Defence(
+        name="wrong_signature_is_refused",
+        line=Line.SIGNER_AWAY,
+        happens="the signer answers with a signature of another key",
+        holds="the sender is computed from the signature; another one is never sent",
+        file="settlement_node/chain/signers/base.py",
+        old="    if recovered != signer_address:\n",
+        new="    if len(recovered) != len(signer_address):\n",
+        tests=("tests/chain/test_signers.py::test_sign_with__signature_of_another_key__refused",),
+    ),
+    Defence(
+        name="one_question_for_all_receipts",
+        line=Line.MANY_IN_FLIGHT,
+        happens="more than a hundred transactions are out and each costs a round trip",
+        holds="receipts of all attempts are asked for together",
+        file="settlement_node/node/track.py",
+        old="    receipts = lane.chain.client.receipts(hashes)\n",
+        new="    receipts = {h: lane.chain.client.receipts([h])[h] for h in hashes}\n",
+        tests=(
+            "chain_tests/cycle/test_many_in_flight.py::"
+            "test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
+        ),
+    ),
+    Defence(
+        name="all_unfinal_are_tracked",
+        line=Line.MANY_IN_FLIGHT,
+        happens="the book has more unfinal transactions than a page of them",
+        holds="a pass reads all of a lane's unfinal transactions",
+        file="settlement_node/store/transactions.py",
+        old='limit: int = 1000\n) -> list[TransactionRow]:\n    """Every transaction of a lane',
+        new='limit: int = 50\n) -> list[TransactionRow]:\n    """Every transaction of a lane',
+        tests=(
+            "chain_tests/cycle/test_many_in_flight.py::"
+            "test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
+        ),
+    ),
+    Defence(
+        name="large_questions_are_cut",
+        line=Line.MANY_IN_FLIGHT,
+        happens="an endpoint takes no more than so many requests in one batch",
+        holds="a longer list goes out in several batches, and no answer is lost",
+        file="settlement_node/chain/transport.py",
+        old="range(0, len(requests), self._batch_requests_max)",
+        new="range(0, 1, self._batch_requests_max)",
+        tests=(
+            "tests/chain/test_transport.py::"
+            "test_request__more_than_the_bound__several_batches_in_order",
+        ),
+    ),
+    Defence(
+        name="unfinal_by_index",
+        line=Line.MANY_IN_FLIGHT,
+        happens="years of finished transactions slow every look at the few open ones",
+        holds="the query names the status, so that the partial index serves it",
+        file="settlement_node/store/transactions.py",
+        old="x.c.status != word(TransactionStatus.FINAL),\n        )\n        .order_by",
+        new="x.c.status != TransactionStatus.FINAL.value,\n        )\n        .order_by",
+        tests=(
+            "tests/store/test_query_plans.py::test_unfinal__statement__names_the_status_so_that_the"
+            "_partial_index_fits",
+        ),
+    ),
+    Defence(
+        name="batch_fits_the_block",
+        line=Line.BATCH_TOO_LARGE,
+        happens="the block's gas limit is smaller than the batch",
+        holds="a batch is cut to a part of the block's gas before it is planned",
+        file="settlement_node/node/plan.py",
+        old="lane.head_gas_limit * context.policy.batch_gas_bps // 10_000, batching",
+        new="2 * batching.TRANSACTION_GAS_MAX, batching",
+        tests=(f"{REVERTS}::test_revert__block_gas_limit_below_the_batch__split_not_stuck",),
+    ),
+    Defence(
+        name="reverted_batch_is_halved",
+        line=Line.BATCH_TOO_LARGE,
+        happens="one redemption makes every batch it is in revert",
+        holds="those of a reverted batch go on in halves, until the culprit stands alone",
+        file="settlement_node/node/outcomes.py",
+        old='changes={"reverted_batch_size": settlement.items_count} if at_fault else {},',
+        new="changes={},",
+        tests=(
+            f"{REVERTS}::"
+            "test_revert__one_item_spoils_every_batch__halved_until_it_stands_alone_and_is_held",
+        ),
+    ),
+    Defence(
+        name="large_preview_is_halved",
+        line=Line.BATCH_TOO_LARGE,
+        happens="the preview of a large batch runs out of the gas an endpoint gives a call",
+        holds="it is asked for in halves, down to single items",
+        file="settlement_node/chain/settler_reads.py",
+        old="    if gas_bounded and len(items) > 1:\n",
+        new="    if gas_bounded and len(items) > 1_000:\n",
+        tests=(
+            "tests/chain/test_reads.py::"
+            "test_preview__too_large_for_one_call__in_halves_and_in_order",
+        ),
+    ),
+    Defence(
+        name="gas_is_counted_before_each_item",
+        line=Line.BATCH_TOO_LARGE,
+        happens="the transaction has less gas than its items need",
+        holds="the settler reverts as a whole rather than fail an item for want of gas",
+        file="contracts/RedemptionSettler.sol",
+        old="            if (gasleft() < gasNeeded) revert GasTooLow(gasleft(), gasNeeded);\n",
+        new="",
+        tests=(
+            "contracts/test/GasSafety.t.sol::test_gas__too_low_for_a_later_item__nothing_settled",
+        ),
+    ),
+)
