@@ -64,7 +64,10 @@ simulate: .setup/dev  ## Run the deterministic simulator (SEEDS=n [SEED=k])
 crash-test: .setup/dev .setup/node  ## Kill the real daemon at every crash point and audit the chain
 	@$(BIN)/python -m chain_tests.crash $(ARGS)
 
+defences: .setup/dev .setup/node  ## Take out each defence once and see a test fail (ARGS="--only NAME", "--list")
+	@$(BIN)/python -m tests.defences $(ARGS)
+
 clean:  ## Remove everything that was set up or built
 	rm -rf $(VENV) .setup node_modules out cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup demo run test check abi docs bench simulate crash-test clean
+.PHONY: help setup demo run test check abi docs bench simulate crash-test defences clean

@@ -2,9 +2,9 @@
 
     .venv/bin/python -m tools.make_docs
 
-Whole pages: docs/guides/configuration.md, docs/guides/cli.md. Parts of a page, between the marks
-`<!-- generated: NAME -->` and `<!-- end -->`: the life cycles and tables in ARCHITECTURE.md, the
-endpoints in docs/guides/api.md. A test fails when any of it is stale.
+Whole pages: docs/guides/configuration.md, docs/guides/cli.md, docs/failures.md. Parts of a page,
+between the marks `<!-- generated: NAME -->` and `<!-- end -->`: the life cycles and tables in
+ARCHITECTURE.md, the endpoints in docs/guides/api.md. A test fails when any of it is stale.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any, get_args, get_origin
 import typer
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+
+from tools.failures_page import failures
 
 ROOT = Path(__file__).parent.parent
 MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -306,7 +308,11 @@ PARTS = {
     "tables": tables,
     "endpoints": endpoints,
 }
-PAGES = {"docs/guides/configuration.md": configuration, "docs/guides/cli.md": command_line}
+PAGES = {
+    "docs/guides/configuration.md": configuration,
+    "docs/guides/cli.md": command_line,
+    "docs/failures.md": failures,
+}
 MARKED_PAGES = ("ARCHITECTURE.md", "docs/guides/api.md")
 
 CONFIGURATION_HEAD = """\

@@ -173,6 +173,27 @@ def test_restore__paid_but_not_final_when_the_order_comes_again__waits_and_is_fo
     restored.check_books()
 
 
+def test_restore__paid_by_the_lost_node_while_this_one_runs__not_planned_and_found(
+    world: World, backup: Backup
+) -> None:
+    """The old process was not quite dead. Its events are the chain's word, final or not."""
+    other = world.new_node(store=backup(), node_id="other")
+    other.tick()
+    orders = world.orders(2)
+    names = [order.external_id for order in orders]
+    world.take_in(*orders)
+    world.tick()
+    world.mine()
+
+    other.take_in(*orders)
+    other.tick()
+    assert other.statuses(names) == [S.APPROVED] * 2, "paid, not final: neither sent nor held"
+    assert other.unfinal() == []
+    other.step(3)
+    assert other.statuses(names) == [S.SETTLED] * 2
+    other.check_chain()
+
+
 def test_restore__paid_not_final_and_then_undone__planned_after_all(
     world: World, backup: Backup
 ) -> None:

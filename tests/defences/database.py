@@ -107,14 +107,14 @@ DATABASE: tuple[Defence, ...] = (
     Defence(
         name="paid_on_the_chain_is_not_planned",
         line=Line.OLD_BACKUP,
-        happens="an order that the lost book had paid is entered again",
+        happens="an order that another book has paid is entered again",
         holds="what the settlers' events show as paid is left out of planning",
         file="settlement_node/node/plan.py",
         old="    due = [row for row in due if row.redemption_id not in book.settled_on_chain]\n",
         new="    book = book.after_settled(frozenset())\n",
         tests=(
             f"{RESTORED}::"
-            "test_restore__paid_but_not_final_when_the_order_comes_again__waits_and_is_found"
+            "test_restore__paid_by_the_lost_node_while_this_one_runs__not_planned_and_found"
             "[pyevm-sqlite]",
         ),
     ),

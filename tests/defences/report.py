@@ -21,7 +21,7 @@ class Ends:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self.ends[report.nodeid] = report.outcome
-        elif report.failed:
+        elif report.failed and self.ends.get(report.nodeid) != "failed":
             self.ends[report.nodeid] = "error"
         elif report.skipped:
             self.ends[report.nodeid] = "skipped"
