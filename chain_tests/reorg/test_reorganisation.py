@@ -362,8 +362,8 @@ def test_reorg__head_lower_than_one_seen_before__nothing_planned_until_it_is_the
     assert isinstance(world.chain, EmbeddedChain)
     orders = world.orders(2)
     world.step()
-    world.chain.rollback(1)
     world.take_in(*orders)
+    world.chain.rollback(1)
     names = [order.external_id for order in orders]
     other = world.new_node(node_id="other")
     world.node.stop()
@@ -421,7 +421,7 @@ def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside
         row.shares_base_units,
         Payout(100 * 10**6),
     )
-    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]))
+    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]), gas_limit=1_000_000)
     world.tick()
     assert world.status(name) is S.APPROVED
 
@@ -431,7 +431,7 @@ def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside
     assert world.row(name).hold_reason == HoldReason.PAYMENT_UNDONE.value
     assert world.money_of(row.payee_address) == 0
 
-    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]))
+    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]), gas_limit=1_000_000)
     world.until(lambda: world.status(name) is S.SETTLED, "found as paid")
     assert world.money_of(row.payee_address) == 100 * 10**6
     assert world.unfinal() == []

@@ -36,6 +36,7 @@ class HoldReason(StrEnum):
     PAYEE_NOT_PERMITTED = "payee_not_permitted"
     PAYOUT_ROUNDS_TO_ZERO = "payout_rounds_to_zero"
     PAYOUT_TOO_LARGE = "payout_too_large"
+    PAYMENT_UNDONE = "payment_undone"
     BATCH_REVERTED = "batch_reverted"
     OPERATOR = "operator"
 

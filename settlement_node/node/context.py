@@ -61,6 +61,7 @@ class Lane:
     signer: Signer
     replayed: bool = False
     head_number: int = -1
+    highest_head_number: int = -1
     final_number: int = -1
     head_timestamp_seconds: int = 0
     head_gas_limit: int = 30_000_000
@@ -73,6 +74,12 @@ class Lane:
     stalled_since_utc: datetime | None = None
     stalled_reason: str = ""
     replayed_to_number: int = -1
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the head is lower than one seen before: a fork half spread, or endpoints that
+        lag. What the chain did in the blocks above is not seen then, so nothing is planned."""
+        return self.head_number < self.highest_head_number
 
     @property
     def key(self) -> str:

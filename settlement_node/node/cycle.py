@@ -58,6 +58,11 @@ def run_pass(context: NodeContext, lane: Lane) -> PassResult:
         moved = _observe(context, lane)
         if lane.replayed:
             moved += _act(context, lane)
+        if lane.is_behind:
+            raise Transient(
+                f"the endpoints' head {lane.head_number} is lower than block"
+                f" {lane.highest_head_number}, which was seen before; nothing is planned meanwhile"
+            )
         if lane.unscanned:
             raise Transient("; ".join(f"{fund}: {why}" for fund, why in lane.unscanned.items()))
         lane.stalled_since_utc = None

@@ -12,14 +12,23 @@ from settlement_node.domain.finality import (
     find_fork,
     is_answered,
 )
+from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.domain.observations import Block
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.outcomes import undo_mined
-from settlement_node.store import chain_book, transactions
+from settlement_node.store import chain_book, redemptions, transactions
 from settlement_node.store.attention import NewBreak, open_break
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import list_funds, set_lane_paused, settlers_of
+from settlement_node.store.funds import (
+    get_lane,
+    list_funds,
+    set_lane,
+    set_lane_paused,
+    settlers_of,
+)
+from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Address, Hex32
 
 log = structlog.get_logger(__name__)
@@ -35,6 +44,7 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
     """
     view = lane.chain.client.refresh()
     with context.store.read() as tx:
+        row = get_lane(tx, lane.chain_id, lane.signer_address)
         latest = chain_book.latest_head(tx, lane.key)
         settled_line = chain_book.highest_final(tx, lane.key)
         known = (
@@ -42,6 +52,8 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
             if latest is None or _is_next(view.head, latest)
             else chain_book.remembered_heads(tx, lane.key, from_number=max(settled_line - 1, 0))
         )
+    seen = -1 if row is None or row.highest_head_number is None else row.highest_head_number
+    lane.highest_head_number = seen
     lane.head_timestamp_seconds = view.head.timestamp_seconds
     lane.head_gas_limit = view.head.gas_limit
     final = max(
@@ -81,8 +93,11 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
         chain_book.drop_old_heads(
             tx, lane.key, below_number=final - context.policy.heads_kept_blocks
         )
+        if view.head.number > seen:
+            set_lane(tx, lane.chain_id, lane.signer_address, highest_head_number=view.head.number)
     context.checkpoint("heads.after_commit")
     lane.head_number, lane.final_number = view.head.number, final
+    lane.highest_head_number = max(seen, view.head.number)
     return view
 
 
@@ -126,20 +141,42 @@ def undo_from(tx: Tx, lane: Lane, *, first_undone_number: int) -> None:
         if row.block_number is not None and row.block_number >= first_undone_number:
             undo_mined(tx, row)
     for fund in list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address):
-        for settler in settlers_of(tx, fund.fund_id):
-            chain_book.forget_events(
-                tx,
-                lane.chain_id,
-                fund.fund_id,
-                Address(settler["settler_address"]),
-                from_number=first_undone_number,
-            )
+        undo_events(tx, fund, first_undone_number=first_undone_number)
     chain_book.forget_heads(tx, lane.key, from_number=first_undone_number)
     tx.audit("head_reorganised", "lane", lane.key, {"first_undone_number": first_undone_number})
     tx.emit(
         "head.reorganised",
         lane.key,
         {"lane": lane.key, "first_undone_number": first_undone_number},
+    )
+
+
+def undo_events(tx: Tx, fund: FundRow, *, first_undone_number: int) -> None:
+    """Forget a fund's settler events from a block on. A redemption that another settler than the
+    fund's present one had paid there is held: that payment may be mined again at any time, and
+    neither the present settler's ratchet nor its bitmap knows of it."""
+    for settler in settlers_of(tx, fund.fund_id):
+        address = Address(settler["settler_address"])
+        if address != fund.settler_address:
+            paid = chain_book.settled_from(
+                tx, fund.chain_id, address, from_number=first_undone_number
+            )
+            for row in redemptions.get_many(tx, list(paid)).values():
+                if row.status is RedemptionStatus.APPROVED:
+                    _hold_undone(tx, row, address, paid[row.redemption_id])
+        chain_book.forget_events(
+            tx, fund.chain_id, fund.fund_id, address, from_number=first_undone_number
+        )
+
+
+def _hold_undone(tx: Tx, row: RedemptionRow, settler: Address, transaction_hash: Hex32) -> None:
+    words = {
+        "hold_reason": HoldReason.PAYMENT_UNDONE.value,
+        "hold_detail": f"settler {settler} paid it in {transaction_hash}, which a reorganisation"
+        " took back and which may be mined again",
+    }
+    redemptions.record_fact(
+        tx, row, RedemptionFact.HOLD_PLACED, changes={**words}, detail={**words}
     )
 
 

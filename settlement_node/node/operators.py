@@ -13,6 +13,7 @@ from settlement_node.domain.lifecycle import (
 )
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.node.heads import undo_events
 from settlement_node.store import (
     attention,
     chain_book,
@@ -233,15 +234,9 @@ def _accept_fork(tx: Tx, *, chain_id: int, signer_address: Address, first_undone
     block's hash; those that are final stay so, and a payment the new chain does not have comes
     out of the reconciliation as a break of its own."""
     chain_book.forget_heads(tx, lane_key(chain_id, signer_address), from_number=0)
+    set_lane(tx, chain_id, signer_address, highest_head_number=None)
     for fund in list_funds(tx, chain_id=chain_id, lane_address=signer_address):
-        for settler in settlers_of(tx, fund.fund_id):
-            chain_book.forget_events(
-                tx,
-                chain_id,
-                fund.fund_id,
-                Address(settler["settler_address"]),
-                from_number=first_undone,
-            )
+        undo_events(tx, fund, first_undone_number=first_undone)
         records.forget_reconciliations(tx, fund.fund_id, from_block=first_undone)
 
 

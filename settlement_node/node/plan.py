@@ -61,7 +61,9 @@ class Priced:
 
 def plan(context: NodeContext, lane: Lane) -> int:
     """Plan at most one settlement for each fund of the lane whose settlers are read to the head;
-    returns how many were planned."""
+    returns how many were planned. Nothing is planned while the head is behind one seen before."""
+    if lane.is_behind:
+        return 0
     with context.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
     ready = [fund for fund in funds if fund.fund_id not in lane.unscanned]

@@ -86,6 +86,19 @@ def forget_heads(tx: Tx, lane: str, *, from_number: int) -> None:
     tx.connection.execute(h.delete().where(h.c.lane == lane, h.c.block_number >= from_number))
 
 
+def settled_from(
+    tx: Tx, chain_id: int, settler_address: Address, *, from_number: int
+) -> dict[Hex32, Hex32]:
+    """The redemptions a settler's events show as paid from a block on, with the transactions."""
+    query = sa.select(e.c.redemption_id, e.c.transaction_hash).where(
+        e.c.chain_id == chain_id,
+        e.c.settler_address == settler_address,
+        e.c.block_number >= from_number,
+        e.c.kind == "settled",
+    )
+    return {row.redemption_id: row.transaction_hash for row in tx.connection.execute(query)}
+
+
 def forget_events(
     tx: Tx, chain_id: int, fund_id: str, settler_address: Address, *, from_number: int
 ) -> None:

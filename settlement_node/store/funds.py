@@ -229,7 +229,7 @@ def list_lanes(tx: Tx, *, limit: int = 1000) -> list[LaneRow]:
 
 
 def set_lane(tx: Tx, chain_id: int, signer_address: Address, **values: Any) -> None:
-    """Change a lane's next_nonce, paused or pause_reason."""
+    """Change a lane's next_nonce, highest_head_number, paused or pause_reason."""
     tx.connection.execute(
         t.lanes.update()
         .where(t.lanes.c.chain_id == chain_id, t.lanes.c.signer_address == signer_address)

@@ -117,6 +117,7 @@ class LaneRow(_Row):
     chain_id: int
     signer_address: Address
     next_nonce: int | None
+    highest_head_number: int | None
     paused: bool
     pause_reason: str | None
     updated_at_utc: datetime

@@ -23,10 +23,12 @@ lanes = sa.Table(
     sa.Column("chain_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("signer_address", ADDRESS, primary_key=True),
     sa.Column("next_nonce", sa.BigInteger),
+    sa.Column("highest_head_number", sa.BigInteger),
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("pause_reason", Note(500)),
     sa.Column("updated_at_utc", UtcDateTime, nullable=False),
-    comment="One signer on one chain. next_nonce is the book's, read from the chain once.",
+    comment="One signer on one chain. next_nonce is the book's, read from the chain once; nothing"
+    " is planned below highest_head_number.",
 )
 
 leases = sa.Table(

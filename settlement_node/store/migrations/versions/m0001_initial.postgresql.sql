@@ -88,13 +88,14 @@ CREATE TABLE lanes (
     chain_id BIGINT NOT NULL,
     signer_address VARCHAR(42) NOT NULL,
     next_nonce BIGINT,
+    highest_head_number BIGINT,
     paused BOOLEAN NOT NULL,
     pause_reason VARCHAR(500),
     updated_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT pk_lanes PRIMARY KEY (chain_id, signer_address)
 );
 
-COMMENT ON TABLE lanes IS 'One signer on one chain. next_nonce is the book''s, read from the chain once.';
+COMMENT ON TABLE lanes IS 'One signer on one chain. next_nonce is the book''s, read from the chain once; nothing is planned below highest_head_number.';
 
 CREATE TABLE leases (
     lane VARCHAR(80) NOT NULL,

@@ -78,6 +78,7 @@ CREATE TABLE lanes (
     chain_id BIGINT NOT NULL,
     signer_address VARCHAR(42) NOT NULL,
     next_nonce BIGINT,
+    highest_head_number BIGINT,
     paused BOOLEAN NOT NULL,
     pause_reason VARCHAR(500),
     updated_at_utc DATETIME NOT NULL,
