@@ -236,6 +236,19 @@ DATABASE: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="waiting_by_a_clock_that_only_goes_forward",
+        line=Line.CLOCK_JUMPS,
+        happens="the wall clock leaps while an endpoint is left alone for a while",
+        holds="waiting times go by the monotonic clock",
+        file="settlement_node/node/assembly.py",
+        old="now=time.monotonic,",
+        new="now=time.time,",
+        tests=(
+            "chain_tests/faults/test_clocks.py::"
+            "test_client__wall_clock_jumps__quarantine_lasts_as_long_as_it_was_given",
+        ),
+    ),
+    Defence(
         name="same_key_same_answer",
         line=Line.REQUEST_TWICE,
         happens="a caller that got no answer sends its request again",
