@@ -76,10 +76,17 @@ class Deployer:
         if isinstance(artifact, str):
             artifact = load_artifact(artifact)
         nonce = self._nonce()
-        self._send(
-            None, artifact.encode_constructor(arguments), nonce=nonce, gas_limit=DEPLOY_GAS_LIMIT
-        )
-        return contract_address(self._signer.address, nonce)
+        address = contract_address(self._signer.address, nonce)
+        data = artifact.encode_constructor(arguments)
+        try:
+            self._send(None, data, nonce=nonce, gas_limit=DEPLOY_GAS_LIMIT)
+        except OutcomeUnknown as error:
+            raise OutcomeUnknown(
+                f"{error.message}; if it comes to be mined, the contract is at {address}",
+                contract_address=address,
+                **error.details,
+            ) from None
+        return address
 
     def transact(
         self,

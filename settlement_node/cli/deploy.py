@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,13 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-TEST_CHAIN_IDS = (31_337, 1_337)
 DEPLOYER_VARIABLE = "SETTLEMENT_DEPLOYER_KEY"
-TREASURY_KEY_NUMBER = 2
-TEST_SHARE_DECIMALS = 18
-TEST_TREASURY_WHOLE = 10_000_000
-LANE_COINS_WEI = 10 * 10**18
-POLL_SECONDS = 0.5
 HELP_AMOUNT = "in whole payout tokens, for example 250000"
 
 
@@ -101,16 +94,14 @@ def deploy(
     treasury, its approval and the burn right are made as well. Elsewhere the fund token's and the
     treasury's owners must give those; the command says how.
     """
-    from settlement_node.chain.deploy import Deployer
-    from settlement_node.cli.deployment import (
-        POLL_SECONDS,
+    from settlement_node.cli.deploy_request import (
         Request,
-        deploy_fund,
+        check,
+        expected_test_tokens,
         given_tokens,
         make_plan,
-        make_ready,
-        make_test_tokens,
     )
+    from settlement_node.cli.deployment import carry_out
     from settlement_node.node.assembly import build_client
 
     settings = load(config)
@@ -118,25 +109,18 @@ def deploy(
     with_tokens = test_tokens or (
         plan.is_test_chain and share_token is None and payout_token is None
     )
-    given = (share_token, payout_token, treasury)
-    if with_tokens and any(given):
+    if with_tokens and any((share_token, payout_token, treasury)):
         raise InvalidInput(
             "--test-tokens makes its own tokens and treasury; leave the others out",
             field="test_tokens",
         )
-    if not with_tokens and not all(given):
+    if not with_tokens and not (share_token and payout_token and treasury):
         raise InvalidInput(
             "give --share-token, --payout-token and --treasury, or --test-tokens",
             field="share_token",
         )
-    client = build_client(settings.chain(plan.chain_id), settings)
-    client.check_chain_id()
-    deployer = Deployer(client, plan.deployer, advance=lambda: time.sleep(POLL_SECONDS))
-    tokens = (
-        make_test_tokens(client, plan)
-        if with_tokens
-        else given_tokens(client, share_token, payout_token, treasury)
-    )
+    if shares_for is not None and not with_tokens:
+        raise InvalidInput("--shares-for needs test tokens", field="shares_for")
     request = Request(
         fund_id=fund_id,
         name=name,
@@ -149,31 +133,21 @@ def deploy(
         guardian=guardian,
         restrict_payees=not any_payee,
     )
-    fund = deploy_fund(client, deployer, plan, tokens, request)
-    if with_tokens:
-        make_ready(client, deployer, plan, fund, tokens, shares_for)
-    _write(fund_file, fund)
+    client = build_client(settings.chain(plan.chain_id), settings)
+    client.check_chain_id()
+    tokens = (
+        given_tokens(client, share_token, payout_token, treasury)
+        if share_token and payout_token and treasury
+        else expected_test_tokens(client, plan)
+    )
+    checked = check(client, plan, tokens, request, shares_for)
+    fund = carry_out(client, plan, checked, fund_file)
     data = {"file": str(fund_file), **fund.model_dump(mode="json", exclude_none=True)}
     emit(
         data,
         json_output=json_output,
         human=lambda console: _show(console, fund, fund_file, with_tokens, any_payee),
     )
-
-
-def _write(path: Path, fund: FundFile) -> None:
-    from settlement_node.cli.fund_file import write_fund_file
-
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(write_fund_file(fund))
-    except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be written: {error.strerror}; the settler is deployed at"
-            f" {fund.settler_address}",
-            field="out",
-            settler_address=fund.settler_address,
-        ) from None
 
 
 def _show(console: Console, fund: FundFile, path: Path, with_tokens: bool, any_payee: bool) -> None:

@@ -16,6 +16,7 @@ from settlement_node.chain.development_keys import development_keys
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import KeySigner
 from settlement_node.chain.words import read_bool
+from settlement_node.errors import Transient
 from tests.cli.conftest import SETTINGS, Desk
 from tests.cli.test_commands import findings, said
 from tests_support.book import add_fund, address
@@ -118,6 +119,21 @@ def test_deploy__with_tokens_of_ones_own__leaves_the_rest_to_their_owners(
     assert 'fund_id = "second"' in (desk.folder / "b.toml").read_text()
 
 
+def nonce(anvil: AnvilProcess) -> int:
+    """How many transactions the deployer has sent."""
+    return int(anvil.rpc("eth_getTransactionCount", KeySigner(KEYS[0]).address, "pending"), 16)
+
+
+def assert_refused(desk: Desk, anvil: AnvilProcess, words: str, *arguments: str | Path) -> None:
+    """Wrong input: said in words, and neither a transaction nor a file."""
+    before, file = nonce(anvil), desk.folder / "f.toml"
+    result = desk.run("deploy", "--out", file, *arguments, **LANE)
+    assert result.exit_code == 2, result.output
+    assert words in result.stderr
+    assert nonce(anvil) == before
+    assert not file.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -127,15 +143,79 @@ def test_deploy__with_tokens_of_ones_own__leaves_the_rest_to_their_owners(
         (("--chain-id", "5"), "chain 5 is not in the configuration"),
         (("--burn-style", "melt"), "burn_style must be one of burn"),
         (("--daily-limit", "much"), "daily_limit"),
+        (("--daily-limit", "-5"), "daily_limit"),
+        (("--daily-limit", "0"), "daily_limit must be above zero"),
+        (("--ceiling-price", "9" * 40), "ceiling_price must be above zero and at most"),
+        (("--nav", "abc"), "nav must be a plain decimal number"),
+        (("--nav", "0.0000001"), "nav has more than 6 decimals"),
+        (("--nav", "300"), "nav 300 is above ceiling_price 200"),
+        (("--fee-bps", "99999"), "fee_bps is wrong"),
+        (("--fund-id", "bad id!"), "fund_id is wrong"),
+        (("--name", ""), "name is wrong"),
+        (("--owner", "0x12"), "owner must be 0x"),
+        (("--guardian", "0x12"), "guardian must be 0x"),
+        (("--shares-for", "nofile.csv"), "nofile.csv cannot be read"),
+        (("--out", "/nonexistent/y.toml"), "/nonexistent is no folder"),
     ],
 )
-def test_deploy__wrong_options__are_named(
-    chain_desk: Desk, arguments: tuple[str, ...], words: str
+def test_deploy__wrong_options__are_named_before_anything_is_sent(
+    chain_desk: Desk, anvil: AnvilProcess, arguments: tuple[str, ...], words: str
 ) -> None:
-    result = chain_desk.run("deploy", "--out", chain_desk.folder / "f.toml", *arguments, **LANE)
-    assert result.exit_code == 2
-    assert words in result.stderr
-    assert not (chain_desk.folder / "f.toml").exists()
+    assert_refused(chain_desk, anvil, words, *arguments)
+
+
+def test_deploy__a_bad_line_or_a_last_line_of_no_text__sends_nothing(
+    chain_desk: Desk, anvil: AnvilProcess
+) -> None:
+    good = (EXAMPLES / "redemptions.csv").read_bytes()
+    file = chain_desk.folder / "orders.csv"
+    file.write_bytes(good + b"only,two\n")
+    assert_refused(chain_desk, anvil, "line 14: has 2 cells", "--shares-for", file)
+    file.write_bytes(good + b"\xff\n")
+    assert_refused(chain_desk, anvil, "not UTF-8", "--shares-for", file)
+
+
+def test_deploy__wrong_options_with_tokens_of_ones_own__send_nothing(
+    chain_desk: Desk, anvil: AnvilProcess
+) -> None:
+    desk = chain_desk
+    made = desk.json("deploy", "--out", desk.folder / "own.toml", **LANE)
+    share, payout = made["share_token_address"], made["payout_token_address"]
+    treasury = ("--treasury", made["treasury_address"])
+    given = ("--share-token", share, "--payout-token", payout, *treasury)
+    assert_refused(desk, anvil, "fund_id is wrong", *given, "--fund-id", "bad!id")
+    assert_refused(desk, anvil, "fee_bps is wrong", *given, "--fee-bps", "99999")
+    assert_refused(desk, anvil, "needs test tokens", *given, "--shares-for", "orders.csv")
+    same = ("--share-token", share, "--payout-token", share, *treasury)
+    assert_refused(desk, anvil, "must not be the same token", *same)
+    none = ("--share-token", share, "--payout-token", address("nobody"), *treasury)
+    assert_refused(desk, anvil, "payout_token: ", *none)
+
+
+def test_deploy__a_failure_behind_the_settler__names_it_and_what_is_left(
+    chain_desk: Desk, anvil: AnvilProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise Transient("the endpoints are away")
+
+    monkeypatch.setattr("settlement_node.cli.deployment.grant_fund_role", away)
+    file = chain_desk.folder / "f.toml"
+    told = chain_desk.json("deploy", "--out", file, code=1, **LANE)["error"]
+    settler = told["details"]["settler_address"]
+    assert f"the settler is on the chain at {settler}" in told["message"]
+    assert answer(anvil, told["details"], "restrictPayees")
+    assert told["details"]["left_to_do"][0] == "giving the settler the right to burn"
+    assert settler in file.read_text()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("settlement_node.cli.deployment._write", full)
+    result = chain_desk.run("deploy", "--out", chain_desk.folder / "g.toml", **LANE)
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert 'settler_address = "0x' in result.stderr
+    assert "- writing" in result.stderr
 
 
 def test_config__a_chain_id_the_endpoint_does_not_have__is_wrong_everywhere(
