@@ -10,11 +10,18 @@ import pytest
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import SHARE, World
 from settlement_node.cli.fund_file import FundFile, check_on_chain
+from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.policy import EnginePolicy
-from settlement_node.errors import InvalidInput
+from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.errors import Conflict, InvalidInput
+from settlement_node.node import operators
+from settlement_node.node.cycle import PassEnd
+from settlement_node.store.attention import open_breaks
 from settlement_node.store.database import Store
+from settlement_node.store.ledger import Account
 from settlement_node.store.tables import AttemptKind
+from settlement_node.units import Shares
 
 S = RedemptionStatus
 Backup = Callable[[], Store]
@@ -229,3 +236,82 @@ def test_fund__read_from_a_block_behind_its_first_batch__not_taken_in(world: Wor
     with pytest.raises(InvalidInput, match="had paid a batch before that block"):
         check_on_chain(late, world.client)
     assert check_on_chain(FundFile(**words), world.client).fund_id == made.fund_id
+
+
+def otherwise(order: RedemptionOrder) -> RedemptionOrder:
+    """The same external id, other particulars."""
+    return replace(order, payee_address=account("somebody else"), shares_base_units=Shares(SHARE))
+
+
+@both_databases
+def test_restore__order_entered_again_otherwise_than_it_was_paid__refused_with_both_sides(
+    world: World, backup: Backup
+) -> None:
+    (order,) = world.orders(1)
+    empty = backup()
+    world.take_in(order)
+    world.settle()
+
+    restored = restart(world, empty)
+    restored.tick()
+    restored.step(3)
+    with pytest.raises(Conflict, match=f"paid {order.external_id} already, and otherwise"):
+        restored.take_in(otherwise(order))
+    assert restored.rows() == []
+    restored.take_in(order)
+    assert restored.status(order.external_id) is S.SETTLED
+    restored.check_books()
+
+
+def test_restore__entered_otherwise_before_the_replay__a_break_and_the_ledger_as_the_chain(
+    world: World, backup: Backup
+) -> None:
+    (order,) = world.orders(1)
+    empty = backup()
+    world.take_in(order)
+    world.settle()
+    paid = world.row(order.external_id).payout_base_units
+
+    restored = restart(world, empty)
+    restored.take_in(otherwise(order))
+    restored.tick()
+    restored.step(3)
+    assert restored.status(order.external_id) is S.SETTLED
+    assert restored.breaks() == ["amounts_differ"]
+    ledger = restored.ledger()
+    assert ledger[Account.SHARES_BURNED] == order.shares_base_units
+    assert ledger[Account.SHARES_OUTSTANDING] == -order.shares_base_units
+    assert (ledger[Account.SHARES_RESERVED], ledger[Account.TREASURY]) == (0, -(paid or 0))
+
+
+def test_restore__found_paid_and_the_chain_loses_it_below_finality__comes_up_as_a_break(
+    world: World, backup: Backup
+) -> None:
+    (order,) = world.orders(1)
+    empty = backup()
+    world.take_in(order)
+    world.settle()
+    world.step(2)
+
+    restored = restart(world, empty)
+    restored.tick()
+    restored.step(3)
+    restored.take_in(order)
+    assert restored.reconcile() == []
+    at = restored.row(order.external_id).found_block_number
+    assert at is not None
+    restored.reorganise(restored.chain.head_number - at + 1)
+    restored.tick(PassEnd.STOPPED)
+    with restored.store.transaction(actor="test") as tx:
+        for found in open_breaks(tx):
+            operators.resolve_break(tx, found["break_id"], reason="the fork is accepted")
+        operators.resume_lane(
+            tx,
+            chain_id=restored.chain.chain_id,
+            signer_address=restored.stage.operator.address,
+            reason="looked at",
+        )
+    for _ in range(5):
+        restored.mine()
+        restored.node.tick()
+    assert "booked_not_paid" in restored.reconcile()

@@ -194,8 +194,9 @@ def test_reorg__in_blocks_nobody_remembered__undone_at_the_last_look(
     new_world: Callable[..., World],
 ) -> None:
     """The node sleeps while a batch is mined, and remembers only the newest blocks when it wakes.
-    What is replaced then begins below these. At first only the settler's hash contradicts, and
-    nothing is acted on; once the batch would be final, its block is asked for again."""
+    What is replaced then begins below these. At first only the settler's hash contradicts: its
+    events are read again, and nothing is planned; once the batch would be final, its block is
+    asked for again."""
     policy = EnginePolicy(replace_after_blocks=NEVER, head_page_blocks=2)
     world = new_world(policy=policy, confirmations_blocks=8)
     names = world.enter(2)
@@ -206,8 +207,10 @@ def test_reorg__in_blocks_nobody_remembered__undone_at_the_last_look(
 
     world.reorganise(6)
     world.tick(PassEnd.LATER)
+    later = world.enter(1, "later")
     while S.PAID in world.statuses(names):
-        world.step(1, PassEnd.LATER)
+        assert world.statuses(later) == [S.APPROVED]
+        world.step()
     assert world.statuses(names) == [S.SETTLING] * 2
     world.settle()
     assert world.statuses(names) == [S.SETTLED] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +21,6 @@ from settlement_node.cli.output import (
 
 if TYPE_CHECKING:
     from settlement_node.node.context import NodeContext
-    from settlement_node.node.reconcile import ReconciliationResult
     from settlement_node.store.rows import FundRow
 
 app = typer.Typer()
@@ -40,7 +40,7 @@ def reconcile_now(
     The running node does the same by itself. Exit status 1 when a break is open.
     """
     from settlement_node.node.assembly import build_context
-    from settlement_node.store.attention import open_breaks
+    from settlement_node.store.attention import breaks_concerning, open_breaks
     from settlement_node.store.funds import get_fund, list_funds
 
     settings = load(config)
@@ -50,30 +50,22 @@ def reconcile_now(
     for row in funds:
         settings.chain(row.chain_id)
     context = build_context(settings, store)
-    runs = [_reconcile_all(context, row) for row in funds]
+    runs = [_reconcile(context, row) for row in funds]
     with store.read() as tx:
-        breaks = [dict(row) for row in open_breaks(tx, fund_id=fund)]
+        found = open_breaks(tx) if fund is None else breaks_concerning(tx, funds[0])
+    breaks = [dict(row) for row in found]
     data = {"agrees": not breaks, "runs": runs, "breaks": breaks}
     emit(data, json_output=json_output, human=lambda console: _show(console, data))
     if breaks:
         finish(EXIT_WRONG)
 
 
-def _reconcile_all(context: NodeContext, fund: FundRow) -> dict[str, Any]:
-    """Run until the last final block; a run covers a bounded range."""
-    from settlement_node.node.reconcile import RANGE_BLOCKS_MAX, reconcile_fund
+def _reconcile(context: NodeContext, fund: FundRow) -> dict[str, Any]:
+    from settlement_node.node.reconcile import reconcile_now
 
-    results: list[ReconciliationResult] = []
-    while not results or results[-1].to_block - results[-1].from_block >= RANGE_BLOCKS_MAX:
-        results.append(reconcile_fund(context, fund))
-    return {
-        "fund_id": fund.fund_id,
-        "from_block": results[0].from_block,
-        "to_block": results[-1].to_block,
-        "settled_count": sum(result.settled_count for result in results),
-        "breaks_opened_count": sum(result.breaks_opened_count for result in results),
-        "breaks_open_count": results[-1].breaks_open_count,
-    }
+    result = asdict(reconcile_now(context, fund))
+    del result["differences"]
+    return result
 
 
 def _show(console: Console, data: dict[str, Any]) -> None:

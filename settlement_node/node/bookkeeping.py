@@ -5,6 +5,7 @@ from __future__ import annotations
 from settlement_node.store.database import Tx
 from settlement_node.store.ledger import Account, post
 from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.units import Shares
 
 
 def reserve_shares(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:
@@ -72,8 +73,15 @@ def post_not_owed(tx: Tx, fund: FundRow, before: RedemptionRow) -> None:
         )
 
 
-def post_paid(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:
-    """Book a payment seen on the chain: money out of the treasury, reserved shares burned."""
+def post_paid(
+    tx: Tx, fund: FundRow, row: RedemptionRow, *, burned_base_units: Shares | None = None
+) -> None:
+    """Book a payment seen on the chain: money out of the treasury, reserved shares burned. Where
+    others were burned than the order reserved, its own are released."""
+    burned = row.shares_base_units if burned_base_units is None else burned_base_units
+    as_ordered = burned == row.shares_base_units
+    if not as_ordered:
+        release_shares(tx, fund, row)
     journal = f"paid:{row.redemption_id}:{row.version}"
     post(
         tx,
@@ -92,8 +100,8 @@ def post_paid(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:
         redemption_id=row.redemption_id,
         asset_address=fund.share_token_address,
         debit=Account.SHARES_BURNED,
-        credit=Account.SHARES_RESERVED,
-        units_base_units=row.shares_base_units,
+        credit=Account.SHARES_RESERVED if as_ordered else Account.SHARES_OUTSTANDING,
+        units_base_units=burned,
     )
 
 

@@ -81,6 +81,9 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
     fork, new = _compare(context, lane, view.head, latest, known)
     if fork is not None and crosses_finality(fork, final_block_number=settled_line):
         _check_not_behind(context, lane, view.head, fork, settled_line)
+        with context.store.read() as tx:
+            known = chain_book.remembered_heads(tx, lane.key, from_number=0)
+        fork = _compare(context, lane, view.head, latest, known)[0] or fork
         _stop_at_deep_fork(context, lane, fork, settled_line)
     lane.head_changed_at_utc = context.store.clock()
     context.checkpoint("heads.before_commit")

@@ -18,6 +18,7 @@ from settlement_node.node.bookkeeping import (
     reserve_shares,
 )
 from settlement_node.store import chain_book, redemptions
+from settlement_node.store.attention import NewBreak, open_break
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund
 from settlement_node.store.leases import lane_key
@@ -61,6 +62,7 @@ def take_in(
                 )
             )
         else:
+            _check_paid_as_ordered(row, event)
             taken.append(record_found_settled(tx, fund, row, event))
     return taken
 
@@ -82,11 +84,29 @@ def check_order(fund: FundRow, order: RedemptionOrder) -> None:
         )
 
 
+def _is_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> bool:
+    ordered = (row.investor_address, row.payee_address, row.shares_base_units)
+    return ordered == (event.investor_address, event.payee_address, event.shares_base_units)
+
+
+def _check_paid_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> None:
+    if not _is_as_ordered(row, event):
+        raise Conflict(
+            f"the chain has paid {row.external_id} already, and otherwise than this order says:"
+            f" {event.shares_base_units} shares of {event.investor_address}, paid to"
+            f" {event.payee_address}, in transaction {event.transaction_hash}",
+            field="external_id",
+            external_id=row.external_id,
+        )
+
+
 def record_found_settled(
     tx: Tx, fund: FundRow, row: RedemptionRow, event: SettlerEventRow
 ) -> RedemptionRow:
-    """The chain shows this redemption as paid: book it so, with the chain's own figures."""
+    """The chain shows this redemption as paid: book it so, with the chain's own figures. Where
+    these are not the order's, a money break opens in the same commit."""
     assert event.payout_base_units is not None
+    assert event.shares_base_units is not None
     settled = redemptions.record_fact(
         tx,
         row,
@@ -94,6 +114,7 @@ def record_found_settled(
         changes={
             "payout_base_units": event.payout_base_units,
             "settled_at_utc": tx.now_utc,
+            "found_block_number": event.block_number,
         },
         detail={
             "transaction_hash": event.transaction_hash,
@@ -102,7 +123,24 @@ def record_found_settled(
         },
     )
     post_owed(tx, fund, settled, fee_base_units=0)
-    post_paid(tx, fund, settled)
+    post_paid(tx, fund, settled, burned_base_units=event.shares_base_units)
+    if not _is_as_ordered(row, event):
+        open_break(
+            tx,
+            chain_id=fund.chain_id,
+            fund_id=fund.fund_id,
+            new=NewBreak(
+                kind="amounts_differ",
+                subject=row.redemption_id,
+                is_money=True,
+                expected=f"{row.shares_base_units} shares of {row.investor_address}, paid to"
+                f" {row.payee_address}",
+                actual=f"{event.shares_base_units} shares of {event.investor_address}, paid to"
+                f" {event.payee_address}",
+                detail=f"the chain paid {row.external_id} otherwise than it was ordered, in"
+                f" transaction {event.transaction_hash}",
+            ),
+        )
     return settled
 
 

@@ -47,6 +47,10 @@ RANGE_BLOCKS_MAX = 20_000
 STUCK_AFTER_SECONDS = 900
 
 
+class AnotherRun(Transient):
+    """Another process reconciled the same fund meanwhile; nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReconciliationResult:
     """One run. `to_block` equals `from_block` when there was nothing final to compare yet."""
@@ -91,6 +95,24 @@ def _note_stuck(context: NodeContext, fund: FundRow, why: str) -> None:
                 subject=fund.fund_id,
                 detail=f"not reconciled for {seconds} s: {why}"[:1000],
             )
+
+
+def reconcile_now(context: NodeContext, fund: FundRow) -> ReconciliationResult:
+    """For a person who asks: to the last final block, as one result. A run that meets another of
+    the same fund goes on behind it."""
+    try:
+        runs = reconcile_to_the_end(context, fund)
+    except AnotherRun:
+        runs = reconcile_to_the_end(context, fund)
+    return ReconciliationResult(
+        fund_id=fund.fund_id,
+        from_block=runs[0].from_block,
+        to_block=runs[-1].to_block,
+        settled_count=sum(run.settled_count for run in runs),
+        differences=tuple(found for run in runs for found in run.differences),
+        breaks_opened_count=sum(run.breaks_opened_count for run in runs),
+        breaks_open_count=runs[-1].breaks_open_count,
+    )
 
 
 def reconcile_to_the_end(context: NodeContext, fund: FundRow) -> list[ReconciliationResult]:
@@ -170,9 +192,9 @@ def _read_book(
     from_block: int,
     to_block: int,
 ) -> tuple[dict[Hex32, BookEntry], set[Hex32]]:
-    booked = redemptions.booked_paid_between(
-        tx, fund.fund_id, from_block=from_block, to_block=to_block
-    )
+    blocks = {"from_block": from_block, "to_block": to_block}
+    booked = redemptions.booked_paid_between(tx, fund.fund_id, **blocks)
+    booked |= redemptions.found_paid_between(tx, fund.fund_id, **blocks)
     ids = list(booked | {e.redemption_id_hex for e in events})
     rows = redemptions.get_many(tx, ids)
     book = {
@@ -300,7 +322,7 @@ def _write(
     with context.store.transaction(actor=context.node_id) as tx:
         last = records.last_reconciliation(tx, fund.fund_id)
         if last is not None and last["to_block"] != from_block:
-            raise Transient("another reconciliation of this fund ran at the same time")
+            raise AnotherRun("another reconciliation of this fund ran at the same time")
         opened = sum(
             open_break(
                 tx,

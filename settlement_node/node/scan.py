@@ -21,6 +21,7 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.heads import undo_events
 from settlement_node.node.intake import find_settled
 from settlement_node.store import chain_book, orders, redemptions
 from settlement_node.store.database import Tx
@@ -121,7 +122,17 @@ def _read_again(
     settler: Address,
     tip: SettlerEventRow | None,
 ) -> NoReturn:
-    """Batches behind the last known one are missing: go back there, and act on nothing before."""
+    """Batches behind the last known one are missing: go back there, and act on nothing before. If
+    the last known one is itself of a chain that is gone, it is forgotten."""
+    if tip is not None:
+        block = lane.chain.client.blocks([tip.block_number]).get(tip.block_number)
+        if block is not None and block.block_hash != tip.block_hash:
+            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+                undo_events(tx, fund, first_undone_number=tip.block_number)
+            raise Transient(
+                f"a batch of settler {settler} in block {tip.block_number} is no longer on the"
+                " chain; the events are read again from there"
+            )
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         from_block = next(
             row["from_block"]

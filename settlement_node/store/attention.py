@@ -9,6 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.leases import lane_key
+from settlement_node.store.rows import FundRow
 from settlement_node.store.tables import AlertStatus, BreakStatus
 from settlement_node.store.types import word
 
@@ -95,6 +97,22 @@ def open_breaks(
         query = query.where(b.c.fund_id == fund_id)
     if money_only:
         query = query.where(b.c.is_money.is_(True))
+    return list(tx.connection.execute(query).mappings())
+
+
+def breaks_concerning(tx: Tx, fund: FundRow, *, limit: int = 200) -> list[sa.RowMapping]:
+    """A fund's open breaks and those of its lane, oldest first."""
+    lane = lane_key(fund.chain_id, fund.lane_address)
+    of_lane = sa.or_(b.c.subject == lane, b.c.subject.startswith(lane + ":", autoescape=True))
+    query = (
+        sa.select(b)
+        .where(
+            b.c.status == word(BreakStatus.OPEN),
+            sa.or_(b.c.fund_id == fund.fund_id, sa.and_(b.c.fund_id.is_(None), of_lane)),
+        )
+        .order_by(b.c.break_id)
+        .limit(limit)
+    )
     return list(tx.connection.execute(query).mappings())
 
 

@@ -38,6 +38,7 @@ MUTABLE = (
     "reverted_batch_size",
     "approved_at_utc",
     "settled_at_utc",
+    "found_block_number",
     "updated_at_utc",
 )
 """What a fact may change of a redemption; the rest is fixed when it is recorded."""
@@ -65,6 +66,7 @@ def record_fact(
     Raises InvariantBroken for an illegal fact, and Transient when the row has moved on meanwhile
     (a cancellation met the plan stage, say): nothing happened, and the caller reads again.
     """
+    assert not set(changes or {}) - set(MUTABLE), f"{set(changes or {})} may not change"
     following = advance_redemption(row.status, fact)
     held = following is RedemptionStatus.HELD
     advanced = replace(
@@ -321,6 +323,18 @@ def booked_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int)
             x.c.block_number > from_block,
             x.c.block_number <= to_block,
         )
+    )
+    return {Hex32(value) for value in tx.connection.execute(query).scalars()}
+
+
+def found_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:
+    """Redemptions that the chain showed as paid in blocks (from, to], by no settlement of this
+    book."""
+    query = sa.select(r.c.redemption_id).where(
+        r.c.fund_id == fund_id,
+        r.c.found_block_number.is_not(None),
+        r.c.found_block_number > from_block,
+        r.c.found_block_number <= to_block,
     )
     return {Hex32(value) for value in tx.connection.execute(query).scalars()}
 

@@ -107,6 +107,7 @@ class RedemptionRow(_Row):
     approved_at_utc: datetime | None
     broadcast_at_utc: datetime | None
     settled_at_utc: datetime | None
+    found_block_number: int | None
     updated_at_utc: datetime
 
 

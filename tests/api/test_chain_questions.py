@@ -122,6 +122,21 @@ def test_reconciliation__an_open_break__is_shown_with_its_owner(
     assert (shown["kind"], shown["owner"]) == ("paid_not_booked", "treasury desk")
 
 
+def test_reconciliation__a_break_of_the_lane__is_no_agreement(
+    api: Api, store: Store, fund: FundRow
+) -> None:
+    with store.transaction(actor="node") as tx:
+        new = NewBreak("stranger_at_nonce", f"{LANE}:7", True, "", "", "somebody else")
+        open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=new)
+        new = NewBreak("stranger_at_nonce", f"{LANE}0:7", True, "", "", "of another lane")
+        open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=new)
+    for body in ({}, {"fund_id": "alpha"}):
+        assert api.post(RECONCILIATION, json=body).json()["agrees"] is False
+    told = api.get(RECONCILIATION, params={"fund_id": "alpha"}).json()
+    assert told["agrees"] is False
+    assert [one["subject"] for one in told["breaks"]] == [f"{LANE}:7"]
+
+
 def test_reconciliation__bad_requests__are_problems(api: Api, store: Store, fund: FundRow) -> None:
     problem_of(api.get(RECONCILIATION, params={"fund_id": "nobody"}), 404)
     problem_of(api.post(RECONCILIATION, json={"fund_id": "nobody"}), 404)

@@ -67,6 +67,10 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
         lambda tx: redemptions.booked_paid_between(tx, "alpha", from_block=1, to_block=2),
         "ix_transactions_block",
     ),
+    "found_paid_between": (
+        lambda tx: redemptions.found_paid_between(tx, "alpha", from_block=1, to_block=2),
+        "ix_redemptions_found",
+    ),
     "page": (
         lambda tx: redemptions.page(
             tx, RedemptionFilter(), limit=5, after=(START_UTC, HASH)

@@ -91,6 +91,7 @@ redemptions = sa.Table(
     sa.Column("approved_at_utc", UtcDateTime),
     sa.Column("broadcast_at_utc", UtcDateTime),
     sa.Column("settled_at_utc", UtcDateTime),
+    sa.Column("found_block_number", sa.BigInteger),
     sa.Column("updated_at_utc", UtcDateTime, nullable=False),
     sa.UniqueConstraint("fund_id", "external_id"),
     sa.UniqueConstraint("fund_id", "redemption_index"),
@@ -101,7 +102,8 @@ redemptions = sa.Table(
         "status NOT IN ('settling', 'paid', 'settled', 'burned') OR payout_base_units IS NOT NULL",
         name="settling_is_priced",
     ),
-    comment="An order to redeem. redemption_index is its bit in the settler.",
+    comment="An order to redeem. redemption_index is its bit in the settler; found_block_number is"
+    " where the chain showed it as paid, if no settlement of this book paid it.",
 )
 sa.Index(
     "ix_redemptions_plan",
@@ -110,6 +112,13 @@ sa.Index(
     redemptions.c.redemption_index,
 )
 sa.Index("ix_redemptions_page", redemptions.c.requested_at_utc, redemptions.c.redemption_id)
+sa.Index(
+    "ix_redemptions_found",
+    redemptions.c.fund_id,
+    redemptions.c.found_block_number,
+    sqlite_where=redemptions.c.found_block_number.is_not(None),
+    postgresql_where=redemptions.c.found_block_number.is_not(None),
+)
 sa.Index("ix_redemptions_investor", redemptions.c.investor_address)
 
 ledger_postings = sa.Table(

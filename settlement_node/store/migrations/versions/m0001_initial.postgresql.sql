@@ -352,6 +352,7 @@ CREATE TABLE redemptions (
     approved_at_utc TIMESTAMP WITH TIME ZONE,
     broadcast_at_utc TIMESTAMP WITH TIME ZONE,
     settled_at_utc TIMESTAMP WITH TIME ZONE,
+    found_block_number BIGINT,
     updated_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT pk_redemptions PRIMARY KEY (redemption_id),
     CONSTRAINT ck_redemptions_shares_base_units_range CHECK (shares_base_units >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND shares_base_units <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
@@ -369,13 +370,15 @@ CREATE TABLE redemptions (
     CONSTRAINT fk_redemptions_investor_id FOREIGN KEY(investor_id) REFERENCES investors (investor_id)
 );
 
+CREATE INDEX ix_redemptions_found ON redemptions (fund_id, found_block_number) WHERE found_block_number IS NOT NULL;
+
 CREATE INDEX ix_redemptions_investor ON redemptions (investor_address);
 
 CREATE INDEX ix_redemptions_page ON redemptions (requested_at_utc, redemption_id);
 
 CREATE INDEX ix_redemptions_plan ON redemptions (fund_id, status, redemption_index);
 
-COMMENT ON TABLE redemptions IS 'An order to redeem. redemption_index is its bit in the settler.';
+COMMENT ON TABLE redemptions IS 'An order to redeem. redemption_index is its bit in the settler; found_block_number is where the chain showed it as paid, if no settlement of this book paid it.';
 
 CREATE TABLE ledger_postings (
     posting_id BIGSERIAL NOT NULL,

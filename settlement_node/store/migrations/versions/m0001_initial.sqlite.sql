@@ -317,6 +317,7 @@ CREATE TABLE redemptions (
     approved_at_utc DATETIME,
     broadcast_at_utc DATETIME,
     settled_at_utc DATETIME,
+    found_block_number BIGINT,
     updated_at_utc DATETIME NOT NULL,
     CONSTRAINT pk_redemptions PRIMARY KEY (redemption_id),
     CONSTRAINT ck_redemptions_shares_base_units_range CHECK (shares_base_units >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND shares_base_units <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
@@ -333,6 +334,8 @@ CREATE TABLE redemptions (
     CONSTRAINT fk_redemptions_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id),
     CONSTRAINT fk_redemptions_investor_id FOREIGN KEY(investor_id) REFERENCES investors (investor_id)
 );
+
+CREATE INDEX ix_redemptions_found ON redemptions (fund_id, found_block_number) WHERE found_block_number IS NOT NULL;
 
 CREATE INDEX ix_redemptions_investor ON redemptions (investor_address);
 
