@@ -127,6 +127,14 @@ def internal_problem(correlation_id: str) -> JSONResponse:
     )
 
 
+def public_words(error: SettlementError) -> str:
+    """The message as it may leave. What a database says of itself names hosts, folders and
+    tables; that is for the log and the commands."""
+    if "cause" in error.details and error.details["cause"] in error.message:
+        return "the database could not do this now"
+    return error.message
+
+
 def settlement_problem(correlation_id: str, error: SettlementError) -> JSONResponse:
     """A deliberate error by its family."""
     status = next((s for family, s in STATUS_BY_FAMILY if isinstance(error, family)), 500)
@@ -136,13 +144,14 @@ def settlement_problem(correlation_id: str, error: SettlementError) -> JSONRespo
     if status == 503:
         log.warning("request_not_possible_now", code=error.code, detail=error.message)
     waiting = status == 503 or (error.details.get("field") == "Idempotency-Key" and status == 409)
-    field = error.details.get("field")
+    detail = public_words(error)
+    field = error.details.get("field") if detail == error.message else None
     return problem_response(
         correlation_id,
         status=status,
         code=error.code,
         title=TITLES.get(error.code),
-        detail=error.message,
+        detail=detail,
         field=None if field is None else str(field),
         details={
             name: error.details[name]

@@ -28,8 +28,13 @@ transaction_app = typer.Typer(
 )
 break_app = typer.Typer(help="Close a break of the reconciliation.", no_args_is_help=True)
 
+CHAIN_ID_MAX = 2**53
+"""As in the settings: what every reader of JSON holds exactly."""
+ROW_ID_MAX = 2**63 - 1
+"""The largest number the databases hold."""
+
 RedemptionId = Annotated[str, typer.Argument(help="The redemption_id, 0x and 64 hex digits.")]
-ChainId = Annotated[int, typer.Argument(help="The chain's id.")]
+ChainId = Annotated[int, typer.Argument(min=1, max=CHAIN_ID_MAX, help="The chain's id.")]
 SignerAddress = Annotated[str, typer.Argument(help="The lane's address.")]
 FundId = Annotated[str, typer.Argument(help="The fund.")]
 TransactionHash = Annotated[
@@ -191,7 +196,7 @@ def speed_up(
 @break_app.command("resolve")
 @reports_errors
 def resolve(
-    break_id: Annotated[int, typer.Argument(help="The break's number.")],
+    break_id: Annotated[int, typer.Argument(min=1, max=ROW_ID_MAX, help="The break's number.")],
     reason: Reason,
     config: ConfigOption = None,
     json_output: JsonOption = False,
@@ -210,7 +215,10 @@ def resolve(
 @reports_errors
 def rescan(
     fund_id: FundId,
-    from_block: Annotated[int, typer.Option("--from-block", help="The first block to read again.")],
+    from_block: Annotated[
+        int,
+        typer.Option("--from-block", min=0, max=ROW_ID_MAX, help="The first block to read again."),
+    ],
     reason: Reason,
     config: ConfigOption = None,
     json_output: JsonOption = False,

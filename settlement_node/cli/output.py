@@ -85,7 +85,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 def exit_code_of(error: SettlementError) -> int:
     """The exit status of an error by its family."""
-    if isinstance(error, InvalidInput):
+    if isinstance(error, InvalidInput) or error.code == "database_unusable":
         return EXIT_INPUT
     if isinstance(error, Transient | OutcomeUnknown):
         return EXIT_LATER

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
+from settlement_node.store.failures import FIELD, DatabaseUnusable, cause_of
 from settlement_node.store.fence import Fence, check_fence
 from settlement_node.store.types import SumAggregate
 
@@ -181,7 +182,7 @@ class Store:
         have happened: every unit of work decides by what it reads, so it is safe to run again.
         """
         step = _Step()
-        with database_errors(step), self.engine.begin() as connection:
+        with database_errors(self.engine, step), self.engine.begin() as connection:
             tx = Tx(connection, self.clock(), actor)
             if fence is not None:
                 check_fence(connection, fence, now_utc=self.database_now(connection))
@@ -197,7 +198,7 @@ class Store:
         options: dict[str, Any] = {"settlement_read_only": True}
         if self.engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with database_errors(), self.engine.connect() as plain:
+        with database_errors(self.engine), self.engine.connect() as plain:
             connection = plain.execution_options(**options)
             with connection.begin():
                 yield Tx(connection, self.clock(), "reader")
@@ -223,23 +224,31 @@ class _Step:
 
 
 @contextmanager
-def database_errors(step: _Step | None = None) -> Iterator[None]:
-    """Turn what the database may get over by itself into Transient; the rest passes unchanged."""
+def database_errors(engine: Engine, step: _Step | None = None) -> Iterator[None]:
+    """Turn what the database may get over by itself into Transient, the rest into
+    DatabaseUnusable; both say the cause. A constraint's IntegrityError passes unchanged."""
     try:
         yield
     except sa.exc.TimeoutError as error:
         raise Transient("every connection to the database is busy", reason="pool") from error
+    except sa.exc.IntegrityError:
+        raise
     except sa.exc.DBAPIError as error:
+        cause = cause_of(error, engine.url)
         if not _passing(error):
-            raise
+            raise DatabaseUnusable(f"{FIELD}: {cause}", field=FIELD, cause=cause) from error
         if step is not None and step.committing:
             raise Transient(
                 "the database did not answer a commit; read again before acting",
                 reason="commit_unanswered",
+                field=FIELD,
+                cause=cause,
             ) from error
         raise Transient(
-            "the database could not do this now; the same work is tried again",
+            f"{FIELD}: {cause}",
             reason=str(getattr(error.orig, "sqlstate", None) or type(error).__name__),
+            field=FIELD,
+            cause=cause,
         ) from error
 
 

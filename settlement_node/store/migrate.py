@@ -27,7 +27,7 @@ def upgrade(engine: Engine) -> tuple[str, ...]:
     A node that comes second waits for the first and then finds nothing to do. Raises InvalidInput
     when the database belongs to a newer version of this program.
     """
-    with database_errors(), engine.begin() as connection:
+    with database_errors(engine), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         due = _pending(connection)
@@ -40,7 +40,7 @@ def upgrade(engine: Engine) -> tuple[str, ...]:
 
 def current_revision(engine: Engine) -> str | None:
     """The database's revision; None when it has no schema of ours."""
-    with database_errors(), _reading(engine) as connection:
+    with database_errors(engine), _reading(engine) as connection:
         return _current(connection)
 
 
@@ -53,7 +53,7 @@ def head_revision() -> str:
 
 def pending(engine: Engine) -> tuple[str, ...]:
     """Revisions `upgrade` would run, oldest first. Raises InvalidInput as `upgrade` does."""
-    with database_errors(), _reading(engine) as connection:
+    with database_errors(engine), _reading(engine) as connection:
         return _pending(connection)
 
 

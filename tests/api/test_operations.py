@@ -108,7 +108,8 @@ def test_reads__a_database_that_is_away__is_503_without_its_words(
     assert "nowhere" not in answer.text
     assert answer.headers["retry-after"] == "1"
     assert problem["code"] == "transient"
-    assert api.get("/readyz").status_code == 503
+    ready = api.get("/readyz")
+    assert (ready.status_code, "nowhere" in ready.text) == (503, False)
     assert "settlement_node_database_up 0.0" in api.get("/metrics").text
     problem_of(api.post("/v1/redemptions", json=body("a")), 503)
     engine.dispose()

@@ -15,6 +15,7 @@ from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import migrate
 from settlement_node.store import tables as t
 from settlement_node.store.database import open_engine
+from settlement_node.store.failures import DatabaseUnusable
 from tests_support.postgresql import database
 
 CATALOGUE_QUERIES = {
@@ -129,7 +130,7 @@ def test_upgrade__that_fails_half_way__leaves_no_table(bare: Engine) -> None:
     with bare.begin() as connection:
         connection.execute(sa.text("CREATE TABLE workers (n integer)"))
     before = catalogue(bare)
-    with pytest.raises(sa.exc.DBAPIError, match="workers"):
+    with pytest.raises(DatabaseUnusable, match="workers"):
         migrate.upgrade(bare)
     assert (before, None) == (catalogue(bare), migrate.current_revision(bare))
 

@@ -15,6 +15,7 @@ from settlement_node.errors import Transient
 from settlement_node.store import outbox, records
 from settlement_node.store import tables as t
 from settlement_node.store.database import Store, open_engine
+from settlement_node.store.failures import DatabaseUnusable
 from tests_support.book import add_fund
 
 
@@ -169,5 +170,7 @@ def test_transaction__disk_full__is_transient_and_nothing_is_done(store: Store) 
 
 
 def test_transaction__table_missing__is_an_error_to_mend_not_to_repeat(store: Store) -> None:
-    with pytest.raises(sa.exc.DBAPIError), store.transaction(actor="a") as tx:
+    with pytest.raises(DatabaseUnusable) as refused, store.transaction(actor="a") as tx:
         tx.connection.execute(sa.text("SELECT * FROM no_such_table"))
+    assert "no_such_table" in refused.value.message
+    assert refused.value.details["field"] == "database.url"

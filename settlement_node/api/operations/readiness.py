@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settlement_node.api.context import ApiContext
 from settlement_node.api.operations.schemas import CheckOut, ReadyOut
+from settlement_node.api.problems import public_words
 from settlement_node.errors import SettlementError
 from settlement_node.store.funds import list_funds
 from settlement_node.store.leases import lane_key
@@ -24,7 +25,7 @@ def _schema(context: ApiContext) -> CheckOut:
     try:
         due = pending(context.store.engine)
     except SettlementError as error:
-        return CheckOut(name="database", ok=False, detail=error.message)
+        return CheckOut(name="database", ok=False, detail=public_words(error))
     if due:
         return CheckOut(
             name="database",
@@ -41,7 +42,7 @@ def _heads(context: ApiContext) -> list[CheckOut]:
             funds, heads = list_funds(tx), heads_by_lane(tx)
             now = tx.now_utc.timestamp()
     except SettlementError as error:
-        return [CheckOut(name="heads", ok=False, detail=error.message)]
+        return [CheckOut(name="heads", ok=False, detail=public_words(error))]
     checks = []
     for lane, chain_id in sorted(
         {(lane_key(f.chain_id, f.lane_address), f.chain_id) for f in funds}
