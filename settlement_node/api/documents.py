@@ -11,7 +11,7 @@ from settlement_node import __version__
 from settlement_node.api.problems import MEDIA_TYPE, FieldProblem, Problem
 
 WORDS = {
-    400: "The body is not JSON.",
+    400: "The body is not JSON, or an object in it has a key twice.",
     401: "No API key, or one that is not known.",
     404: "What is named does not exist.",
     409: "The request does not fit the present state.",

@@ -190,6 +190,29 @@ def test_post__not_json__is_400_or_422(api: Api, fund: FundRow, content: bytes) 
     assert answer.status_code in (400, 422)
 
 
+ORDER = json.dumps(order_body("b"))[1:]
+REPEATS = [
+    ("in an order", f'{{"fund_id": "alpha", "redemptions": [{{"external_id": "a", {ORDER}]}}'),
+    ("in the body", f'{{"redemptions": [], "fund_id": "alpha", "redemptions": [{{{ORDER}]}}'),
+    ("escaped", f'{{"fund_id": "alpha", "redemptions": [{{"external\\u005fid": "a", {ORDER}]}}'),
+    ("in no field of ours", '{"fund_id": "alpha", "x": {"y": 1, "y": 2}, "redemptions": []}'),
+]
+
+
+@pytest.mark.parametrize("content", [c[1] for c in REPEATS], ids=[c[0] for c in REPEATS])
+def test_post__a_key_twice__is_refused_and_named(
+    api: Api, fund: FundRow, store: Store, content: str
+) -> None:
+    problem = problem_of(
+        api.post(PATH, content=content, headers={"Content-Type": "application/json"}), 400
+    )
+    assert " is there twice in one object of the body" in problem["detail"]
+    assert any(
+        f'the key "{key}"' in problem["detail"] for key in ("external_id", "redemptions", "y")
+    )
+    assert recorded(store) == 0
+
+
 def test_post__json_of_another_shape__is_422(api: Api, fund: FundRow) -> None:
     for wrong in ([], "text", 5, None, {"redemptions": {}}, [body("a")]):
         problem_of(api.post(PATH, json=wrong), 422)
