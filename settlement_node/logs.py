@@ -1,16 +1,24 @@
-"""Structured logs: one JSON object a line, with the correlation id of the request at hand."""
+"""Structured logs: one JSON object a line, with the correlation id of the request at hand.
+
+Values may come from anybody, the path of a request say. JSON escapes what is not printable by
+itself; for the console it is done here, so that nothing reaches a terminal as a command to it.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Any, TextIO
 
 import structlog
+from structlog.typing import EventDict, ExcInfo
 
 from settlement_node.config import LoggingSettings
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+MANY_LINES = ("exception", "stack")
+"""Values that keep their line breaks."""
 QUIET_LOGGERS = ("uvicorn.access", "apscheduler", "urllib3", "web3", "alembic", "eth")
 """Libraries whose every step is not news here; their warnings are kept."""
 
@@ -38,9 +46,10 @@ def configure_logs(settings: LoggingSettings, *, stream: TextIO | None = None) -
         ]
     else:
         last = [
+            _make_printable,
             structlog.dev.ConsoleRenderer(
-                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+                colors=stream.isatty(), exception_formatter=_printable_traceback
+            ),
         ]
     structlog.configure(
         processors=[*shared, *last],
@@ -60,3 +69,27 @@ def configure_logs(settings: LoggingSettings, *, stream: TextIO | None = None) -
     root.setLevel(level)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """The text with every character that is not printable written as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def _make_printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    return {
+        printable(key): printable(value, keep="\n\t" if key in MANY_LINES else "")
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }
+
+
+def _printable_traceback(stream: TextIO, error: ExcInfo) -> None:
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, error)
+    stream.write(printable(written.getvalue(), keep="\n\t"))

@@ -58,3 +58,30 @@ def test_level__below_the_configured__is_not_logged(stream: io.StringIO) -> None
     structlog.get_logger().info("quiet")
     logging.getLogger("somewhere").info("quiet")
     assert stream.getvalue() == ""
+
+
+HOSTILE = "/v1/\x1b[2Jcleared\x9b31m\r\nforged \u202eline\x07 é"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_value__with_commands_to_a_terminal__is_escaped(stream: io.StringIO, form: str) -> None:
+    configure_logs(LoggingSettings(format=form), stream=stream)  # type: ignore[arg-type]
+    structlog.get_logger().info("request", path=HOSTILE, parts=[HOSTILE], **{HOSTILE: "key"})
+    structlog.get_logger().info(HOSTILE)
+    logging.getLogger("somewhere").warning("asked for %s", HOSTILE)
+    logged = stream.getvalue()
+    assert len(logged.splitlines()) == 3
+    assert all(line.isprintable() for line in logged.split("\n"))
+    assert "[2Jcleared" in logged
+
+
+def test_traceback__with_commands_to_a_terminal__is_escaped(stream: io.StringIO) -> None:
+    configure_logs(LoggingSettings(format="console"), stream=stream)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        structlog.get_logger().exception("failed")
+        logging.getLogger("somewhere").exception("failed")
+    logged = stream.getvalue()
+    assert logged.count("ValueError: ") == 2
+    assert all(line.isprintable() for line in logged.split("\n"))
