@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.defences.chain import CHAIN
 from tests.defences.database import DATABASE
+from tests.defences.endpoints import ENDPOINTS
 from tests.defences.lanes import LANES
 from tests.defences.model import Defence
 from tests.defences.sending import SENDING
 
-DEFENCES: tuple[Defence, ...] = (*SENDING, *LANES, *CHAIN, *DATABASE)
+DEFENCES: tuple[Defence, ...] = (*SENDING, *LANES, *CHAIN, *ENDPOINTS, *DATABASE)

@@ -1,0 +1,130 @@
+"""Defences against what endpoints make up, leave open, or no longer have."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+HEADS = "tests/chain/test_heads.py"
+REORG = "chain_tests/reorg/test_reorganisation.py"
+WATCH = "chain_tests/cycle/test_watch.py"
+ISOLATION = "chain_tests/cycle/test_isolation.py"
+RESTORED = "chain_tests/cycle/test_restored_book.py"
+
+ENDPOINTS: tuple[Defence, ...] = (
+    Defence(
+        name="tags_count_by_hash",
+        line=Line.FALSE_ENDPOINT,
+        happens="two endpoints at once name a made-up block as safe or finalized",
+        holds="a tag counts where its block is, by its hash, the agreed one at that height",
+        file="settlement_node/chain/finality_tags.py",
+        old="{tag.number for tag in tags if hashes.get(tag.number) == tag.block_hash}",
+        new="{min(tag.number, head.number) for tag in tags}",
+        tests=(
+            f"{HEADS}::test_refresh__the_only_endpoint_makes_up_a_safe_block__no_safe_block",
+            f"{HEADS}::test_refresh__most_endpoints_make_up_a_safe_block__not_believed[95]",
+        ),
+    ),
+    Defence(
+        name="headers_follow_one_another",
+        line=Line.FALSE_ENDPOINT,
+        happens="an endpoint answers with a header that does not fit between its neighbours",
+        holds="headers of neighbouring heights must name each other, or none is believed",
+        file="settlement_node/chain/heads.py",
+        old="child is not None and child.parent_hash != block.block_hash",
+        new="child is not None and child.number != block.number + 1",
+        tests=(
+            f"{HEADS}::test_blocks__a_header_that_does_not_name_its_parent__transient_and_not_kept",
+        ),
+    ),
+    Defence(
+        name="nothing_planned_below_a_head_seen_before",
+        line=Line.FALSE_ENDPOINT,
+        happens="while a fork spreads, the endpoints agree only on a block below what was paid",
+        holds="nothing is planned until the head is back at the highest one ever seen",
+        file="settlement_node/node/plan.py",
+        old="    if lane.is_behind:\n        return 0\n",
+        new="",
+        tests=(
+            f"{REORG}::test_reorg__head_lower_than_one_seen_before__"
+            "nothing_planned_until_it_is_there_again[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="undone_payment_of_another_settler_is_held",
+        line=Line.REORGANISATION,
+        happens="a reorganisation takes back what an older settler paid, and it is mined again",
+        holds="the redemption is held: the present settler would not know of that payment",
+        file="settlement_node/node/heads.py",
+        old="                if row.status is RedemptionStatus.APPROVED:\n",
+        new="                if row.status is RedemptionStatus.HELD:\n",
+        tests=(
+            f"{REORG}::test_reorg__takes_back_what_another_settler_paid__"
+            "held_and_never_paid_beside_it[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="events_of_a_lost_block_are_forgotten",
+        line=Line.DEEP_REORGANISATION,
+        happens="a batch stood in a block that is gone, deeper than heads are remembered",
+        holds="its events are forgotten once its block has another hash, and read again",
+        file="settlement_node/node/scan.py",
+        old="block is not None and block.block_hash != tip.block_hash",
+        new="block is None",
+        tests=(
+            f"{REORG}::test_reorg__in_blocks_nobody_remembered__undone_at_the_last_look"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="one_fund_keeps_no_other_back",
+        line=Line.LOGS_MISSING,
+        happens="the events of one fund's settler cannot be read to the head",
+        holds="that fund is left out of planning, and the lane's others go on",
+        file="settlement_node/node/scan.py",
+        old="        except (Transient, Refused) as error:\n",
+        new="        except Refused as error:\n",
+        tests=(
+            f"{ISOLATION}::test_isolation__events_of_one_fund_cannot_be_read__"
+            "the_lanes_other_funds_go_on[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="endless_answers_end",
+        line=Line.FALSE_ENDPOINT,
+        happens="an answer drips on without an end, or is larger than any should be",
+        holds="an answer is bounded in bytes and in seconds as a whole",
+        file="settlement_node/chain/bounded_http.py",
+        old="        if now() > deadline_seconds:\n",
+        new="        if now() < 0:\n",
+        tests=(
+            "chain_tests/faults/test_http_answers.py::"
+            "test_request__answer_that_never_ends__transport_failed_in_time",
+        ),
+    ),
+    Defence(
+        name="stalled_finality_is_told",
+        line=Line.FEES_AND_HALTS,
+        happens="blocks come, and none becomes final, or the tag is not answered any more",
+        holds="an alert says so; what is not known to be final is not final",
+        file="settlement_node/node/watch.py",
+        old="not lane.finality_answered and seconds >= FINALITY_UNANSWERED_AFTER_SECONDS",
+        new="lane.finality_answered and seconds < 0",
+        tests=(
+            f"{WATCH}::test_watch__finality_tag_no_longer_answered__says_so_until_it_is"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="paid_otherwise_is_told",
+        line=Line.OLD_BACKUP,
+        happens="an order that another book paid is entered again with another payee or amount",
+        holds="a money break opens with both sides, and the ledger follows the chain",
+        file="settlement_node/node/intake.py",
+        old="    if not _is_as_ordered(row, event):\n        open_break(",
+        new="    if row.investor_id < 0:\n        open_break(",
+        tests=(
+            f"{RESTORED}::test_restore__entered_otherwise_before_the_replay__"
+            "a_break_and_the_ledger_as_the_chain[pyevm-sqlite]",
+        ),
+    ),
+)
