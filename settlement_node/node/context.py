@@ -32,7 +32,7 @@ class NodeContext:
 
     `checkpoint(name)` is called before and after each commit and each call that leaves the
     process; tests stop the node there, in production it does nothing. With `dry_run` the plan
-    stage prices and previews, and nothing is ever planned, signed or sent.
+    stage prices and previews the whole book once, and nothing is ever planned, signed or sent.
     """
 
     store: Store
@@ -43,6 +43,20 @@ class NodeContext:
     lease_seconds: float = 30.0
     dry_run: bool = False
     checkpoint: Callable[[str], None] = lambda name: None
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """How far a dry run is through one fund's book (`node/rehearse.py`). Bit n of `judged` is the
+    redemption of index n, so that a book of a million takes 125 kB."""
+
+    above_index: int = -1
+    judged: int = 0
+    has_news: bool = True
+    obstacle: str | None = None
+    would_settle: int = 0
+    would_hold: int = 0
+    would_wait: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +88,7 @@ class Lane:
     stalled_since_utc: datetime | None = None
     stalled_reason: str = ""
     replayed_to_number: int = -1
+    rehearsals: dict[str, Rehearsal] = field(default_factory=dict)
 
     @property
     def is_behind(self) -> bool:

@@ -18,6 +18,7 @@ from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import HoldReason, WaitingFor, price_redemption
 from settlement_node.errors import Refused, Transient
+from settlement_node.node import rehearse
 from settlement_node.node.bookkeeping import post_owed
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.preflight import (
@@ -86,11 +87,14 @@ def _plan_apart(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
 def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
     """Plan the next settlement of one fund, if there is one; True when one was planned."""
     with context.store.read() as tx:
-        due = _due(context, tx, fund)
+        due = _due(context, tx, lane, fund)
         if not due:
             return False
         book = read_book_state(tx, context.policy, lane, fund, [row.redemption_id for row in due])
+    paid = [row for row in due if row.redemption_id in book.settled_on_chain]
     due = [row for row in due if row.redemption_id not in book.settled_on_chain]
+    if context.dry_run:
+        rehearse.note_settled(lane, fund, paid)
     if book.obstacle is not None:
         _note_waiting(context, lane, due, book.obstacle)
         return False
@@ -111,10 +115,12 @@ def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
     return _select_and_commit(context, lane, fund, book, state, priced, unpriced)
 
 
-def _due(context: NodeContext, tx: Tx, fund: FundRow) -> list[RedemptionRow]:
+def _due(context: NodeContext, tx: Tx, lane: Lane, fund: FundRow) -> list[RedemptionRow]:
     """The oldest due redemptions, twice a batch, so that one that cannot go does not starve those
     behind it. When all of them wait for money, the smallest due ones besides: if any of the fund's
     redemptions can be paid now, one of these can."""
+    if context.dry_run:
+        return rehearse.next_due(tx, context.policy, lane, fund)
     ahead = 2 * context.policy.batch_items_max
     due = redemptions.due(tx, fund.fund_id, limit=ahead)
     if len(due) == ahead and all(row.waiting_on in MONEY_WAITS for row in due):
@@ -186,12 +192,16 @@ def _select_and_commit(
             _note_waiting(context, lane, [p.row for p in good], WaitingFor.GAS)
             return False
     if context.dry_run:
-        log.info(
-            "would_settle",
-            fund_id=fund.fund_id,
-            items=len(good),
+        rehearse.note_batch(
+            lane,
+            fund,
+            rows=[p.row for p in priced],
+            selection=selection,
+            checked=checked,
+            unpriced=unpriced,
+            good=[p.row for p in good],
+            payout_base_units=Payout(sum(p.payout_base_units for p in good)),
             gas_limit=gas_limit,
-            payout_base_units=str(sum(p.payout_base_units for p in good)),
         )
         return False
     return _commit(context, lane, fund, book, selection, good, data, gas_limit, checked, unpriced)
@@ -378,6 +388,8 @@ def _alert_treasury(context: NodeContext, lane: Lane, fund: FundRow) -> None:
 def _note_waiting(
     context: NodeContext, lane: Lane, due: Sequence[RedemptionRow], waiting_on: WaitingFor
 ) -> None:
+    if context.dry_run and due:
+        rehearse.note_obstacle(lane, due, waiting_on)
     ids: list[Hex32] = [row.redemption_id for row in due if row.waiting_on != waiting_on.value]
     if not ids or context.dry_run:
         return

@@ -1,5 +1,5 @@
-"""Redemptions and investors. `record_fact` is the only way a redemption's status changes: it
-advances the table, writes the row, the audit fact and the outbox event in one commit."""
+"""Redemptions and investors. `record_fact` is the only way a written redemption's status changes:
+it advances the table, writes the row, the audit fact and the outbox event in one commit."""
 
 from __future__ import annotations
 
@@ -66,20 +66,7 @@ def record_fact(
     Raises InvariantBroken for an illegal fact, and Transient when the row has moved on meanwhile
     (a cancellation met the plan stage, say): nothing happened, and the caller reads again.
     """
-    assert not set(changes or {}) - set(MUTABLE), f"{set(changes or {})} may not change"
-    following = advance_redemption(row.status, fact)
-    held = following is RedemptionStatus.HELD
-    advanced = replace(
-        row,
-        **{
-            "status": following,
-            "version": row.version + 1,
-            "updated_at_utc": tx.now_utc,
-            "waiting_on": None,
-            **({} if held else {"hold_reason": None, "hold_detail": None}),
-            **(changes or {}),
-        },
-    )
+    advanced = _advanced(tx, row, fact, changes)
     updated = tx.connection.execute(
         _ADVANCE,
         {
@@ -93,6 +80,52 @@ def record_fact(
             f"redemption {row.redemption_id} changed while a fact was recorded; read it again",
             redemption_id=row.redemption_id,
         )
+    _tell(tx, row, advanced.status, fact, detail)
+    return advanced
+
+
+def advance_new(
+    tx: Tx,
+    row: RedemptionRow,
+    fact: RedemptionFact,
+    *,
+    changes: dict[str, Any] | None = None,
+    detail: dict[str, Any] | None = None,
+) -> RedemptionRow:
+    """As `record_fact`, of a redemption that the same commit writes afterwards, so that a large
+    file's orders are each written once (`orders.write_new`)."""
+    advanced = _advanced(tx, row, fact, changes)
+    _tell(tx, row, advanced.status, fact, detail)
+    return advanced
+
+
+def _advanced(
+    tx: Tx, row: RedemptionRow, fact: RedemptionFact, changes: dict[str, Any] | None
+) -> RedemptionRow:
+    assert not set(changes or {}) - set(MUTABLE), f"{set(changes or {})} may not change"
+    following = advance_redemption(row.status, fact)
+    held = following is RedemptionStatus.HELD
+    return replace(
+        row,
+        **{
+            "status": following,
+            "version": row.version + 1,
+            "updated_at_utc": tx.now_utc,
+            "waiting_on": None,
+            **({} if held else {"hold_reason": None, "hold_detail": None}),
+            **(changes or {}),
+        },
+    )
+
+
+def _tell(
+    tx: Tx,
+    row: RedemptionRow,
+    following: RedemptionStatus,
+    fact: RedemptionFact,
+    detail: dict[str, Any] | None,
+) -> None:
+    """The audit fact and the event of one advance."""
     tx.audit(
         fact.value,
         "redemption",
@@ -111,7 +144,6 @@ def record_fact(
             **(detail or {}),
         },
     )
-    return advanced
 
 
 def get(tx: Tx, redemption_id: Hex32) -> RedemptionRow | None:
@@ -131,8 +163,9 @@ def get_many(tx: Tx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionR
     return rows
 
 
-def due(tx: Tx, fund_id: str, *, limit: int) -> list[RedemptionRow]:
-    """Approved redemptions whose settlement date has come, oldest index first."""
+def due(tx: Tx, fund_id: str, *, limit: int, above_index: int = -1) -> list[RedemptionRow]:
+    """Approved redemptions whose settlement date has come, oldest index first; with `above_index`
+    only those behind it."""
     query = (
         sa.select(r)
         .where(
@@ -143,6 +176,8 @@ def due(tx: Tx, fund_id: str, *, limit: int) -> list[RedemptionRow]:
         .order_by(r.c.redemption_index)
         .limit(limit)
     )
+    if above_index >= 0:
+        query = query.where(r.c.redemption_index > above_index)
     return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
