@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable
 
+import anyio
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -49,6 +50,7 @@ class Edge:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         status: int | None = None
+        is_gone = False
         began = time.perf_counter()
 
         async def send_on(message: Message) -> None:
@@ -61,13 +63,21 @@ class Edge:
                 ]
             await send(message)
 
+        async def receive_on() -> Message:
+            nonlocal is_gone
+            message = await receive()
+            is_gone = is_gone or message["type"] == "http.disconnect"
+            return message
+
         refused = self._refuse(scope, headers, correlation_id)
         try:
             if refused is not None:
                 await refused(scope, receive, send_on)
             else:
-                await self._app(scope, self._bounded(receive), send_on)
-        except Exception:
+                await self._app(scope, self._bounded(receive_on), send_on)
+        except Exception as error:
+            if is_gone and status is not None and _is_hang_up(error):
+                return  # the caller of a stream left: that is its end, and no fault
             # The one place where an error nobody foresaw ends; FastAPI's own is further in.
             log.exception("request_failed", path=scope["path"], method=scope["method"])
             if status is not None:
@@ -133,6 +143,14 @@ class Edge:
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )
+
+
+def _is_hang_up(error: BaseException) -> bool:
+    """Whether all there is to an error is that nobody took what a stream wrote. The framework's
+    task group says so when its caller leaves between two events."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_hang_up(part) for part in error.exceptions)
+    return isinstance(error, anyio.BrokenResourceError)
 
 
 def _correlation_id(headers: dict[bytes, bytes]) -> str:
