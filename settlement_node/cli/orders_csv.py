@@ -37,24 +37,25 @@ class BadLine:
 
 
 def read_orders(path: Path, fund: FundRow) -> Iterator[GoodLine | BadLine]:
-    """Every line of the file after its header, in order.
+    """Every line of the file after its header, in order; the file is read once, so a pipe will do.
 
-    Raises InvalidInput when the file cannot be read at all: absent, not UTF-8, or a header whose
-    columns are not those of redemptions.
+    Raises InvalidInput when the file cannot be read at all: absent, or a header that is not UTF-8
+    or whose columns are not those of redemptions.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        # Bytes that are not UTF-8 spoil their line alone: what came before it may be in the book.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
             try:
                 header = [name.strip() for name in next(reader, [])]
             except csv.Error as error:
                 raise InvalidInput(f"{path} line 1: {error}", field="file", line=1) from None
+            if not _is_utf8(header):
+                raise InvalidInput(f"{path} is not UTF-8 text; save it as UTF-8", field="file")
             _check_header(path, header)
             yield from _lines(reader, header, fund)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}", field="file") from None
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{path} is not UTF-8 text; save it as UTF-8", field="file") from None
 
 
 def _lines(
@@ -73,6 +74,9 @@ def _lines(
             continue
         if not any(cell.strip() for cell in cells):
             continue
+        if not _is_utf8(cells):
+            yield BadLine(line, "is not UTF-8 text")
+            continue
         if len(cells) != len(header):
             yield BadLine(line, f"has {len(cells)} cells, the header has {len(header)}")
             continue
@@ -86,6 +90,14 @@ def _lines(
             yield BadLine(line, f"external_id {order.external_id!r} is on line {first} already")
             continue
         yield GoodLine(line, order)
+
+
+def _is_utf8(cells: list[str]) -> bool:
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_header(path: Path, header: list[str]) -> None:

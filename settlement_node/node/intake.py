@@ -6,7 +6,7 @@ whatever the settlers' events show as paid is recorded as settled and never plan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
@@ -22,7 +22,7 @@ from settlement_node.store.attention import NewBreak, open_break
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund
 from settlement_node.store.leases import lane_key
-from settlement_node.store.orders import insert_orders
+from settlement_node.store.orders import new_rows, write_new
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlerEventRow
 from settlement_node.units import UINT256_MAX, ZERO_ADDRESS, Hex32
 
@@ -31,9 +31,15 @@ ORDERS_MAX = 1_000
 
 
 def take_in(
-    tx: Tx, fund_id: str, orders: Sequence[RedemptionOrder], *, approved_by: str
+    tx: Tx,
+    fund_id: str,
+    orders: Sequence[RedemptionOrder],
+    *,
+    approved_by: str,
+    known_ids: Mapping[str, Hex32] | None = None,
 ) -> list[RedemptionRow]:
-    """Record approved orders, all or none, and reserve their shares.
+    """Record approved orders, all or none, and reserve their shares. `known_ids` is what
+    `store.orders.ids_of` gave before the commit began.
 
     Each comes out `approved`, or `settled` when a settler's event already shows its id as paid.
     Raises InvalidInput naming the first order at fault, NotFound for an unknown fund.
@@ -43,24 +49,32 @@ def take_in(
     fund = get_fund(tx, fund_id)
     for order in orders:
         check_order(fund, order)
-    rows = insert_orders(tx, fund, orders)
+    rows = new_rows(tx, fund, orders, known_ids=known_ids)
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
     final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
-    taken = []
+    # An event that is not final yet may be undone; the plan stage leaves such a row alone.
+    final = {key: event for key, event in paid.items() if event.block_number <= final_number}
+    entered = []
     for row in rows:
         reserve_shares(tx, fund, row)
-        event = paid.get(row.redemption_id)
-        # An event that is not final yet may be undone; the plan stage leaves such a row alone.
-        if event is None or event.block_number > final_number:
-            taken.append(
-                redemptions.record_fact(
-                    tx,
-                    row,
-                    RedemptionFact.APPROVAL_GIVEN,
-                    changes={"approved_at_utc": tx.now_utc},
-                    detail={"approved_by": approved_by},
-                )
+        if row.redemption_id in final:
+            entered.append(row)
+            continue
+        entered.append(
+            redemptions.advance_new(
+                tx,
+                row,
+                RedemptionFact.APPROVAL_GIVEN,
+                changes={"approved_at_utc": tx.now_utc},
+                detail={"approved_by": approved_by},
             )
+        )
+    write_new(tx, entered)
+    taken = []
+    for row in entered:
+        event = final.get(row.redemption_id)
+        if event is None:
+            taken.append(row)
         else:
             _check_paid_as_ordered(row, event)
             taken.append(record_found_settled(tx, fund, row, event))

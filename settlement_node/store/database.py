@@ -128,13 +128,18 @@ class Tx:
 
     def flush(self) -> int:
         """Write what was gathered; returns how many events were announced."""
+        self.spill()
+        return self.flush_events()
+
+    def spill(self) -> None:
+        """Write the gathered facts and postings now, so that a very large unit of work does not
+        keep them all. Events wait for the end: their lock holds up every other commit."""
         if self._facts:
             self.connection.execute(t.audit_events.insert(), self._facts)
             self._facts = []
         if self._postings:
             self.connection.execute(t.ledger_postings.insert(), self._postings)
             self._postings = []
-        return self.flush_events()
 
     def flush_events(self) -> int:
         """Write the announced events; returns how many."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,18 +13,63 @@ from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
-from settlement_node.store.redemptions import IN_CHUNK, get_many
+from settlement_node.store.redemptions import IN_CHUNK
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Address, Hex32, redemption_id_of
 
 r = t.redemptions
+_NOTHING_YET: dict[str, Any] = dict.fromkeys(field.name for field in fields(RedemptionRow))
+"""A row before anything is known of it."""
+WRITTEN_FIRST = (
+    "redemption_id",
+    "fund_id",
+    "external_id",
+    "redemption_index",
+    "investor_id",
+    "investor_address",
+    "payee_address",
+    "shares_base_units",
+    "status",
+    "version",
+    "settle_after_utc",
+    "requested_at_utc",
+    "approved_at_utc",
+    "updated_at_utc",
+)
+"""What may be known of a redemption when it is entered; the rest stays empty."""
 
 
 def insert_orders(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> list[RedemptionRow]:
-    """Record orders as `requested`, each with its id and index given for ever.
+    """Record orders as `requested`; raises as `new_rows` does."""
+    rows = new_rows(tx, fund, orders)
+    write_new(tx, rows)
+    return rows
 
-    Raises InvalidInput naming the order that repeats an external_id, in the batch or in the book.
-    The caller has checked the shape of each.
+
+def ids_of(fund: FundRow, orders: Iterable[RedemptionOrder]) -> dict[str, Hex32]:
+    """The redemption id of each order, by external id."""
+    return {
+        order.external_id: redemption_id_of(
+            chain_id=fund.chain_id,
+            share_token_address=fund.share_token_address,
+            external_id=order.external_id,
+        )
+        for order in orders
+    }
+
+
+def new_rows(
+    tx: Tx,
+    fund: FundRow,
+    orders: Sequence[RedemptionOrder],
+    *,
+    known_ids: Mapping[str, Hex32] | None = None,
+) -> list[RedemptionRow]:
+    """Orders as `requested` redemptions, each with its id and index given for ever. The caller
+    writes them in the same commit, with `write_new`, and has checked the shape of each.
+
+    `known_ids` is what `ids_of` gave before the database was held. Raises InvalidInput naming the
+    order that repeats an external_id, in the batch or in the book.
     """
     if not orders:
         return []
@@ -39,34 +86,38 @@ def insert_orders(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> l
     )
     _refuse_duplicates(tx, fund, orders)
     investor_ids = _investor_ids(tx, fund, {o.investor_address for o in orders})
-    values = [
-        {
-            "redemption_id": redemption_id_of(
-                chain_id=fund.chain_id,
-                share_token_address=fund.share_token_address,
-                external_id=order.external_id,
-            ),
-            "fund_id": fund.fund_id,
-            "external_id": order.external_id,
-            "redemption_index": first + place,
-            "investor_id": investor_ids[order.investor_address],
-            "investor_address": order.investor_address,
-            "payee_address": order.payee_address,
-            "shares_base_units": order.shares_base_units,
-            "status": RedemptionStatus.REQUESTED.value,
-            "version": 0,
-            "settle_after_utc": order.settle_after_utc,
-            "requested_at_utc": tx.now_utc,
-            "updated_at_utc": tx.now_utc,
-        }
+    ids = ids_of(fund, orders) if known_ids is None else known_ids
+    for order in orders:
+        tx.audit("requested", "redemption", ids[order.external_id], {})
+    return [
+        RedemptionRow(
+            **_NOTHING_YET
+            | {
+                "redemption_id": ids[order.external_id],
+                "fund_id": fund.fund_id,
+                "external_id": order.external_id,
+                "redemption_index": first + place,
+                "investor_id": investor_ids[order.investor_address],
+                "investor_address": order.investor_address,
+                "payee_address": order.payee_address,
+                "shares_base_units": order.shares_base_units,
+                "status": RedemptionStatus.REQUESTED,
+                "version": 0,
+                "settle_after_utc": order.settle_after_utc,
+                "requested_at_utc": tx.now_utc,
+                "updated_at_utc": tx.now_utc,
+            }
+        )
         for place, order in enumerate(orders)
     ]
-    tx.connection.execute(r.insert(), values)
-    ids = [Hex32(value["redemption_id"]) for value in values]
-    rows = get_many(tx, ids)
-    for redemption_id in ids:
-        tx.audit("requested", "redemption", redemption_id, {})
-    return [rows[redemption_id] for redemption_id in ids]
+
+
+def write_new(tx: Tx, rows: Sequence[RedemptionRow]) -> None:
+    """Write redemptions that `new_rows` gave, as far as they have come."""
+    if rows:
+        tx.connection.execute(
+            r.insert(), [{name: getattr(row, name) for name in WRITTEN_FIRST} for row in rows]
+        )
 
 
 def give_new_index(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
 
-from settlement_node.store import redemptions
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from settlement_node.cli import orders_csv
+from settlement_node.domain.lifecycle import RedemptionStatus as S
+from settlement_node.store import ledger, outbox, records, redemptions
+from settlement_node.store import tables as t
 from settlement_node.store.rows import FundRow
 from settlement_node.units import UINT256_MAX
 from tests.cli.conftest import Desk
@@ -124,7 +134,7 @@ def test_import__more_than_a_chunk__is_taken_whole(
         (HEADER.removesuffix(",shares").encode() + b"\n", "one of the columns"),
         (HEADER.encode() + b",external_id\n", "twice"),
         (b"\xff\xfe", "not UTF-8"),
-        (HEADER.encode() + b"\na,\xe9,b,1\n", "not UTF-8"),
+        (HEADER.encode() + b",\xe9\n", "not UTF-8"),
     ],
 )
 def test_import__a_file_of_another_kind__is_refused(
@@ -136,6 +146,94 @@ def test_import__a_file_of_another_kind__is_refused(
     assert result.exit_code == 2
     assert words in result.stderr
     assert recorded(desk) == 0
+
+
+@pytest.mark.parametrize("mode", [(), ("--skip-bad",)], ids=["all or nothing", "skip bad"])
+def test_import__a_late_line_that_is_not_utf8__is_a_bad_line(
+    desk: Desk, fund: FundRow, mode: tuple[str, ...]
+) -> None:
+    path = desk.folder / "r.csv"
+    good = [line(f"{n}") for n in range(1_020)]
+    path.write_bytes("\n".join([HEADER, *good, ""]).encode() + b"x,\xff\xfe,y,1\nlast")
+    told = desk.json("import", path, *mode, code=1)
+    assert told["bad_lines"][0] == {"line": 1_022, "reason": "is not UTF-8 text"}
+    assert told["imported_count"] == recorded(desk) == (1_020 if mode else 0)
+
+
+@pytest.mark.parametrize("mode", [(), ("--skip-bad",)], ids=["all or nothing", "skip bad"])
+def test_import__from_a_pipe__is_read_once(
+    desk: Desk, fund: FundRow, mode: tuple[str, ...]
+) -> None:
+    pipe = desk.folder / "pipe"
+    os.mkfifo(pipe)
+    text = "\n".join([HEADER, *(line(f"{n}") for n in range(1_020))])
+    writer = threading.Thread(target=pipe.write_text, args=(text,))
+    writer.start()
+    assert desk.json("import", pipe, *mode)["imported_count"] == 1_020
+    writer.join()
+
+
+def test_import__a_fault_in_a_late_chunk__takes_nothing(
+    desk: Desk, fund: FundRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program enters an id between the look and the commit."""
+    file = desk.write("r.csv", "\n".join([HEADER, *(line(f"{n}") for n in range(1_020))]))
+    monkeypatch.setattr("settlement_node.store.orders.known_external_ids", late(desk))
+    told = desk.json("import", file, code=2)
+    assert "'1010' is already in the book" in told["error"]["message"]
+    assert recorded(desk) == 0
+    with desk.store.read() as tx:
+        for table in (t.audit_events, t.ledger_postings, t.outbox):
+            rows = tx.connection.execute(sa.select(table)).mappings()
+            assert not [row for row in rows if "'redemption" in str(dict(row))]
+
+
+def late(desk: Desk) -> Callable[..., set[str]]:
+    """What the book holds, as it is found inside the write: an id of the second chunk."""
+    looks = iter([set(), set(), set(), {"1010"}])
+    return lambda *_: next(looks)
+
+
+def test_import__what_it_writes__is_what_single_steps_write(desk: Desk, fund: FundRow) -> None:
+    desk.json("import", desk.write("r.csv", "\n".join([HEADER, line("a"), line("b")])))
+    with desk.store.read() as tx:
+        rows = redemptions.page(tx, redemptions.RedemptionFilter(), limit=5)
+        (row,) = [row for row in rows if row.external_id == "a"]
+        facts = [fact["action"] for fact in records.audit_of(tx, "redemption", row.redemption_id)]
+        events = [e["topic"] for e in outbox.after(tx, 0) if e["subject_id"] == row.redemption_id]
+        postings = ledger.postings_of(tx, row.redemption_id)
+    assert (row.status, row.version, row.redemption_index) == (S.APPROVED, 1, 0)
+    assert row.approved_at_utc == row.requested_at_utc == row.updated_at_utc
+    assert sorted(facts) == ["approval_given", "requested"]
+    assert events == ["redemption.approved"]
+    assert [p["units_base_units"] for p in postings] == [row.shares_base_units]
+
+
+def test_import__whole__reads_the_file_before_the_database_is_held(
+    desk: Desk, fund: FundRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running node waits for the one writer of SQLite: no line is looked at meanwhile, and
+    each order is written once."""
+    statements: list[str] = []
+    read_by: list[int] = []
+    parse = orders_csv._order
+
+    def noted(*arguments: Any) -> Any:
+        read_by.append(len([s for s in statements if s.startswith("BEGIN IMMEDIATE")]))
+        return parse(*arguments)
+
+    def note(_c: Any, _k: Any, statement: str, *_more: Any) -> None:
+        statements.append(statement)
+
+    monkeypatch.setattr(orders_csv, "_order", noted)
+    sa.event.listen(Engine, "before_cursor_execute", note)
+    try:
+        file = desk.write("r.csv", "\n".join([HEADER, *(line(f"{n}") for n in range(1_020))]))
+        desk.json("import", file)
+    finally:
+        sa.event.remove(Engine, "before_cursor_execute", note)
+    assert set(read_by) == {0}
+    assert len(statements) < 60, "nothing is one statement for every order"
 
 
 def test_import__no_file__is_refused(desk: Desk, fund: FundRow) -> None:
