@@ -344,7 +344,10 @@ CLI_HEAD = """\
 <!-- Written by tools/make_docs.py from the commands themselves. Do not edit. -->
 
 Results go to standard output; errors, notes, progress and logs to standard error. With `--json`
-the result, or the error, is one JSON object on standard output.
+the result, or the error, is one JSON object on standard output, with two exceptions. Wrong use,
+such as an unknown option or a number out of range, leaves standard output empty: its words go to
+standard error, with exit status 2. `run` prints one object when it has started and one when it
+has stopped, each on a line of its own.
 """
 
 

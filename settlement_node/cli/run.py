@@ -62,7 +62,7 @@ def run_node(
     store = build_store(settings, commits)
     require_schema(store)
     context = build_context(settings, store, signers=build_signers(settings), dry_run=dry_run)
-    _check_chains(context.chains)
+    _check_chains(settings, context.chains)
     node = Node(
         context,
         # Clients of its own, so that reconciling and watching do not hold up the passes.
@@ -94,15 +94,26 @@ def run_node(
     emit(stopped, json_output=json_output, human=lambda console: console.print("stopped"))
 
 
-def _check_chains(chains: Mapping[int, ChainContext]) -> None:
+def _check_chains(settings: Settings, chains: Mapping[int, ChainContext]) -> None:
     """An endpoint of another chain is refused now; one that is away may come back later."""
-    from settlement_node.errors import Transient
+    from settlement_node.errors import InvalidInput, Transient
 
-    for chain_id, chain in chains.items():
+    for place, configured in enumerate(settings.chains):
         try:
-            chain.client.check_chain_id()
+            chains[configured.chain_id].client.check_chain_id()
         except Transient as error:
-            log.warning("endpoint_away_at_start", chain_id=chain_id, reason=error.message)
+            log.warning(
+                "endpoint_away_at_start", chain_id=configured.chain_id, reason=error.message
+            )
+        except InvalidInput as error:
+            name = error.details["endpoint"]
+            number = [endpoint.name for endpoint in configured.endpoints].index(name)
+            raise InvalidInput(
+                f"chains[{place}].endpoints[{number}] ({name}) is on chain"
+                f" {error.details['answered_chain_id']}, and chains[{place}].chain_id is"
+                f" {configured.chain_id}; change the one that is wrong",
+                **error.details | {"field": f"chains[{place}].endpoints[{number}]"},
+            ) from None
 
 
 def _server(

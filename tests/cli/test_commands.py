@@ -10,6 +10,7 @@ import pytest
 from eth_keyfile.keyfile import create_keyfile_json
 
 from settlement_node import __version__
+from settlement_node.chain.endpoint import Endpoint
 from settlement_node.chain.signers import KeySigner
 from settlement_node.cli import app
 from settlement_node.cli.output import EXIT_CODES, exit_code_of
@@ -78,6 +79,17 @@ def test_commands__a_database_that_is_away__can_be_tried_again(desk: Desk) -> No
     env = {"SETTLEMENT_NODE__DATABASE__URL": "sqlite:////nowhere/at/all.sqlite"}
     assert desk.run("status", **env).exit_code == 3
     assert desk.json("status", code=3, **env)["error"]["code"] == "transient"
+
+
+def test_run__an_endpoint_of_another_chain__names_both_keys(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Endpoint, "chain_id", lambda _self: 5)
+    error = desk.json("run", code=2)["error"]
+    assert error["message"].startswith(
+        "chains[0].endpoints[0] (away) is on chain 5, and chains[0].chain_id is 31337"
+    )
+    assert error["details"]["field"] == "chains[0].endpoints[0]"
 
 
 def test_commands__a_configuration_that_is_wrong__say_where(desk: Desk) -> None:
