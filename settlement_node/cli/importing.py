@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from settlement_node.store.rows import FundRow
     from settlement_node.units import Hex32
 
+WHOLE_FILE_LINES_MAX = 100_000
+"""Most orders of a file that is taken in as one commit; they are in memory meanwhile."""
+
 app = typer.Typer()
 
 SHOWN_BAD_LINES_MAX = 100
@@ -83,9 +86,9 @@ def import_orders(
     Every bad line is reported with its number and reason, and then nothing of the file is taken,
     unless --skip-bad is given. Exit status 1 when there was a bad line.
 
-    A whole file is one commit. SQLite has one writer, and a running node waits for it: five to
-    ten seconds for 30,000 lines. Take a much larger file with --skip-bad, which holds it for a
-    thousand lines at a time, or use PostgreSQL.
+    A whole file is one commit, of 100,000 orders at most. SQLite has one writer, and a running
+    node waits for it: five to ten seconds for 30,000 lines. Take a larger file with --skip-bad,
+    which holds it for a thousand lines at a time.
     """
     store = open_store(load(config))
     row = _fund(store, fund)
@@ -132,6 +135,12 @@ def _check_all(
             outcome.bad(entry.line, entry.reason)
         else:
             lines.append(entry)
+        if len(lines) > WHOLE_FILE_LINES_MAX:
+            raise InvalidInput(
+                f"{file.name} has more than {WHOLE_FILE_LINES_MAX} orders; a whole file is one"
+                " commit. Split it, or take it in with --skip-bad, a thousand lines at a time",
+                field="file",
+            )
     for chunk in _chunks(lines):
         _new_ones(store, fund, chunk, outcome)
     outcome.bad_lines.sort(key=lambda bad: int(bad["line"]))

@@ -236,6 +236,17 @@ def test_import__whole__reads_the_file_before_the_database_is_held(
     assert len(statements) < 60, "nothing is one statement for every order"
 
 
+def test_import__more_lines_than_one_commit_takes__is_refused_and_skip_bad_takes_it(
+    desk: Desk, fund: FundRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("settlement_node.cli.importing.WHOLE_FILE_LINES_MAX", 2)
+    file = desk.write("r.csv", "\n".join([HEADER, *(line(f"{n}") for n in range(3))]))
+    result = desk.run("import", file)
+    assert (result.exit_code, "more than 2 orders" in result.stderr) == (2, True)
+    assert recorded(desk) == 0
+    assert desk.json("import", file, "--skip-bad")["imported_count"] == 3
+
+
 def test_import__no_file__is_refused(desk: Desk, fund: FundRow) -> None:
     result = desk.run("import", desk.folder / "none.csv")
     assert result.exit_code == 2
