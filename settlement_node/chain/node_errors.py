@@ -164,6 +164,13 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        SendRejection.FEE_ABOVE_NODE_CAP,
+        (
+            r"fee.*exceeds the configured cap",  # geth, erigon, reth
+            r"fee cap exceeded",  # besu
+        ),
+    ),
+    (
         SendRejection.MALFORMED,
         (
             r"invalid sender",
@@ -171,9 +178,13 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
             r"invalid transaction v, r, s",
             r"failedtoresolvesender",
             r"oversized data",
-            r"rlp",
-            r"decode",
-            r"failed to deserialize",
+            # Of the transaction only: a proxy that could not decode its upstream's answer does
+            # not know what became of the bytes.
+            r"\brlp: ",
+            r"\brlp parse transaction",
+            r"invalid (transaction )?rlp\b",
+            r"(failed to|could not|cannot) (decode|deserialize)"
+            r" (raw |signed |typed )*transaction(?=[:.,]|$)",
             r"transaction type not supported",
             r"tx type not supported",
             r"max initcode size",
@@ -184,8 +195,6 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
             r"tip cap.*higher than.*fee cap",
             r"sender not an eoa",
             r"senderiscontract",
-            r"exceeds the configured cap",
-            r"fee cap exceeded",
             r"invalid raw transaction",
             r"only replay-protected",
         ),

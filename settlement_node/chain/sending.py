@@ -11,6 +11,7 @@ _TELLING_FIRST = (
     SendRejection.NONCE_TOO_HIGH,
     SendRejection.UNDERPRICED,
     SendRejection.MEMPOOL_FULL,
+    SendRejection.FEE_ABOVE_NODE_CAP,
 )
 """Where endpoints reject for different reasons, the one the node must look into comes first."""
 

@@ -31,6 +31,9 @@ class SendRejection(StrEnum):
     """The gas limit does not even cover the transaction's own bytes."""
     MEMPOOL_FULL = "mempool_full"
     """No room now; the same bytes later."""
+    FEE_ABOVE_NODE_CAP = "fee_above_node_cap"
+    """Gas limit times fee cap is more than this node's own setting lets through; another node, or
+    this one set otherwise, takes the same bytes."""
     WRONG_CHAIN = "wrong_chain"
     """Signed for another chain id."""
     RATE_LIMITED = "rate_limited"

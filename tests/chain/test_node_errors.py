@@ -13,6 +13,7 @@ from settlement_node.chain.node_errors import (
 )
 from settlement_node.chain.transport import RpcError
 from settlement_node.chain.views import SendRejection as Rejection
+from settlement_node.node.send import NEVER_MINEABLE
 
 SENDS = [
     # client, message, meaning
@@ -85,7 +86,21 @@ SENDS = [
     ("geth", "invalid sender", Rejection.MALFORMED),
     ("geth", "rlp: expected input list for types.DynamicFeeTx", Rejection.MALFORMED),
     ("anvil", "Failed to decode transaction", Rejection.MALFORMED),
-    ("geth", "tx fee (1.50 ether) exceeds the configured cap (1.00 ether)", Rejection.MALFORMED),
+    ("reth", "failed to decode signed transaction", Rejection.MALFORMED),
+    ("nethermind", "Invalid RLP.", Rejection.MALFORMED),
+    ("anyone", "could not decode transaction: bad list", Rejection.MALFORMED),
+    ("anyone", "invalid transaction rlp", Rejection.MALFORMED),
+    ("proxy", "failed to decode upstream response", Rejection.UNKNOWN),
+    ("proxy", "failed to decode transaction response", Rejection.UNKNOWN),
+    ("proxy", "failed to deserialize upstream response", Rejection.UNKNOWN),
+    ("proxy", "could not decode response body: invalid character '<'", Rejection.UNKNOWN),
+    ("proxy", "error in worldrlpc handler", Rejection.UNKNOWN),
+    (
+        "geth",
+        "tx fee (4.60 ether) exceeds the configured cap (1.00 ether)",
+        Rejection.FEE_ABOVE_NODE_CAP,
+    ),
+    ("besu", "Transaction fee cap exceeded", Rejection.FEE_ABOVE_NODE_CAP),
     ("provider", "Your app has exceeded its compute units per second", Rejection.RATE_LIMITED),
     ("provider", "daily request count exceeded, request rate limited", Rejection.RATE_LIMITED),
     ("provider", "25/second request limit reached", Rejection.RATE_LIMITED),
@@ -101,6 +116,10 @@ SENDS = [
 )
 def test_classify_send__wording_of_a_client__its_meaning(message: str, meaning: Rejection) -> None:
     assert classify_send(RpcError(-32000, message)) is meaning
+
+
+def test_classify_send__fee_above_a_nodes_cap__the_same_bytes_stay_mineable() -> None:
+    assert Rejection.FEE_ABOVE_NODE_CAP not in NEVER_MINEABLE
 
 
 def test_classify_send__words_in_the_data__are_read() -> None:

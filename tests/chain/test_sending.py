@@ -35,6 +35,7 @@ TAKEN = RpcOk(HASH)
 KNOWN = refused("already known")
 TOO_LOW = refused("nonce too low")
 CHEAP = refused("transaction underpriced")
+COSTLY = refused("tx fee (4.60 ether) exceeds the configured cap (1.00 ether)")
 STRANGE = refused("the stars are not right")
 
 
@@ -51,6 +52,7 @@ def test_send_raw__any_endpoint_has_it__accepted(answers: list[RpcResult | None]
         ([TOO_LOW], SendRejection.NONCE_TOO_LOW),
         ([CHEAP, TOO_LOW], SendRejection.NONCE_TOO_LOW),
         ([CHEAP, CHEAP], SendRejection.UNDERPRICED),
+        ([refused("invalid sender"), COSTLY], SendRejection.FEE_ABOVE_NODE_CAP),
     ],
 )
 def test_send_raw__all_reject_in_known_words__rejected(
