@@ -10,17 +10,33 @@ from typing import Any
 
 from settlement_node.chain.words import MalformedData, checksummed
 from settlement_node.domain.observations import Block, FeeHistory, Log, Receipt
-from settlement_node.units import Address, Hex32, Wei
+from settlement_node.units import UINT256_MAX, Address, Hex32, Wei
+
+INT64_MAX = 2**63 - 1
+INT32_MAX = 2**31 - 1
+"""The column of a log's index is a plain INTEGER."""
 
 
 def read_quantity(value: Any) -> int:
-    """`0x1a` is 26."""
+    """`0x1a` is 26. No more than 256 bits, as every quantity of the EVM."""
     if not isinstance(value, str) or not value.startswith("0x"):
         raise MalformedData(f"{type(value).__name__} is not a quantity")
     try:
-        return int(value, 16)
+        number = int(value, 16)
     except ValueError:
         raise MalformedData("a quantity is not hexadecimal") from None
+    if number > UINT256_MAX:
+        raise MalformedData("a quantity has more than 256 bits")
+    return number
+
+
+def read_number(value: Any, *, up_to: int = INT64_MAX) -> int:
+    """A quantity that the book keeps as an integer: one too large for its column would undo every
+    commit it is part of."""
+    number = read_quantity(value)
+    if number > up_to:
+        raise MalformedData("a number, gas amount, time or nonce is absurdly large")
+    return number
 
 
 def read_data(value: Any) -> bytes:
@@ -53,12 +69,12 @@ def read_block(value: Any) -> Block:
     fields = _object(value, "block")
     base_fee = fields.get("baseFeePerGas")
     return Block(
-        number=read_quantity(fields.get("number")),
+        number=read_number(fields.get("number")),
         block_hash=read_hash(fields.get("hash")),
         parent_hash=read_hash(fields.get("parentHash")),
-        timestamp_seconds=read_quantity(fields.get("timestamp")),
+        timestamp_seconds=read_number(fields.get("timestamp")),
         base_fee_per_gas_wei=Wei(0 if base_fee is None else read_quantity(base_fee)),
-        gas_limit=read_quantity(fields.get("gasLimit")),
+        gas_limit=read_number(fields.get("gasLimit")),
     )
 
 
@@ -74,10 +90,10 @@ def read_log(value: Any) -> Log:
         address=read_address_field(fields.get("address")),
         topics=tuple(read_hash(topic) for topic in topics),
         data=read_data(fields.get("data")),
-        block_number=read_quantity(fields.get("blockNumber")),
+        block_number=read_number(fields.get("blockNumber")),
         block_hash=read_hash(fields.get("blockHash")),
         transaction_hash=read_hash(fields.get("transactionHash")),
-        log_index=read_quantity(fields.get("logIndex")),
+        log_index=read_number(fields.get("logIndex"), up_to=INT32_MAX),
     )
 
 
@@ -106,10 +122,10 @@ def read_receipt(value: Any, *, transaction_hash: Hex32) -> Receipt | None:
         raise MalformedData("a receipt's status is neither 0 nor 1")
     return Receipt(
         transaction_hash=transaction_hash,
-        block_number=read_quantity(fields.get("blockNumber")),
+        block_number=read_number(fields.get("blockNumber")),
         block_hash=read_hash(fields.get("blockHash")),
         succeeded=status == 1,
-        gas_used=read_quantity(fields.get("gasUsed")),
+        gas_used=read_number(fields.get("gasUsed")),
         effective_gas_price_wei=Wei(read_quantity(fields.get("effectiveGasPrice"))),
         logs=read_logs(fields.get("logs")),
     )
@@ -120,7 +136,7 @@ def read_sender_and_nonce(value: Any) -> tuple[Address, int] | None:
     if value is None:
         return None
     fields = _object(value, "transaction")
-    return read_address_field(fields.get("from")), read_quantity(fields.get("nonce"))
+    return read_address_field(fields.get("from")), read_number(fields.get("nonce"))
 
 
 def read_fee_history(value: Any) -> FeeHistory:

@@ -18,6 +18,7 @@ from settlement_node.chain.decode import (
     read_fee_history,
     read_hash,
     read_logs,
+    read_number,
     read_quantity,
     read_receipt,
     read_sender_and_nonce,
@@ -217,7 +218,7 @@ class Endpoint:
     def nonce(self, address: Address, block: BlockParameter) -> int:
         """`eth_getTransactionCount`."""
         (result,) = self._ask([RpcRequest("eth_getTransactionCount", (address, block))])
-        return self._read(result, read_quantity)
+        return self._read(result, read_number)
 
     def native_balance(self, address: Address, block: BlockParameter) -> int:
         """`eth_getBalance`, in wei."""
