@@ -204,14 +204,15 @@ def waiting_but_settled(
     ev = t.settler_events
     query = (
         sa.select(r)
-        .join(
-            ev,
-            sa.and_(ev.c.redemption_id == r.c.redemption_id, ev.c.kind == "settled"),
-        )
         .where(
             r.c.fund_id == fund.fund_id,
-            ev.c.chain_id == fund.chain_id,
-            ev.c.block_number <= final_number,
+            # Not a join: two settlers may both have paid one id, and it is booked once.
+            sa.exists().where(
+                ev.c.redemption_id == r.c.redemption_id,
+                ev.c.kind == "settled",
+                ev.c.chain_id == fund.chain_id,
+                ev.c.block_number <= final_number,
+            ),
             r.c.status.in_(
                 [
                     RedemptionStatus.REQUESTED.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from settlement_node.domain.observations import RedemptionSkippedEvent, SkipReason
-from settlement_node.store import chain_book, funds
+from settlement_node.store import chain_book, funds, redemptions
 from settlement_node.store.database import Store
 from tests_support.book import (
     CHAIN_ID,
@@ -11,6 +11,7 @@ from tests_support.book import (
     NEW_FUND,
     add_fund,
     address,
+    approve,
     batch_event,
     block,
     hash32,
@@ -198,3 +199,19 @@ def test_record_events__mined_again_after_a_reorganisation__are_new(store: Store
         chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=20)
         again = chain_book.record_events(tx, CHAIN_ID, [settled_event(row, place(20))])
     assert again == 1
+
+
+def test_waiting_but_settled__paid_by_two_settlers__is_found_once(store: Store) -> None:
+    fund = add_fund(store)
+    rows = approve(store, fund, ["a", "b", "c"])
+    old = address("old settler")
+    with store.transaction(actor="test") as tx:
+        for number, row in enumerate(reversed(rows), start=10):
+            events = [
+                settled_event(row, place(number)),
+                settled_event(row, place(number, log_index=1, settler_address=old)),
+            ]
+            chain_book.record_events(tx, CHAIN_ID, events)
+    with store.read() as tx:
+        found = redemptions.waiting_but_settled(tx, fund, final_number=20, limit=2)
+    assert [row.external_id for row in found] == ["a", "b"]
