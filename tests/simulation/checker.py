@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from settlement_node.store.fence import Fence
-from tests.simulation.chain.transactions import decode
+from tests.simulation.chain.transactions import MalformedTransaction, Transaction, decode
 from tests.simulation.database import raw_connection
 from tests.simulation.scenario import account
+from tests.simulation.signer import lane_key
 
 if TYPE_CHECKING:
     from tests.simulation.chain.blocks import Block
@@ -61,9 +62,20 @@ class Checker:
         if self.in_transaction():
             self.violation("open_transaction", f"a call at {point} inside a database transaction")
 
-    def sent(self, raw: bytes) -> None:
-        """Invariants 3 and 5: the bytes are committed, and their nonce has one intent."""
-        transaction = decode(raw)
+    def sent(self, raw: bytes) -> Transaction | None:
+        """Invariants 3 and 5: the bytes are committed, and their nonce has one intent. None for
+        bytes that the lane's key did not sign."""
+        try:
+            transaction = decode(raw)
+        except MalformedTransaction as error:
+            self.violation("foreign_sender", f"bytes left that nobody signed: {error}")
+            return None
+        if transaction.sender != bytes.fromhex(lane_key().address[2:]):
+            self.violation(
+                "foreign_sender",
+                f"nonce {transaction.nonce}: bytes left that 0x{transaction.sender.hex()} signed",
+            )
+            return None
         row = (
             raw_connection()
             .execute(
@@ -78,13 +90,14 @@ class Checker:
         elif bytes(row[0]) != raw:
             self.violation("sent_unwritten", f"nonce {transaction.nonce}: other bytes are written")
         if not transaction.data:
-            return  # a cancel belongs to the same intent
+            return transaction  # a cancel belongs to the same intent
         intent = (transaction.to or b"", transaction.data)
         known = self._by_nonce.setdefault(transaction.nonce, intent)
         if known != intent:
             self.violation(
                 "nonce_reused", f"nonce {transaction.nonce} was sent for two different batches"
             )
+        return transaction
 
     def lane_written(self, node_id: str, fence: Fence | None, tables: list[str]) -> None:
         """Invariant 10: a commit to a lane's tables holds the lane's lease at that moment."""

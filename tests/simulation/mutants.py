@@ -1,4 +1,5 @@
-"""Known ways to pay twice, put into the node on purpose, to prove that the simulator sees them.
+"""Known defects, most of them ways to pay twice, put into the node on purpose, to prove that the
+simulator sees them.
 
 Each replaces one function of the node by a careless one for as long as a run lasts. The chain's own
 defences (ratchet and bitmap) would hide what the node does wrong, so the settler of these runs is
@@ -14,6 +15,8 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+from settlement_node.chain.signers import base
+from settlement_node.chain.signers.base import Signature
 from settlement_node.chain.views import Unanswered
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
@@ -30,6 +33,8 @@ from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund, set_lane
 from settlement_node.store.rows import AttemptRow, SettlementRow, TransactionRow
 from settlement_node.store.tables import SettlementStatus
+from settlement_node.units import Address
+from tests.simulation.signer import lane_key
 
 PATIENCE_BLOCKS = 2
 _track, _broadcast = track.track, send.broadcast
@@ -141,6 +146,11 @@ def _forget(tx: Tx, lane: Lane, row: TransactionRow) -> None:
     set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=row.nonce)
 
 
+def recover_whatever_is_hoped_for(digest: bytes, signature: Signature) -> Address:
+    """The signer's answer is taken as it is."""
+    return lane_key().address
+
+
 def send_before_writing(context: NodeContext, lane: Lane, orders: Sequence[send.Signing]) -> None:
     """A replacement goes out first and its hash is stored afterwards; a crash loses it."""
     signed, failure = send._sign(context, lane, orders)
@@ -184,5 +194,10 @@ MUTANTS: Mapping[str, Mutant] = {
         "a replacement's hash is stored after it was broadcast",
         frozenset({"sent_unwritten"}),
         ((keep, "sign_and_broadcast", send_before_writing),),
+    ),
+    "signature_unchecked": Mutant(
+        "a signer's answer is used without asking whose signature it is",
+        frozenset({"foreign_sender"}),
+        ((base, "recover_address", recover_whatever_is_hoped_for),),
     ),
 }

@@ -140,7 +140,8 @@ class World:
 
     def sent(self, raw: bytes, endpoint: str) -> None:
         """A node hands bytes to an endpoint."""
-        self.checker.sent(raw)
+        if self.checker.sent(raw) is None:
+            return
         transaction = self.miner.remember(raw)
         self.note(f"sent {transaction.nonce} {transaction.hash_hex[:10]} to {endpoint}")
 
