@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
         check_seed(given.seed)
         if not 1 <= given.seeds <= 1_000_000:
             raise InvalidInput("seeds must be between 1 and 1000000", field="seeds")
+        check_seed(given.seed + given.seeds - 1, field_name="the last seed")
         if not 1 <= given.steps <= 100_000:
             raise InvalidInput("steps must be between 1 and 100000", field="steps")
         if not 1 <= given.jobs <= 256:

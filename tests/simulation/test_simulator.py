@@ -95,6 +95,7 @@ def test_faults__past_the_last_step__never_happen() -> None:
     ("arguments", "words"),
     [
         (["--seed", "-1"], "seed must be between 0 and"),
+        (["--seed", str(2**63 - 1), "--seeds", "2"], "the last seed must be between 0 and"),
         (["--seeds", "0"], "seeds must be between 1 and"),
         (["--steps", "0"], "steps must be between 1 and"),
         (["--jobs", "0"], "jobs must be between 1 and"),
