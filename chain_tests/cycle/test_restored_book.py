@@ -120,6 +120,40 @@ def test_restore__a_replacement_the_backup_never_saw_was_mined__taken_for_ours(
 
 
 @both_databases
+def test_restore__the_found_replacement_is_undone_and_signed_again__known_and_settled(
+    new_world: Callable[..., World], backup: Backup
+) -> None:
+    """A signer makes the same bytes of the same fees: the next replacement is the lost one."""
+    world = new_world(policy=EnginePolicy(replace_after_blocks=1))
+    names = world.enter(2)
+    world.tick()
+    old = backup()
+    for _ in range(2):  # sent again first, then replaced
+        world.drop_pending()
+        world.step()
+    lost = world.attempts_of(names[0])[-1]
+    world.mine()
+
+    restored = restart(world, old)
+    restored.tick()
+    restored.tick()
+    found = restored.attempts_of(names[0])[-1]
+    assert (found.kind, found.attempt_hash) == (AttemptKind.FOUND, lost.attempt_hash)
+    restored.reorganise(1)
+    for _ in range(2):
+        restored.tick()
+        restored.drop_pending()
+        restored.mine()
+    again = restored.attempts_of(names[0])
+    assert [attempt.ordinal for attempt in again] == [1, 2]
+    assert (again[1].kind, again[1].raw) == (AttemptKind.REPLACEMENT, lost.raw)
+    restored.settle()
+    assert restored.statuses(names) == [S.SETTLED] * 2
+    assert restored.breaks() == []
+    restored.check_books()
+
+
+@both_databases
 def test_restore__book_lost_altogether__replayed_and_orders_entered_again_are_found_settled(
     world: World, backup: Backup
 ) -> None:

@@ -190,39 +190,54 @@ def add_attempt(
     max_priority_fee_per_gas_wei: Wei,
     at_block: int,
 ) -> AttemptRow:
-    """Write signed bytes down. Nothing of them leaves before this commit (invariant 3)."""
+    """Write signed bytes down. Nothing of them leaves before this commit (invariant 3).
+
+    A signer may make again what the book knows, such as a lost replacement that was found on the
+    chain: that attempt is filled in and becomes the latest. Raises InvariantBroken when the hash
+    is of another transaction.
+    """
+    known = tx.connection.execute(
+        sa.select(a.c.transaction_id).where(a.c.attempt_hash == attempt_hash)
+    ).scalar()
+    if known is not None and known != row.transaction_id:
+        raise InvariantBroken(
+            f"attempt {attempt_hash} of transaction {row.transaction_id} is in the book as one of"
+            f" transaction {known}",
+            transaction_id=row.transaction_id,
+            attempt_hash=attempt_hash,
+        )
     ordinal = tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(a.c.ordinal), 0) + 1).where(
-            a.c.transaction_id == row.transaction_id
+            a.c.transaction_id == row.transaction_id, a.c.attempt_hash != attempt_hash
         )
     ).scalar_one()
-    inserted = (
-        tx.connection.execute(
-            a.insert()
-            .values(
-                attempt_hash=attempt_hash,
-                transaction_id=row.transaction_id,
-                ordinal=ordinal,
-                kind=kind.value,
-                raw=raw,
-                max_fee_per_gas_wei=max_fee_per_gas_wei,
-                max_priority_fee_per_gas_wei=max_priority_fee_per_gas_wei,
-                signed_at_utc=tx.now_utc,
-                signed_at_block=at_block,
-                sends_count=0,
-            )
-            .returning(*a.c)
+    values = {
+        "ordinal": ordinal,
+        "kind": kind.value,
+        "raw": raw,
+        "max_fee_per_gas_wei": max_fee_per_gas_wei,
+        "max_priority_fee_per_gas_wei": max_priority_fee_per_gas_wei,
+        "signed_at_utc": tx.now_utc,
+        "signed_at_block": at_block,
+    }
+    statement: sa.Insert | sa.Update
+    if known is None:
+        statement = a.insert().values(
+            attempt_hash=attempt_hash,
+            transaction_id=row.transaction_id,
+            sends_count=0,
+            **values,
         )
-        .mappings()
-        .one()
-    )
+    else:
+        statement = a.update().where(a.c.attempt_hash == attempt_hash).values(**values)
+    written = tx.connection.execute(statement.returning(*a.c)).mappings().one()
     tx.audit(
         "attempt_signed",
         "transaction",
         str(row.transaction_id),
         {"attempt_hash": attempt_hash, "kind": kind.value, "ordinal": ordinal},
     )
-    return AttemptRow.of(inserted)
+    return AttemptRow.of(written)
 
 
 def record_send(tx: Tx, attempt_hash: Hex32, *, at_block: int, answer: str) -> None:

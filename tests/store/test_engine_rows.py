@@ -140,6 +140,34 @@ def test_add_attempt__original_and_replacement__are_numbered_and_exact(
     ]
 
 
+def test_add_attempt__a_found_one_signed_again__is_filled_in_and_the_latest(
+    store: Store, row: TransactionRow
+) -> None:
+    sign(store, row, "one")
+    with store.transaction(actor="test") as tx:
+        transactions.add_attempt(
+            tx,
+            row,
+            attempt_hash=hash32("lost"),
+            kind=AttemptKind.FOUND,
+            raw=b"",
+            max_fee_per_gas_wei=Wei(0),
+            max_priority_fee_per_gas_wei=Wei(0),
+            at_block=6,
+        )
+    sign(store, row, "two", AttemptKind.REPLACEMENT)
+    again = sign(store, row, "lost", AttemptKind.REPLACEMENT)
+    with store.read() as tx:
+        attempts = transactions.attempts_of(tx, [row.transaction_id])[row.transaction_id]
+    assert attempts[-1] == again == sign(store, row, "lost", AttemptKind.REPLACEMENT)
+    assert [(b"one", "original"), (b"two", "replacement"), (b"lost", "replacement")] == [
+        (a.raw, a.kind.value) for a in attempts
+    ]
+    assert (2**200, 1, 7) == (
+        again.max_fee_per_gas_wei, again.max_priority_fee_per_gas_wei, again.signed_at_block,
+    )  # fmt: skip
+
+
 def test_attempts_of__none_signed_or_none_asked__is_empty(
     store: Store, row: TransactionRow
 ) -> None:

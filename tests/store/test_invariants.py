@@ -149,8 +149,10 @@ def test_invariant_3__same_signed_bytes_for_two_transactions__are_refused(store:
             )
 
     sign(rows[0])
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(InvariantBroken, match="is in the book as one of transaction"):
         sign(rows[1])
+    with store.read() as tx:
+        assert transactions.by_attempt_hash(tx, hash32("bytes")) == rows[0]
 
 
 def test_redemption__external_id_twice_in_a_fund__is_refused(store: Store) -> None:
