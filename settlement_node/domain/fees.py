@@ -88,16 +88,24 @@ def raised(old_wei: int) -> int:
     return old_wei * 9 // 8 + 1
 
 
-def bump(old: Fees, market: Fees, policy: FeePolicy) -> Bumped | AtCeiling:
+NOOP_CEILING_FACTOR = 2
+"""A no-op may offer this many times the ceiling: its gas is a small part of a batch's, and a
+batch that was offered at the ceiling could not be cancelled otherwise."""
+
+
+def bump(
+    old: Fees, market: Fees, policy: FeePolicy, *, is_noop: bool = False
+) -> Bumped | AtCeiling:
     """Fees of a replacement: tip and cap each `max(market, floor(old × 1.125) + 1)`.
 
     AtCeiling when the cap would pass the policy's ceiling: bumping the tip alone is refused by
     the clients, so nothing is bumped then.
     """
+    ceiling_wei = Wei(policy.cap_ceiling_wei * (NOOP_CEILING_FACTOR if is_noop else 1))
     tip = max(market.max_priority_fee_per_gas_wei, raised(old.max_priority_fee_per_gas_wei))
     cap = max(market.max_fee_per_gas_wei, raised(old.max_fee_per_gas_wei), tip)
-    if cap > policy.cap_ceiling_wei:
-        return AtCeiling(needed_cap_wei=Wei(cap), cap_ceiling_wei=policy.cap_ceiling_wei)
+    if cap > ceiling_wei:
+        return AtCeiling(needed_cap_wei=Wei(cap), cap_ceiling_wei=ceiling_wei)
     return Bumped(Fees(max_fee_per_gas_wei=Wei(cap), max_priority_fee_per_gas_wei=Wei(tip)))
 
 

@@ -46,9 +46,10 @@ def next_step(view: KeepingView, policy: EnginePolicy) -> KeepingStep:
     overdue = view.deadline_block is not None and view.head_number > view.deadline_block
     if (view.cancel_requested or overdue) and not view.is_cancelling:
         return KeepingStep.CANCEL
-    may_sign = view.attempts_count < policy.attempts_max
-    if may_sign and view.speed_up_requested:
+    if view.speed_up_requested:
         return KeepingStep.REPLACE
+    # The bound is one for what the node does by itself; the fee ceiling bounds the rest.
+    may_sign = view.attempts_count < policy.attempts_max or view.is_cancelling
     if may_sign and view.underpriced and view.head_number > view.last_signed_block:
         return KeepingStep.REPLACE
     waited = view.head_number - max(view.last_signed_block, view.lowest_since_block)

@@ -38,6 +38,7 @@ class HoldReason(StrEnum):
     PAYOUT_TOO_LARGE = "payout_too_large"
     PAYMENT_UNDONE = "payment_undone"
     BATCH_REVERTED = "batch_reverted"
+    BATCH_REFUSED = "batch_refused"
     OPERATOR = "operator"
 
 

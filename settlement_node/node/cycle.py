@@ -65,24 +65,34 @@ def run_pass(context: NodeContext, lane: Lane) -> PassResult:
             )
         if lane.unscanned:
             raise Transient("; ".join(f"{fund}: {why}" for fund, why in lane.unscanned.items()))
-        lane.stalled_since_utc = None
+        if lane.replayed and has_nonce(context, lane):
+            lane.stalled_since_utc = None
+        else:
+            _note_stall(context, lane, "the lane's nonce is not final yet; nothing is planned")
         return PassResult(PassEnd.DONE, moved)
     except LeaseLost as error:
         return PassResult(PassEnd.LEASE_LOST, reason=error.message)
     except InvariantBroken as error:
         return _stop(context, lane, error)
     except (Transient, OutcomeUnknown, Refused) as error:
-        if lane.stalled_since_utc is None:
-            lane.stalled_since_utc = context.store.clock()
-        lane.stalled_reason = error.message
+        _note_stall(context, lane, error.message)
         log.warning("pass_later", lane=lane.key, code=error.code, reason=error.message)
         return PassResult(PassEnd.LATER, reason=error.message)
     except SettlementError as error:
+        _note_stall(context, lane, error.message)
         log.error("pass_failed", lane=lane.key, code=error.code, reason=error.message)
         return PassResult(PassEnd.FAILED, reason=error.message)
     except Exception as error:
+        _note_stall(context, lane, f"{type(error).__name__}: {error}")
         log.exception("pass_failed", lane=lane.key)
         return PassResult(PassEnd.FAILED, reason=f"{type(error).__name__}: {error}")
+
+
+def _note_stall(context: NodeContext, lane: Lane, reason: str) -> None:
+    """Since when the lane has not come on, and why last; `watch` makes an alert of it."""
+    if lane.stalled_since_utc is None:
+        lane.stalled_since_utc = context.store.clock()
+    lane.stalled_reason = reason
 
 
 def _observe(context: NodeContext, lane: Lane) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import structlog
 
 from settlement_node.chain.views import SendRejection
-from settlement_node.domain.fees import AtCeiling, Fees, bump
+from settlement_node.domain.fees import AtCeiling, Bumped, Fees, bump
 from settlement_node.domain.keeping import KeepingStep, KeepingView, next_step
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.node.context import Lane, NodeContext
@@ -99,10 +99,17 @@ def _order(
         max_fee_per_gas_wei=last.max_fee_per_gas_wei,
         max_priority_fee_per_gas_wei=last.max_priority_fee_per_gas_wei,
     )
-    bumped = bump(old, market, lane.chain.fees)
+    is_noop = cancel or last.kind is AttemptKind.CANCEL
+    if row.refused_words is not None and last.kind is not AttemptKind.CANCEL:
+        # No endpoint took it: there is nothing in a mempool that the no-op must outbid.
+        bumped: Bumped | AtCeiling = Bumped(market)
+    else:
+        bumped = bump(old, market, lane.chain.fees, is_noop=is_noop)
     subject = f"{lane.key}:{row.nonce}"
     if isinstance(bumped, AtCeiling):
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            if row.speed_up_requested:
+                transactions.set_fields(tx, row.transaction_id, speed_up_requested=False)
             raise_alert(
                 tx,
                 kind="fee_at_ceiling",
@@ -115,7 +122,6 @@ def _order(
         clear_alert(tx, kind="fee_at_ceiling", subject=subject)
         if cancel:
             transactions.set_fields(tx, row.transaction_id, cancel_requested=True)
-    is_noop = cancel or last.kind is AttemptKind.CANCEL
     kind = AttemptKind.CANCEL if is_noop else AttemptKind.REPLACEMENT
     log.info(
         "replacing",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from settlement_node.chain.contracts import decode_settler_events
+from settlement_node.chain.logs import incomplete_batch
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
@@ -17,13 +18,14 @@ from settlement_node.domain.lifecycle import (
     TransactionOutcome,
 )
 from settlement_node.domain.observations import (
+    BatchSettledEvent,
     Receipt,
     RedemptionSettledEvent,
     RedemptionSkippedEvent,
     SkipReason,
 )
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.errors import InvariantBroken
+from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.bookkeeping import post_not_owed, post_paid, post_unpaid
 from settlement_node.node.preflight import TEMPORARY_SKIPS
 from settlement_node.store import chain_book, redemptions, settlements, transactions
@@ -51,7 +53,8 @@ def record_mined(
 ) -> TransactionRow:
     """A receipt on the canonical chain: book which attempt was mined and what it paid.
 
-    Raises InvariantBroken when the settler says it paid something else than was ordered.
+    Raises InvariantBroken when the settler says it paid something else than was ordered, Transient
+    when the receipt lacks some of its logs.
     """
     mined = transactions.record_fact(
         tx,
@@ -69,6 +72,11 @@ def record_mined(
         return mined
     fund = get_fund(tx, settlement.fund_id)
     events = decode_settler_events(receipt.logs, settler_address=settlement.settler_address)
+    if incomplete_batch(events) or not any(isinstance(e, BatchSettledEvent) for e in events):
+        raise Transient(
+            f"an endpoint left out logs of the receipt of {receipt.transaction_hash};"
+            " it is asked for again"
+        )
     chain_book.record_events(tx, row.chain_id, events)
     paid = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSettledEvent)}
     skipped = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSkippedEvent)}
@@ -211,9 +219,9 @@ def record_final(
             _settle_item(tx, fund, item, rows[item.redemption_id])
     else:
         at_fault = (
-            outcome is TransactionOutcome.REVERTED
-            and not refused_whole
-            and _ratchet_fitted(tx, row.chain_id, settlement)
+            row.refused_words is not None
+            if outcome is TransactionOutcome.VOID
+            else not refused_whole and _ratchet_fitted(tx, row.chain_id, settlement)
         )
         _void(tx, fund, row, settlement, items, rows, outcome, at_fault=at_fault)
     return outcome
@@ -274,23 +282,17 @@ def _void(
     *,
     at_fault: bool,
 ) -> None:
-    """Free the redemptions. Those of a batch that reverted on their account (`at_fault`) go on in
-    smaller batches; alone, one is held. A batch refused because the ratchet had moved or the
-    settler was paused is no fault of its items."""
+    """Free the redemptions. Those of a batch that reverted on their account, or that no endpoint
+    would take (`at_fault`), go on in smaller batches; alone, one is held. A batch refused because
+    the ratchet had moved or the settler was paused is no fault of its items."""
     settlements.end_settlement(tx, settlement, SettlementStatus.VOID)
     for item in items:
         row = rows[item.redemption_id]
         post_not_owed(tx, fund, row)
         if at_fault and settlement.items_count == 1:
+            words = _why_held(transaction)
             redemptions.record_fact(
-                tx,
-                row,
-                RedemptionFact.HOLD_PLACED,
-                changes={
-                    "hold_reason": HoldReason.BATCH_REVERTED.value,
-                    "hold_detail": f"transaction {transaction.mined_attempt_hash} reverted",
-                },
-                detail={"hold_reason": HoldReason.BATCH_REVERTED.value},
+                tx, row, RedemptionFact.HOLD_PLACED, changes={**words}, detail={**words}
             )
             continue
         redemptions.record_fact(
@@ -304,6 +306,19 @@ def _void(
                 "outcome": outcome.value,
             },
         )
+
+
+def _why_held(transaction: TransactionRow) -> dict[str, str]:
+    """Reason and detail for the one redemption of a batch that failed whole."""
+    if transaction.refused_words is not None:
+        return {
+            "hold_reason": HoldReason.BATCH_REFUSED.value,
+            "hold_detail": f"no endpoint takes its transaction: {transaction.refused_words}",
+        }
+    return {
+        "hold_reason": HoldReason.BATCH_REVERTED.value,
+        "hold_detail": f"transaction {transaction.mined_attempt_hash} reverted",
+    }
 
 
 def _ratchet_fitted(tx: Tx, chain_id: int, settlement: SettlementRow) -> bool:

@@ -29,10 +29,10 @@ NEVER_MINEABLE = frozenset(
         SendRejection.GAS_LIMIT_TOO_HIGH,
         SendRejection.INTRINSIC_GAS,
         SendRejection.MALFORMED,
-        SendRejection.WRONG_CHAIN,
     }
 )
-"""Bytes no endpoint will ever take: the nonce is freed by a no-op, the batch planned anew."""
+"""Bytes no endpoint will ever take: the nonce is freed by a no-op, and the batch goes on in halves,
+until the item that no endpoint takes a transaction for stands alone and is held."""
 
 SIGNER_ALERTS = (("signer_down", Transient), ("signer_refused", Refused))
 """The alert for each family of a signer's failures."""
@@ -184,6 +184,8 @@ def _record_answer(
         case Accepted():
             words = "accepted"
             clear_alert(tx, kind="gas_low", subject=lane.key)
+            if attempt.kind is not AttemptKind.CANCEL:
+                clear_alert(tx, kind="transaction_refused", subject=lane.key)
         case Unanswered(message):
             words = f"unanswered: {message}"
         case Rejected(reason, message):
@@ -201,7 +203,15 @@ def _record_answer(
         changes["first_sent_at_utc"] = tx.now_utc
     if isinstance(answer, Rejected):
         if answer.reason in NEVER_MINEABLE and attempt.kind is not AttemptKind.CANCEL:
-            changes["cancel_requested"] = True
+            changes |= {"cancel_requested": True, "refused_words": words[:300]}
+        if answer.reason in NEVER_MINEABLE | {SendRejection.WRONG_CHAIN}:
+            raise_alert(
+                tx,
+                kind="transaction_refused",
+                subject=lane.key,
+                detail=f"every endpoint refuses the {attempt.kind.value} of nonce {row.nonce} for"
+                f" good: {words}"[:1000],
+            )
         if answer.reason is SendRejection.INSUFFICIENT_FUNDS:
             raise_alert(
                 tx,

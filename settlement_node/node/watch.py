@@ -39,6 +39,7 @@ ALERT_KINDS = (
     "signer_down",
     "signer_refused",
     "planning_refused",
+    "transaction_refused",
     "lane_not_advancing",
     "finality_stalled",
     "reconciliation_stuck",
@@ -96,6 +97,7 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
         # Nothing is left to sign: what the signer failed at went another way.
         for kind, _ in SIGNER_ALERTS:
             yield Finding(kind, lane.key, None)
+        yield Finding("transaction_refused", lane.key, None)
     paused = row is not None and row.paused
     yield Finding(
         "lane_paused",
@@ -138,7 +140,7 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
     yield Finding(
         "lane_not_advancing",
         lane.key,
-        f"no pass has ended for {int(stalled)} s: {lane.stalled_reason}"
+        f"nothing is planned for {int(stalled)} s: {lane.stalled_reason}"[:1000]
         if stalled >= STALLED_AFTER_SECONDS
         else None,
     )

@@ -140,6 +140,7 @@ class TransactionRow(_Row):
     cancel_requested: bool
     speed_up_requested: bool
     displacement_accepted: bool
+    refused_words: str | None
     deadline_block: int | None
     mined_attempt_hash: Hex32 | None
     block_number: int | None

@@ -10,7 +10,48 @@ WATCH = "chain_tests/cycle/test_watch.py"
 ISOLATION = "chain_tests/cycle/test_isolation.py"
 RESTORED = "chain_tests/cycle/test_restored_book.py"
 
+REFUSED = "chain_tests/cycle/test_refused.py"
+
 ENDPOINTS: tuple[Defence, ...] = (
+    Defence(
+        name="refused_batch_is_halved",
+        line=Line.BATCH_TOO_LARGE,
+        happens="no endpoint takes a transaction of that much gas, whatever the block would hold",
+        holds="its nonce goes to a no-op, and the batch goes on in halves",
+        file="settlement_node/node/outcomes.py",
+        old="            row.refused_words is not None\n",
+        new="            False\n",
+        tests=(
+            f"{REFUSED}::test_refused__batch_needs_more_gas_than_any_endpoint_takes__"
+            "halved_until_it_goes[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="refused_is_replaced_at_the_market_price",
+        line=Line.FEE_LIMITS,
+        happens="a batch offered at the ceiling is refused for good, and nothing may outbid it",
+        holds="where no endpoint took the batch its no-op outbids nothing, and goes at the market",
+        file="settlement_node/node/keep.py",
+        old="    if row.refused_words is not None and last.kind is not AttemptKind.CANCEL:\n",
+        new="    if row.refused_words is not None and row.nonce < 0:\n",
+        tests=(
+            f"{REFUSED}::test_refused__priced_at_the_ceiling__"
+            "cancelled_at_the_market_price_all_the_same[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="failing_passes_are_told",
+        line=Line.DATABASE_FAILS,
+        happens="every pass ends in an error nobody foresaw",
+        holds="an alert names the last one for as long as nothing is planned",
+        file="settlement_node/node/cycle.py",
+        old='        _note_stall(context, lane, f"{type(error).__name__}: {error}")\n',
+        new="",
+        tests=(
+            f"{REFUSED}::test_pass__fails_each_time_in_a_way_nobody_foresaw__an_alert"
+            "[pyevm-sqlite]",
+        ),
+    ),
     Defence(
         name="tags_count_by_hash",
         line=Line.FALSE_ENDPOINT,

@@ -33,8 +33,8 @@ LANES: tuple[Defence, ...] = (
         happens="the mempools are full and take nothing",
         holds="that is no fault of the bytes: they wait, and are sent again unchanged",
         file="settlement_node/node/send.py",
-        old="        SendRejection.WRONG_CHAIN,\n",
-        new="        SendRejection.WRONG_CHAIN,\n        SendRejection.MEMPOOL_FULL,\n",
+        old="        SendRejection.MALFORMED,\n",
+        new="        SendRejection.MALFORMED,\n        SendRejection.MEMPOOL_FULL,\n",
         tests=(
             f"{CYCLE_SENDING}::test_send__refused_in_passing__same_bytes_until_taken"
             "[pyevm-sqlite-txpool is full]",

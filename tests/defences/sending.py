@@ -114,8 +114,8 @@ SENDING: tuple[Defence, ...] = (
         happens="the process dies after it stored signed bytes and before it sent them",
         holds="after the restart the stored bytes go out; nothing is signed a second time",
         file="settlement_node/domain/keeping.py",
-        old="    if may_sign and view.speed_up_requested:\n",
-        new="    if may_sign and (view.speed_up_requested or view.last_sent_block is None):\n",
+        old="    if view.speed_up_requested:\n",
+        new="    if view.speed_up_requested or view.last_sent_block is None:\n",
         tests=(f"{CYCLE_SENDING}::test_send__dies_around_the_send__same_bytes_and_paid_once",),
     ),
     Defence(
@@ -227,8 +227,8 @@ SENDING: tuple[Defence, ...] = (
         happens="bump after bump the fee reaches what the operator is willing to pay at most",
         holds="a replacement that would pass the ceiling is not signed",
         file="settlement_node/domain/fees.py",
-        old="    if cap > policy.cap_ceiling_wei:\n",
-        new="    if tip > policy.cap_ceiling_wei:\n",
+        old="    if cap > ceiling_wei:\n",
+        new="    if tip > ceiling_wei:\n",
         tests=(
             "tests/domain/test_fees.py::test_bump__next_step_one_above_the_ceiling__bumps_nothing",
         ),

@@ -56,6 +56,7 @@ transactions = sa.Table(
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("speed_up_requested", sa.Boolean, nullable=False),
     sa.Column("displacement_accepted", sa.Boolean, nullable=False),
+    sa.Column("refused_words", Note(300)),
     sa.Column("deadline_block", sa.BigInteger),
     sa.Column("mined_attempt_hash", HASH),
     sa.Column("block_number", sa.BigInteger),

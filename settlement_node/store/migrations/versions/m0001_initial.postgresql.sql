@@ -168,6 +168,7 @@ CREATE TABLE transactions (
     cancel_requested BOOLEAN NOT NULL,
     speed_up_requested BOOLEAN NOT NULL,
     displacement_accepted BOOLEAN NOT NULL,
+    refused_words VARCHAR(300),
     deadline_block BIGINT,
     mined_attempt_hash VARCHAR(66),
     block_number BIGINT,
