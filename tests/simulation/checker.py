@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 RESERVED = ("requested", "approved", "settling", "held", "burned")
 BURNED = ("paid", "settled")
+VOIDS_MAX = 30
+"""More void settlements than any redemption can have come to in a run that makes progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Checker:
         self._one_live_settlement()
         self._finals_stay()
         self._void_is_proven()
+        self._voids_end()
         self._settled_is_paid()
         self._conservation()
 
@@ -209,6 +212,16 @@ class Checker:
                 "void_unproven",
                 f"settlement {settlement_id} is void, its transaction {status} {outcome}",
             )
+
+    def _voids_end(self) -> None:
+        """A redemption is not planned again and again without end."""
+        for redemption_id, count in self._rows(
+            "SELECT i.redemption_id, count(*) FROM settlement_items i"
+            " JOIN settlements s USING (settlement_id)"
+            " WHERE s.status = 'void' GROUP BY 1 HAVING count(*) > ?",
+            VOIDS_MAX,
+        ):
+            self.violation("voided_for_ever", f"{redemption_id} is in {count} void settlements")
 
     def _settled_is_paid(self) -> None:
         if self.world.deep_reorganisation:

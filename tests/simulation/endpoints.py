@@ -57,6 +57,7 @@ class Endpoints:
             for place in range(count)
         ]
         self.liar: Endpoint | None = None
+        self._gas_max_until = -1
 
     def _rules(self) -> MempoolRules:
         return MempoolRules(
@@ -72,6 +73,11 @@ class Endpoints:
 
     def step(self, number: int) -> None:
         """Bad days begin and end; then everybody follows the chain as far as they do."""
+        if number > self._gas_max_until:
+            self._take_gas_to(None)
+            if self.faults.hits("send_never_mineable"):
+                self._take_gas_to(self.rng.choice((50_000, 300_000, 600_000, 1_200_000)))
+                self._gas_max_until = number + self.rng.randint(2, 8)
         for endpoint in self.all:
             self._begin(endpoint, number)
             self._follow(endpoint, number)
@@ -84,6 +90,13 @@ class Endpoints:
             endpoint.fork = None
             endpoint.view.follow(self.chain.head)
         self.liar = None
+        self._gas_max_until = -1
+        self._take_gas_to(None)
+
+    def _take_gas_to(self, gas_max: int | None) -> None:
+        """Every endpoint calls more gas than this too much to be mined ever; a no-op's never is."""
+        for endpoint in self.all:
+            endpoint.mempool.gas_max = gas_max
 
     def _begin(self, endpoint: Endpoint, number: int) -> None:
         if self.faults.hits("endpoint_down"):

@@ -42,6 +42,7 @@ _KINDS = (
     FaultKind("send_unknown_error", 0.08, "refused in words nobody knows"),
     FaultKind("send_nonce_too_low", 0.08, "called too low by a confused proxy"),
     FaultKind("send_underpriced", 0.08, "refused as too cheap a replacement"),
+    FaultKind("send_never_mineable", 0.02, "refused for a while in words that mean: never"),
     # What an endpoint says
     FaultKind("receipt_error", 0.06, "a receipt lookup fails"),
     FaultKind("receipt_null", 0.2, "null for a mined transaction: a lagging replica"),

@@ -36,5 +36,9 @@ def test_run__known_double_pay_path__is_seen(name: str) -> None:
 
 @pytest.mark.slow
 def test_run__silence_read_as_absence__pays_twice() -> None:
-    outcome = first_failing(Job(mutant="silence_is_absence", watched=frozenset({"double_paid"})))
+    """With the faults alone that make a mined or waiting transaction look absent."""
+    faults = ("receipt_null", "receipt_error", "mempool_drop", "empty_blocks", "chain_halted")
+    outcome = first_failing(
+        Job(mutant="silence_is_absence", watched=frozenset({"double_paid"}), faults=faults)
+    )
     assert {"double_paid"} == {v.kind for v in outcome.violations}

@@ -29,6 +29,7 @@ class Mempool:
     chain_id: int
     rules: MempoolRules = field(default_factory=MempoolRules)
     waiting: dict[tuple[bytes, int], Transaction] = field(default_factory=dict)
+    gas_max: int | None = None
 
     def send(self, transaction: Transaction, head: Block) -> None:
         """Take a transaction, or raise SendRefused."""
@@ -71,7 +72,7 @@ class Mempool:
         """In geth's order (core/txpool/validation.go)."""
         if transaction.chain_id != self.chain_id:
             raise SendRefused("invalid chain id for signer")
-        if transaction.gas > head.gas_limit:
+        if transaction.gas > (self.gas_max or head.gas_limit):
             raise SendRefused("exceeds block gas limit")
         if transaction.tip > transaction.cap:
             raise SendRefused("max priority fee per gas higher than max fee per gas")
