@@ -130,7 +130,8 @@ def _events_against_book(
             entry.investor_address,
             entry.payee_address,
             entry.shares_base_units,
-            entry.payout_base_units,
+            # One that was never priced has no payout to compare; that it was paid is told above.
+            event.payout_base_units if entry.payout_base_units is None else entry.payout_base_units,
         )
         happened = (
             event.investor_address,
