@@ -34,7 +34,7 @@ ALONE = {
     Fault.RECEIPT_ERROR: 0.6,
     Fault.RECEIPT_NULL: 0.6,
     Fault.STALE_HEAD: 0.08,
-    Fault.WRONG_CHAIN: 0.08,
+    Fault.WRONG_CHAIN: 0.2,
     Fault.MEMPOOL_DROP: 0.6,
     Fault.LOGS_CUT: 0.6,
 }
