@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 _PIECE_BYTES = 65_536
 
@@ -18,6 +19,10 @@ class AnswerTooLarge(requests.RequestException):
 
 class AnswerTooSlow(requests.RequestException):
     """The answer did not come to its end in time."""
+
+
+class AnswerCutShort(requests.RequestException):
+    """The connection failed, or what came could not be unzipped, before the answer's end."""
 
 
 def read_bounded(
@@ -31,16 +36,26 @@ def read_bounded(
     """A response's body, read piece by piece: a socket's time limit is one for each piece only.
 
     `raw` is urllib3's response; `deadline_seconds` is a moment of `now`. `decode` undoes gzip, and
-    the bound is then on the larger side of it.
+    the bound is then on the larger side of it. Raises AnswerTooLarge, AnswerTooSlow, and
+    AnswerCutShort for whatever urllib3 raises while it reads.
     """
     body = bytearray()
-    while piece := raw.read1(_PIECE_BYTES, decode_content=decode):
+    while piece := _read_piece(raw, decode=decode):
         body += piece
         if len(body) > bytes_max:
             raise AnswerTooLarge(f"more than {bytes_max} bytes")
         if now() > deadline_seconds:
             raise AnswerTooSlow("the answer was not whole in time")
     return bytes(body)
+
+
+def _read_piece(raw: Any, *, decode: bool) -> bytes:
+    try:
+        piece: bytes = raw.read1(_PIECE_BYTES, decode_content=decode)
+    except HTTPError as error:
+        # requests gives its own names to these only where it reads the body itself.
+        raise AnswerCutShort(f"{type(error).__name__} before the answer's end") from error
+    return piece
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -53,7 +68,7 @@ class BoundedAdapter(HTTPAdapter):
         self._seconds_max = seconds_max
 
     def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
-        """As the adapter it extends; raises AnswerTooLarge and AnswerTooSlow besides."""
+        """As the adapter it extends; raises what `read_bounded` does besides."""
         deadline_seconds = time.monotonic() + self._seconds_max
         response = super().send(request, *args, **{**options, "stream": True})
         try:

@@ -143,6 +143,19 @@ ENDPOINTS: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="answers_cut_short_are_no_answers",
+        line=Line.FALSE_ENDPOINT,
+        happens="the connection breaks or falls silent in the middle of an answer",
+        holds="that endpoint gave no answer; others are asked, and a send's outcome is unknown",
+        file="settlement_node/chain/bounded_http.py",
+        old="    except HTTPError as error:\n",
+        new="    except AnswerTooLarge as error:\n",
+        tests=(
+            "chain_tests/faults/test_http_answers.py::"
+            "test_request__answer_cut_short__transport_failed[cut-single]",
+        ),
+    ),
+    Defence(
         name="stalled_finality_is_told",
         line=Line.FEES_AND_HALTS,
         happens="blocks come, and none becomes final, or the tag is not answered any more",
