@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import RowMapping
@@ -396,6 +397,12 @@ def build_world(
     world = World(chain, stage, store, Node(context, sinks=[events]), events)
     world.add_fund()
     return world
+
+
+def later(book: Store, seconds: float) -> None:
+    """The book's clock goes on by so much."""
+    plain = book.clock
+    book.clock = lambda: plain() + timedelta(seconds=seconds)
 
 
 def sqlite_store(path: Path) -> Store:

@@ -4,13 +4,12 @@ silence, and nothing is wedged for good."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 
 import pytest
 import rlp
 from sqlalchemy import select
 
-from chain_tests.world import World, build_world
+from chain_tests.world import World, build_world, later
 from settlement_node.chain.deploy import Deployer
 from settlement_node.chain.embedded import EmbeddedChain
 from settlement_node.chain.transport import RpcError, RpcRequest, RpcResult, Transport
@@ -167,11 +166,6 @@ def test_speed_up__beyond_the_bound_of_automatic_attempts__is_carried_out(
     world.tick()
     assert len(world.attempts_of(names[0])) == 2
     assert not world.transaction_of(names[0]).speed_up_requested
-
-
-def later(book: Store, seconds: float) -> None:
-    plain = book.clock
-    book.clock = lambda: plain() + timedelta(seconds=seconds)
 
 
 def test_pass__fails_each_time_in_a_way_nobody_foresaw__an_alert(

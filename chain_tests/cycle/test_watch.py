@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from chain_tests.world import SHARE, Chain, World, build_world
+from chain_tests.world import SHARE, Chain, World, build_world, later
 from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
@@ -45,8 +44,7 @@ def test_watch__no_new_block_for_long__says_so_until_one_comes(
 ) -> None:
     world = new_world()
     world.tick()
-    plain = book.clock
-    book.clock = lambda: plain() + timedelta(seconds=HALTED_AFTER_SECONDS + 1)
+    later(book, HALTED_AFTER_SECONDS + 1)
     look(world)
     assert {"chain_halted"} == world.alerts()
     world.step(1)
@@ -116,12 +114,6 @@ class Answering:
     def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
         answers = self.inner.request(requests)
         return [self.change(asked, answer) for asked, answer in zip(requests, answers, strict=True)]
-
-
-def later(book: Store, seconds: float) -> None:
-    """The clock goes on."""
-    plain = book.clock
-    book.clock = lambda: plain() + timedelta(seconds=seconds)
 
 
 def test_watch__finality_tag_no_longer_answered__says_so_until_it_is(

@@ -81,13 +81,14 @@ class HeadTracker:
         wanted = sorted({number for number in numbers if 0 <= number <= head.number})
         missing = [number for number in wanted if number not in self._canonical]
         if missing:
-            self._canonical.update(self._agreed_blocks(missing, head))
-            self._check_linked(head)
+            self._learn(missing, head)
         return {number: self._canonical[number] for number in wanted}
 
-    def _check_linked(self, head: Block) -> None:
-        """Remembered headers of neighbouring heights must name each other; a header that does not
-        fit came from another fork or was made up, and then none of them is believed."""
+    def _learn(self, numbers: Sequence[int], head: Block) -> None:
+        """Keep the agreed headers of these heights. Headers of neighbouring heights must name each
+        other; one that does not fit came from another fork or was made up, and then none of them
+        is believed."""
+        self._canonical.update(self._agreed_blocks(numbers, head))
         blocks = self._canonical | {head.number: head}
         for number, block in blocks.items():
             child = blocks.get(number + 1)
@@ -215,8 +216,7 @@ class HeadTracker:
         missing = numbers_to_check([*safe, *finalized], head) - self._canonical.keys()
         if missing:
             with suppress(Transient):
-                self._canonical.update(self._agreed_blocks(sorted(missing), head))
-                self._check_linked(head)
+                self._learn(sorted(missing), head)
 
         def number(tags: Sequence[Block]) -> int | None:
             return tagged_number(

@@ -253,10 +253,10 @@ class ChainClient:
         """A settler's settings and state, in one round trip. Refused if it is not a settler."""
         return read_settler(self.calls, settler)
 
-    def batch_hash(self, settler: Address) -> Hex32:
-        """Where the settler's ratchet stands at the agreed head; Refused if it is not a settler."""
+    def batch_hash(self, settler: Address, block: BlockTag = "latest") -> Hex32:
+        """Where the settler's ratchet stands; Refused if there is no settler there."""
         try:
-            return read_hex32(self.call(settler, BATCH_HASH_CALL), 0)
+            return read_hex32(self.call(settler, BATCH_HASH_CALL, block=block), 0)
         except MalformedData as error:
             raise Refused(
                 f"there is no settler at {settler}: batchHash() did not answer",

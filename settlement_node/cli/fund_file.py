@@ -14,8 +14,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from settlement_node.chain.contracts import BATCH_HASH_CALL
-from settlement_node.chain.endpoint import CallRequest, CallReturned
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.views import SettlerView
 from settlement_node.config import ConfigurationInvalid, Fault
@@ -24,7 +22,7 @@ from settlement_node.config.sections import CheckedAddress, Section
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.store.funds import NewFund
-from settlement_node.units import DECIMALS_MAX, format_units, parse_decimal_units
+from settlement_node.units import DECIMALS_MAX, ZERO_HASH, format_units, parse_decimal_units
 
 FUND_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -166,11 +164,9 @@ def _check_nothing_paid_before(client: ChainClient, fund: FundFile) -> None:
     state cannot say; the scan then finds that the batches do not follow one another, and waits."""
     if fund.settler_from_block == 0:
         return
-    with suppress(Transient):
-        (before,) = client.calls(
-            [CallRequest(fund.settler_address, BATCH_HASH_CALL)], block=fund.settler_from_block - 1
-        )
-        if isinstance(before, CallReturned) and any(before.data):
+    with suppress(Transient, Refused):  # refused: it was not deployed yet
+        before = client.batch_hash(fund.settler_address, fund.settler_from_block - 1)
+        if before != ZERO_HASH:
             raise InvalidInput(
                 f"settler_from_block is {fund.settler_from_block}, and the settler had paid a batch"
                 " before that block; name the block it was deployed in",

@@ -40,7 +40,7 @@ def reconcile_now(
     The running node does the same by itself. Exit status 1 when a break is open.
     """
     from settlement_node.node.assembly import build_context
-    from settlement_node.store.attention import breaks_concerning, open_breaks
+    from settlement_node.store.attention import breaks_concerning
     from settlement_node.store.funds import get_fund, list_funds
 
     settings = load(config)
@@ -52,8 +52,7 @@ def reconcile_now(
     context = build_context(settings, store)
     runs = [_reconcile(context, row) for row in funds]
     with store.read() as tx:
-        found = open_breaks(tx) if fund is None else breaks_concerning(tx, funds[0])
-    breaks = [dict(row) for row in found]
+        breaks = [dict(b) for b in breaks_concerning(tx, None if fund is None else funds[0])]
     data = {"agrees": not breaks, "runs": runs, "breaks": breaks}
     emit(data, json_output=json_output, human=lambda console: _show(console, data))
     if breaks:

@@ -48,7 +48,7 @@ def final_number(
     by_depth = head_number - policy.confirmations_blocks
     if policy.mode is FinalityMode.CONFIRMATIONS:
         return max(by_depth, -1)
-    tag = safe_number if policy.mode is FinalityMode.SAFE else finalized_number
+    tag = _tag(policy, safe_number, finalized_number)
     return -1 if tag is None else max(min(by_depth, tag), -1)
 
 
@@ -56,13 +56,16 @@ def is_answered(
     policy: FinalityPolicy, *, safe_number: int | None, finalized_number: int | None
 ) -> bool:
     """Whether the endpoints answer the tag the policy asks for; without one nothing is final."""
-    match policy.mode:
-        case FinalityMode.CONFIRMATIONS:
-            return True
-        case FinalityMode.SAFE:
-            return safe_number is not None
-        case FinalityMode.FINALIZED:
-            return finalized_number is not None
+    return (
+        policy.mode is FinalityMode.CONFIRMATIONS
+        or _tag(policy, safe_number, finalized_number) is not None
+    )
+
+
+def _tag(
+    policy: FinalityPolicy, safe_number: int | None, finalized_number: int | None
+) -> int | None:
+    return safe_number if policy.mode is FinalityMode.SAFE else finalized_number
 
 
 def confirmations_of(block_number: int, *, head_number: int) -> int:

@@ -66,6 +66,8 @@ class Lane:
     The last fields are what the stages carry from one pass to the next; losing them costs nothing
     but a look at the chain. `unscanned` names the funds whose settlers could not be read to the
     head in this pass, and why: nothing is planned for them, and no nonce is judged by them.
+    `has_nonce` says whether the book knows the next nonce, as of this pass: a person who accepts a
+    stranger's transaction has it read from the chain again, from whichever process they do it.
     """
 
     chain_id: int
@@ -74,6 +76,7 @@ class Lane:
     chain: ChainContext
     signer: Signer
     replayed: bool = False
+    has_nonce: bool = False
     head_number: int = -1
     highest_head_number: int = -1
     final_number: int = -1

@@ -23,7 +23,7 @@ from settlement_node.errors import (
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.heads import follow_head
 from settlement_node.node.keep import keep
-from settlement_node.node.lanes import has_nonce, prepare, stop_lane
+from settlement_node.node.lanes import prepare, stop_lane
 from settlement_node.node.plan import plan
 from settlement_node.node.scan import scan
 from settlement_node.node.send import send
@@ -65,7 +65,7 @@ def run_pass(context: NodeContext, lane: Lane) -> PassResult:
             )
         if lane.unscanned:
             raise Transient("; ".join(f"{fund}: {why}" for fund, why in lane.unscanned.items()))
-        if lane.replayed and has_nonce(context, lane):
+        if lane.replayed and lane.has_nonce:
             lane.stalled_since_utc = None
         else:
             _note_stall(context, lane, "the lane's nonce is not final yet; nothing is planned")
@@ -98,7 +98,7 @@ def _note_stall(context: NodeContext, lane: Lane, reason: str) -> None:
 def _observe(context: NodeContext, lane: Lane) -> int:
     follow_head(context, lane)
     moved = scan(context, lane)
-    if not lane.replayed or not has_nonce(context, lane):
+    if not (lane.replayed and lane.has_nonce):
         prepare(context, lane)
     return moved + track(context, lane)
 

@@ -12,11 +12,12 @@ from settlement_node.domain.finality import (
     find_fork,
     is_answered,
 )
-from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
+from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import Block
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.holds import place_hold
 from settlement_node.node.outcomes import undo_mined
 from settlement_node.store import chain_book, redemptions, transactions
 from settlement_node.store.attention import NewBreak, open_break
@@ -28,7 +29,7 @@ from settlement_node.store.funds import (
     set_lane_paused,
     settlers_of,
 )
-from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.rows import FundRow
 from settlement_node.units import Address, Hex32
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
         )
     seen = -1 if row is None or row.highest_head_number is None else row.highest_head_number
     lane.highest_head_number = seen
+    lane.has_nonce = row is not None and row.next_nonce is not None
     lane.head_timestamp_seconds = view.head.timestamp_seconds
     lane.head_gas_limit = view.head.gas_limit
     final = max(
@@ -166,21 +168,16 @@ def undo_events(tx: Tx, fund: FundRow, *, first_undone_number: int) -> None:
             )
             for row in redemptions.get_many(tx, list(paid)).values():
                 if row.status is RedemptionStatus.APPROVED:
-                    _hold_undone(tx, row, address, paid[row.redemption_id])
+                    place_hold(
+                        tx,
+                        row,
+                        HoldReason.PAYMENT_UNDONE,
+                        f"settler {address} paid it in {paid[row.redemption_id]}, which a"
+                        " reorganisation took back and which may be mined again",
+                    )
         chain_book.forget_events(
             tx, fund.chain_id, fund.fund_id, address, from_number=first_undone_number
         )
-
-
-def _hold_undone(tx: Tx, row: RedemptionRow, settler: Address, transaction_hash: Hex32) -> None:
-    words = {
-        "hold_reason": HoldReason.PAYMENT_UNDONE.value,
-        "hold_detail": f"settler {settler} paid it in {transaction_hash}, which a reorganisation"
-        " took back and which may be mined again",
-    }
-    redemptions.record_fact(
-        tx, row, RedemptionFact.HOLD_PLACED, changes={**words}, detail={**words}
-    )
 
 
 def _check_not_behind(

@@ -65,14 +65,6 @@ def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
     held.clear()
 
 
-def has_nonce(context: NodeContext, lane: Lane) -> bool:
-    """Whether the book knows the lane's next nonce; a person who accepts a stranger's transaction
-    has it read from the chain again, from whichever process they do it."""
-    with context.store.read() as tx:
-        row = get_lane(tx, lane.chain_id, lane.signer_address)
-    return row is not None and row.next_nonce is not None
-
-
 def prepare(context: NodeContext, lane: Lane) -> None:
     """Before the first plan under a new lease, and after the events were replayed: the book's next
     nonce must be the chain's, or the difference must be ours.
@@ -103,7 +95,7 @@ def prepare(context: NodeContext, lane: Lane) -> None:
         _adopt_gap(context, lane, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
     elif unfinal:
         log.info("lane_resumes", lane=lane.key, unfinal=len(unfinal))
-    lane.replayed = True
+    lane.replayed = lane.has_nonce = True
     lane.replayed_to_number = lane.head_number
 
 

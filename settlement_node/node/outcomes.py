@@ -27,6 +27,7 @@ from settlement_node.domain.observations import (
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.bookkeeping import post_not_owed, post_paid, post_unpaid
+from settlement_node.node.holds import place_hold
 from settlement_node.node.preflight import TEMPORARY_SKIPS
 from settlement_node.store import chain_book, redemptions, settlements, transactions
 from settlement_node.store.database import Tx
@@ -290,10 +291,7 @@ def _void(
         row = rows[item.redemption_id]
         post_not_owed(tx, fund, row)
         if at_fault and settlement.items_count == 1:
-            words = _why_held(transaction)
-            redemptions.record_fact(
-                tx, row, RedemptionFact.HOLD_PLACED, changes={**words}, detail={**words}
-            )
+            place_hold(tx, row, *_why_held(transaction))
             continue
         redemptions.record_fact(
             tx,
@@ -308,17 +306,14 @@ def _void(
         )
 
 
-def _why_held(transaction: TransactionRow) -> dict[str, str]:
+def _why_held(transaction: TransactionRow) -> tuple[HoldReason, str]:
     """Reason and detail for the one redemption of a batch that failed whole."""
     if transaction.refused_words is not None:
-        return {
-            "hold_reason": HoldReason.BATCH_REFUSED.value,
-            "hold_detail": f"no endpoint takes its transaction: {transaction.refused_words}",
-        }
-    return {
-        "hold_reason": HoldReason.BATCH_REVERTED.value,
-        "hold_detail": f"transaction {transaction.mined_attempt_hash} reverted",
-    }
+        return (
+            HoldReason.BATCH_REFUSED,
+            f"no endpoint takes its transaction: {transaction.refused_words}",
+        )
+    return HoldReason.BATCH_REVERTED, f"transaction {transaction.mined_attempt_hash} reverted"
 
 
 def _ratchet_fitted(tx: Tx, chain_id: int, settlement: SettlementRow) -> bool:

@@ -21,6 +21,7 @@ from settlement_node.errors import Refused, Transient
 from settlement_node.node import rehearse
 from settlement_node.node.bookkeeping import post_owed
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.holds import place_hold
 from settlement_node.node.preflight import (
     ChainState,
     Checked,
@@ -255,11 +256,11 @@ def _commit(
     context.checkpoint("plan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         for row, reason, why in unpriced:
-            _hold(tx, row, reason, why)
+            place_hold(tx, row, reason, why)
         for redemption_id, (reason, detail) in checked.failing.items():
             held = redemptions.get(tx, redemption_id)
             if held is not None and held.status is RedemptionStatus.APPROVED:
-                _hold(tx, held, reason, detail)
+                place_hold(tx, held, reason, detail)
         for waiting_on in {w for _, w in selection.waiting}:
             redemptions.set_waiting_on(
                 tx, [i for i, w in selection.waiting if w is waiting_on], waiting_on.value
@@ -332,16 +333,6 @@ def _commit_settlement(
         previous_batch_hash=book.next_previous_hash,
         batch_hash=batch_hash_of(book.next_previous_hash, [p.item() for p in good]),
         items=rows,
-    )
-
-
-def _hold(tx: Tx, row: RedemptionRow, reason: HoldReason, detail: str) -> None:
-    redemptions.record_fact(
-        tx,
-        row,
-        RedemptionFact.HOLD_PLACED,
-        changes={"hold_reason": reason.value, "hold_detail": detail[:500]},
-        detail={"hold_reason": reason.value, "hold_detail": detail[:500]},
     )
 
 

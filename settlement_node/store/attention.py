@@ -100,8 +100,10 @@ def open_breaks(
     return list(tx.connection.execute(query).mappings())
 
 
-def breaks_concerning(tx: Tx, fund: FundRow, *, limit: int = 200) -> list[sa.RowMapping]:
-    """A fund's open breaks and those of its lane, oldest first."""
+def breaks_concerning(tx: Tx, fund: FundRow | None, *, limit: int = 200) -> list[sa.RowMapping]:
+    """A fund's open breaks and those of its lane, oldest first; without a fund, all."""
+    if fund is None:
+        return open_breaks(tx, limit=limit)
     lane = lane_key(fund.chain_id, fund.lane_address)
     of_lane = sa.or_(b.c.subject == lane, b.c.subject.startswith(lane + ":", autoescape=True))
     query = (

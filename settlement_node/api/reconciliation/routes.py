@@ -23,7 +23,7 @@ from settlement_node.api.security import Reader, require_writer
 from settlement_node.errors import Conflict
 from settlement_node.node.reconcile import reconcile_now
 from settlement_node.store import overview
-from settlement_node.store.attention import breaks_concerning, open_breaks
+from settlement_node.store.attention import breaks_concerning
 from settlement_node.store.funds import get_fund, list_funds
 
 router = APIRouter(prefix="/v1/reconciliation", tags=["reconciliation"], route_class=PlainJsonRoute)
@@ -43,7 +43,7 @@ def get_reconciliation(
         funds = list_funds(tx) if fund_id is None else [get_fund(tx, fund_id)]
         runs = {r["fund_id"]: r for r in overview.latest_reconciliations(tx, fund_id=fund_id)}
         counts = overview.open_breaks_by_fund(tx)
-        breaks = open_breaks(tx) if fund_id is None else breaks_concerning(tx, funds[0])
+        breaks = breaks_concerning(tx, None if fund_id is None else funds[0])
     return ReconciliationOut(
         agrees=not breaks,
         funds=[
@@ -77,11 +77,7 @@ def run_reconciliation(context: Context, body: ReconcileIn) -> ReconciledOut:
     with context.chain_turn:
         results = [reconcile_now(context.node, fund) for fund in served]
     with context.store.read() as tx:
-        breaks = (
-            open_breaks(tx, limit=1)
-            if body.fund_id is None
-            else breaks_concerning(tx, funds[0], limit=1)
-        )
+        breaks = breaks_concerning(tx, None if body.fund_id is None else funds[0], limit=1)
     return ReconciledOut(
         agrees=not breaks,
         runs=[FundRunOut.of(result) for result in results],
