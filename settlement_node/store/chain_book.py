@@ -219,19 +219,7 @@ def batch_event(
     tx: Tx, chain_id: int, settler_address: Address, batch_hash: Hex32
 ) -> SettlerEventRow | None:
     """The BatchSettled that moved the ratchet to this hash, if the chain has it."""
-    row = (
-        tx.connection.execute(
-            sa.select(e).where(
-                e.c.chain_id == chain_id,
-                e.c.settler_address == settler_address,
-                e.c.kind == "batch",
-                e.c.batch_hash == batch_hash,
-            )
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else SettlerEventRow.of(row)
+    return _batch(tx, chain_id, settler_address, e.c.batch_hash == batch_hash)
 
 
 def events_of_settler(
@@ -264,16 +252,17 @@ def batch_after(
     tx: Tx, chain_id: int, settler_address: Address, previous_batch_hash: Hex32
 ) -> SettlerEventRow | None:
     """The BatchSettled that moved the ratchet on from this hash, if the chain has one."""
-    row = (
-        tx.connection.execute(
-            sa.select(e).where(
-                e.c.chain_id == chain_id,
-                e.c.settler_address == settler_address,
-                e.c.kind == "batch",
-                e.c.previous_batch_hash == previous_batch_hash,
-            )
-        )
-        .mappings()
-        .first()
+    return _batch(tx, chain_id, settler_address, e.c.previous_batch_hash == previous_batch_hash)
+
+
+def _batch(
+    tx: Tx, chain_id: int, settler_address: Address, condition: sa.ColumnElement[bool]
+) -> SettlerEventRow | None:
+    query = sa.select(e).where(
+        e.c.chain_id == chain_id,
+        e.c.settler_address == settler_address,
+        e.c.kind == "batch",
+        condition,
     )
+    row = tx.connection.execute(query).mappings().first()
     return None if row is None else SettlerEventRow.of(row)
