@@ -18,6 +18,7 @@ from tests_support.book import LANE
 from tests_support.clock import Clock
 
 YEAR_SECONDS = 365 * 86_400
+COMMITS_EACH = 12
 
 
 def take(store: Store, holder: str, *, seconds: float = 30) -> Fence | None:
@@ -197,9 +198,12 @@ def test_take_lease__many_at_once__gives_it_to_exactly_one(store: Store) -> None
     assert sorted(fence is not None for fence in got) == [False] * 5 + [True]
 
 
-def test_take_lease__while_the_holder_commits__waits_for_that_commit(store: Store) -> None:
+def test_take_lease__while_the_holder_commits__waits_for_that_commit(
+    timed: tuple[Store, Clock],
+) -> None:
     """A commit that passed its check cannot be overtaken by a new holder's first commit."""
-    fence = taken(store, "a", seconds=0.5)
+    store, clock = timed
+    fence = taken(store, "a", seconds=10)
     checked, finish = threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -207,7 +211,7 @@ def test_take_lease__while_the_holder_commits__waits_for_that_commit(store: Stor
         with store.transaction(actor="a", fence=fence) as tx:
             tx.audit("wrote", "lane", LANE)
             checked.set()
-            finish.wait(10)
+            finish.wait(60)
             order.append("old holder commits")
 
     def take_over() -> None:
@@ -217,7 +221,8 @@ def test_take_lease__while_the_holder_commits__waits_for_that_commit(store: Stor
 
     writer = threading.Thread(target=commit)
     writer.start()
-    assert checked.wait(10)
+    assert checked.wait(60)
+    clock.advance(seconds=10)
     taker = threading.Thread(target=take_over)
     taker.start()
     taker.join(0.8)
@@ -228,20 +233,30 @@ def test_take_lease__while_the_holder_commits__waits_for_that_commit(store: Stor
 
 
 def test_leases__two_nodes_fighting_over_a_lane__every_commit_has_the_newest_token(
-    store: Store,
+    timed: tuple[Store, Clock],
 ) -> None:
-    """Real threads, short leases: tokens in commit order never go down."""
+    """Real threads, short leases: tokens in commit order never go down.
+
+    Time goes on with every take that finds the lane held, so that leases lapse as often on a slow
+    machine as on a fast one. Whoever is left alone gets its commits in.
+    """
+    store, clock = timed
+    turn = threading.Lock()
     failures: list[BaseException] = []
 
     def run(name: str) -> None:
         try:
-            for _ in range(15):
-                fence = take(store, name, seconds=0.02)
+            commits = 0
+            while commits < COMMITS_EACH:
+                fence = take(store, name, seconds=1)
                 if fence is None:
+                    with turn:
+                        clock.advance(seconds=1)
                     continue
                 try:
                     with store.transaction(actor=name, fence=fence) as tx:
                         tx.emit("token", name, {"token": fence.fencing_token})
+                    commits += 1
                 except LeaseLost:
                     pass
         except BaseException as error:  # noqa: BLE001 (handed to the main thread)
@@ -256,7 +271,7 @@ def test_leases__two_nodes_fighting_over_a_lane__every_commit_has_the_newest_tok
         rows = tx.connection.execute(sa.select(t.outbox).order_by(t.outbox.c.event_id)).all()
     tokens = [row.payload["token"] for row in rows]
     assert failures == []
-    assert tokens
+    assert len(tokens) == 3 * COMMITS_EACH
     assert tokens == sorted(tokens)
     by_token = {(row.payload["token"], row.subject_id) for row in rows}
     assert len({token for token, _ in by_token}) == len(by_token)
