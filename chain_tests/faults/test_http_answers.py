@@ -1,4 +1,4 @@
-"""Answers over a real connection: in pieces, zipped, too large, without an end."""
+"""Answers over a real connection: in pieces, zipped, too large, too deep, without an end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 
+from settlement_node.chain.bounded_http import BoundedAdapter, PlainSession
+from settlement_node.chain.signers.remote_http import RemoteHttp
 from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, TransportFailed
+from settlement_node.errors import Refused, Transient
 
 ASKED = RpcRequest("eth_blockNumber")
+OK = "HTTP/1.1 200 OK\r\n"
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -28,11 +32,13 @@ class Drip:
         pieces: Sequence[bytes],
         *,
         headers: str = "",
+        head: str | None = None,
         pause_seconds: float = 0.0,
         resets: bool = False,
     ) -> None:
-        self.pieces, self.headers, self.pause_seconds = pieces, headers, pause_seconds
-        self.resets = resets
+        """`head` replaces the status line and all headers."""
+        self.pieces, self.pause_seconds, self.resets = pieces, pause_seconds, resets
+        self.head = f"{OK}Connection: close\r\n{headers}\r\n" if head is None else head
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -43,8 +49,7 @@ class Drip:
                 connection, _ = self.socket.accept()
                 with connection, suppress(OSError):
                     _read_whole_request(connection)
-                    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{self.headers}\r\n"
-                    connection.sendall(head.encode())
+                    connection.sendall(self.head.encode())
                     for piece in self.pieces:
                         connection.sendall(piece)
                         time.sleep(self.pause_seconds)
@@ -93,14 +98,82 @@ def test_request__answer_larger_than_the_bound__transport_failed(
         transport.request([ASKED])
 
 
-def test_request__answer_that_never_ends__transport_failed_in_time(
-    drip: Callable[..., Drip],
-) -> None:
-    server = drip(*[b" "] * 200, pause_seconds=0.05)
-    transport = HttpTransport(server.address, timeout_seconds=0.3)
+EMPTY_ZIP = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+EMPTY_ZIP_BLOCK = b"\x00\x00\x00\xff\xff"
+NEVER_ENDS = [
+    pytest.param([b" "] * 1000, {}, id="body"),
+    pytest.param([b"a"] * 1000, {"head": f"{OK}X: "}, id="header"),
+    pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"] * 1000, {"head": ""}, id="continue"),
+    pytest.param(
+        [b"0\r\n", *[b"A: b\r\n"] * 1000],
+        {"headers": "Transfer-Encoding: chunked\r\n"},
+        id="trailers",
+    ),
+    pytest.param(
+        [EMPTY_ZIP, *[EMPTY_ZIP_BLOCK] * 1000],
+        {"headers": "Content-Encoding: gzip\r\n"},
+        id="zip of nothing",
+    ),
+]
 
-    with pytest.raises(TransportFailed, match="AnswerTooSlow"):
+
+@pytest.mark.parametrize(("pieces", "words"), NEVER_ENDS)
+def test_request__answer_that_never_ends__transport_failed_in_time(
+    drip: Callable[..., Drip], pieces: Sequence[bytes], words: dict[str, Any]
+) -> None:
+    server = drip(*pieces, pause_seconds=0.05, **words)
+    transport = HttpTransport(server.address, timeout_seconds=0.3)
+    started = time.monotonic()
+
+    with pytest.raises(TransportFailed, match=r"AnswerTooSlow|ReadTimeout"):
         transport.request([ASKED])
+
+    assert time.monotonic() - started < 25, "the answer was read for as long as it came"
+
+
+@pytest.mark.parametrize(("pieces", "words"), NEVER_ENDS)
+def test_remote_http__answer_that_never_ends__transient_in_time(
+    drip: Callable[..., Drip], pieces: Sequence[bytes], words: dict[str, Any]
+) -> None:
+    server = drip(*pieces, pause_seconds=0.05, **words)
+    started = time.monotonic()
+
+    with pytest.raises((Transient, Refused)):
+        RemoteHttp(server.address, timeout_seconds=0.3).get("/", bytes_max=1_000)
+
+    assert time.monotonic() - started < 25, "the answer was read for as long as it came"
+
+
+@pytest.mark.parametrize("location", ["/elsewhere", "http://[", "/\xff"])
+def test_redirect__wherever_to__not_read_and_named(
+    drip: Callable[..., Drip], location: str
+) -> None:
+    head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n"
+    server = drip(*[b"x" * 1000] * 1000, head=head, pause_seconds=0.05)
+
+    with pytest.raises(TransportFailed, match="HTTP 302"):
+        HttpTransport(server.address).request([ASKED])
+    with pytest.raises(Refused, match="more than"):
+        RemoteHttp(server.address).get("/", bytes_max=1_000)
+
+
+def test_request__cookies__none_is_kept(drip: Callable[..., Drip]) -> None:
+    server = drip(b'{"id": 0, "result": "0x2a"}', headers="Set-Cookie: a=b\r\n")
+    session = PlainSession(BoundedAdapter(bytes_max=1_000))
+
+    session.get(server.address)
+
+    assert len(session.cookies) == 0
+
+
+def test_request__headers_cannot_be_read__the_address_is_not_logged(
+    drip: Callable[..., Drip], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = drip(b'{"id": 0, "result": "0x2a"}', headers="no colon\r\nA: b\r\n")
+
+    HttpTransport(f"{server.address}/k3y").request([ASKED])
+
+    assert "k3y" not in caplog.text
 
 
 @pytest.mark.parametrize("asked", [[ASKED], [ASKED, ASKED]], ids=["single", "batch"])
@@ -126,5 +199,5 @@ def test_request__answer_cut_short__transport_failed(
 ) -> None:
     transport = HttpTransport(drip(*pieces, **words).address, timeout_seconds=0.5)
 
-    with pytest.raises(TransportFailed, match="AnswerCutShort"):
+    with pytest.raises(TransportFailed, match=r"AnswerCutShort|AnswerTooSlow"):
         transport.request(asked)

@@ -7,6 +7,7 @@ whether the request was a question or a transaction.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import requests
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
-from settlement_node.chain.bounded_http import BoundedAdapter
+from settlement_node.chain.bounded_http import BoundedAdapter, PlainSession
+from settlement_node.chain.bounded_json import read_json
 from settlement_node.errors import InvalidInput, Transient
 
 BATCH_REQUESTS_MAX = 100
@@ -25,6 +27,8 @@ BATCH_REQUESTS_MAX = 100
 TIMEOUT_SECONDS = 10.0
 ANSWER_BYTES_MAX = 64 * 2**20
 """Far above a page of logs; an endpoint that sends more is broken or means harm."""
+_MESSAGE_CHARACTERS_MAX = 500
+"""An endpoint's own words go into logs, alerts and rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +110,23 @@ class HttpTransport:
         `timeout_seconds` bounds the connection and the whole answer alike. A `session` is used as
         it is, for a proxy or a private certificate; it must not retry, and bounds nothing.
         """
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            raise InvalidInput("an endpoint's address is not an address") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidInput("an endpoint's address must start with http:// or https://")
         if batch_requests_max < 1:
             raise InvalidInput("batch_requests_max must be at least 1", field="batch_requests_max")
-        port = f":{parts.port}" if parts.port else ""
         self._name = name or f"{parts.hostname}{port}"
         self._batch_requests_max = batch_requests_max
-        self._provider = HTTPProvider(
+        self._ids = itertools.count()
+        self._provider = _Provider(
             address,
-            # A redirect would repeat a POST at an address nobody configured.
             request_kwargs={"timeout": timeout_seconds, "allow_redirects": False},
             exception_retry_configuration=None,
-            session=session or _bounded_session(answer_bytes_max, timeout_seconds),
+            session=session or PlainSession(BoundedAdapter(bytes_max=answer_bytes_max)),
         )
 
     @property
@@ -142,47 +149,55 @@ class HttpTransport:
         return results
 
     def _single(self, request: RpcRequest) -> RpcResult:
+        asked = self._numbered(request)
         try:
-            body: object = self._provider.make_request(
-                RPCEndpoint(request.method), list(request.params)
-            )
-        except (requests.RequestException, ValueError, OSError, RecursionError) as error:
-            refused = _error_in_http_refusal(error)
-            if refused is None:
+            body = read_json(self._provider.post(asked))
+        except (requests.RequestException, ValueError, OSError) as error:
+            body = _body_of_http_refusal(error)
+            if body is None:
                 raise self._failed(error) from None
-            return refused
-        result = _parse_result(body)
-        if result is None:
-            raise self._malformed("an answer has neither result nor error")
-        return result
+        return self._result(body, asked["id"])
 
     def _batch(self, chunk: Sequence[RpcRequest]) -> list[RpcResult]:
+        asked = [self._numbered(request) for request in chunk]
         try:
-            bodies: object = self._provider.make_batch_request(
-                [(RPCEndpoint(request.method), list(request.params)) for request in chunk]
-            )
-        except (requests.RequestException, ValueError, OSError, RecursionError) as error:
-            raise self._failed(error) from None
-        except (TypeError, AttributeError) as error:
-            # web3 sorts the answers by their ids before we can look at them.
+            bodies = read_json(self._provider.post(asked))
+        except (requests.RequestException, ValueError, OSError) as error:
             raise self._failed(error) from None
         if not isinstance(bodies, list):
             refused = _parse_result(bodies)
             detail = f": {refused.message}" if isinstance(refused, RpcError) else ""
             raise self._malformed(f"a batch of {len(chunk)} was refused whole{detail}")
-        # web3 numbers requests upwards and sorts answers by id. Whatever is not a gapless run of
-        # ids could be paired with the wrong request, so it is no answer at all.
-        ids = [body.get("id") if isinstance(body, dict) else None for body in bodies]
-        first = ids[0] if ids else None
-        if not isinstance(first, int) or ids != list(range(first, first + len(chunk))):
+        answers = {
+            body["id"]: body
+            for body in bodies
+            if isinstance(body, dict) and type(body.get("id")) is int
+        }
+        if len(bodies) != len(chunk) or answers.keys() != {entry["id"] for entry in asked}:
             raise self._malformed("a batch's answers do not match its requests")
-        results: list[RpcResult] = []
-        for body in bodies:
-            result = _parse_result(body)
-            if result is None:
-                raise self._malformed("an answer has neither result nor error")
-            results.append(result)
-        return results
+        return [self._result(answers[entry["id"]], entry["id"]) for entry in asked]
+
+    def _numbered(self, request: RpcRequest) -> dict[str, Any]:
+        return {
+            "jsonrpc": "2.0",
+            "id": next(self._ids),
+            "method": request.method,
+            "params": list(request.params),
+        }
+
+    def _result(self, body: object, asked_id: int) -> RpcResult:
+        """One answer. What was asked before may be answered late on a connection that is used
+        again: an answer under another id is none, and only an error may have no id."""
+        result = _parse_result(body)
+        if result is None:
+            raise self._malformed("an answer has neither result nor error")
+        assert isinstance(body, dict)
+        answered_id = body.get("id")
+        if answered_id is None and isinstance(result, RpcError):
+            return result
+        if type(answered_id) is not int or answered_id != asked_id:
+            raise self._malformed("an answer is not to what was asked")
+        return result
 
     def _failed(self, error: Exception) -> TransportFailed:
         reason = type(error).__name__
@@ -206,11 +221,10 @@ class HttpTransport:
         )
 
 
-def _bounded_session(bytes_max: int, seconds_max: float) -> requests.Session:
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, BoundedAdapter(bytes_max=bytes_max, seconds_max=seconds_max))
-    return session
+class _Provider(HTTPProvider):
+    def post(self, content: object) -> bytes:
+        """Any answer of a success, as it is."""
+        return self._make_request(RPCEndpoint(""), json.dumps(content).encode())
 
 
 def _parse_result(body: object) -> RpcResult | None:
@@ -220,16 +234,24 @@ def _parse_result(body: object) -> RpcResult | None:
     error = body.get("error")
     if error is None:
         return RpcOk(body["result"]) if "result" in body else None
+    if body.get("result") is not None:
+        return None  # which of the two is meant nobody can say
     if not isinstance(error, dict):
-        return RpcError(0, str(error))
+        return RpcError(0, _words(error))
     code = error.get("code")
     return RpcError(
-        code if isinstance(code, int) else 0, str(error.get("message", "")), error.get("data")
+        code if isinstance(code, int) else 0, _words(error.get("message", "")), error.get("data")
     )
 
 
-def _error_in_http_refusal(error: Exception) -> RpcError | None:
-    """The JSON-RPC error some providers send with an HTTP 4xx, which is an answer.
+def _words(value: object) -> str:
+    """Somebody else's words on one line: an unpaired surrogate, say, no database would take."""
+    text = str(value)[:_MESSAGE_CHARACTERS_MAX]
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _body_of_http_refusal(error: Exception) -> object:
+    """The JSON-RPC error some providers send with an HTTP 4xx, which is an answer; else `None`.
 
     408 and 429 are not: they say that the request was not looked at, or not in time.
     """
@@ -239,10 +261,10 @@ def _error_in_http_refusal(error: Exception) -> RpcError | None:
     if not 400 <= status < 500 or status in (408, 429):
         return None
     try:
-        result = _parse_result(json.loads(error.response.content))
+        body = read_json(error.response.content)
     except ValueError:
         return None
-    return result if isinstance(result, RpcError) else None
+    return body if isinstance(_parse_result(body), RpcError) else None
 
 
 def quantity(number: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from settlement_node.chain.bounded_json import VALUES_MAX, read_json
 from settlement_node.chain.transport import (
     HttpTransport,
     RpcError,
@@ -22,6 +23,7 @@ SECRET = "k3y-in-the-path"
 ADDRESS = f"https://user:{SECRET}@node.example:8545/v2/{SECRET}?key={SECRET}"
 SEND = RpcRequest("eth_sendRawTransaction", ("0x02",))
 HEAD = RpcRequest("eth_blockNumber")
+DEEP = b"[" * 1000 + b"]" * 1000
 
 
 class Wire(requests.adapters.BaseAdapter):
@@ -121,6 +123,20 @@ UNUSABLE = [
     pytest.param(always(200, b'"0x1"'), id="a bare value"),
     pytest.param(always(200, b'{"id": 0}'), id="neither result nor error"),
     pytest.param(always(302, b""), id="a redirect"),
+    pytest.param(always(200, b'{"id": 0, "result": ' + DEEP + b"}"), id="deep"),
+    pytest.param(always(400, b'{"id": 0, "error": ' + DEEP + b"}"), id="HTTP 400 nested deeply"),
+    pytest.param(always(200, b'{"id": 0, "result": [' + b"0," * VALUES_MAX + b"0]}"), id="many"),
+    pytest.param(always(200, b'{"id": 7, "result": null}'), id="late"),
+    pytest.param(always(200, b'{"id": false, "result": null}'), id="an id that only equals"),
+    pytest.param(always(200, b'{"id": null, "result": null}'), id="result without an id"),
+    pytest.param(
+        always(200, b'{"id": 7, "error": {"code": 1, "message": "nonce too low"}}'),
+        id="error of another request",
+    ),
+    pytest.param(
+        always(200, b'{"id": 0, "result": "0x1", "error": {"code": 1, "message": "no"}}'),
+        id="result and error",
+    ),
 ]
 
 
@@ -211,6 +227,8 @@ def test_request__answers_in_another_order__paired_by_id() -> None:
         pytest.param(lambda answers: [one | {"id": None} for one in answers], id="no ids"),
         pytest.param(lambda answers: [one | {"id": str(one["id"])} for one in answers], id="text"),
         pytest.param(lambda _answers: ["x", "y", "z"], id="not objects"),
+        pytest.param(lambda answers: [one | {"id": one["id"] + 3} for one in answers], id="late"),
+        pytest.param(lambda answers: [one | {"id": [one["id"]]} for one in answers], id="lists"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Received batch response")
@@ -222,6 +240,38 @@ def test_request__batch_answers_cannot_be_paired__transport_failed(
 
     with pytest.raises(TransportFailed):
         transport_over(Wire(answer)).request(numbered(3))
+
+
+def test_request__words_of_an_endpoint__short_and_printable() -> None:
+    content = rb'{"error": {"code": 1, "message": "\ud800\u0000\u001b[2J' + b"x" * 10_000 + b'"}}'
+
+    (answer,) = transport_over(Wire(always(200, content))).request([HEAD])
+
+    assert isinstance(answer, RpcError)
+    assert answer.message.startswith("???[2Jx")
+    assert len(answer.message) == 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 33 + b"]" * 33,
+        b'{"a":' * 33 + b"0" + b"}" * 33,
+        b'["' + rb"\\" + b'", ' + b"[1," * 40 + b'"]]]]' + b"]" * 40,
+        b"[" * 100_000,
+        rb'["\"]]]]", ' + b"[" * 40 + b"]" * 41,
+    ],
+)
+def test_read_json__deeper_than_the_bound__value_error(content: bytes) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_json(content)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 32 + b"]" * 32, b'["' + b"[{" * 99 + b'"]', b"[" + b"[], " * 99 + b"{}]"]
+)
+def test_read_json__not_so_deep__as_the_parser_reads_it(content: bytes) -> None:
+    assert read_json(content) == json.loads(content)
 
 
 def test_request__batch_refused_whole__says_why() -> None:
@@ -241,7 +291,10 @@ def test_request__timeout__is_passed_to_every_request() -> None:
     assert wire.timeouts == [3.5, 3.5]
 
 
-@pytest.mark.parametrize("address", ["", "node.example", "ftp://node.example", "https://"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "node.example", "ftp://node.example", "https://", "http://[::1", "http://a:99999"],
+)
 def test_http_transport__no_http_address__invalid_input(address: str) -> None:
     with pytest.raises(InvalidInput):
         HttpTransport(address)

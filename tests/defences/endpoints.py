@@ -132,14 +132,14 @@ ENDPOINTS: tuple[Defence, ...] = (
     Defence(
         name="endless_answers_end",
         line=Line.FALSE_ENDPOINT,
-        happens="an answer drips on without an end, or is larger than any should be",
-        holds="an answer is bounded in bytes and in seconds as a whole",
+        happens="an answer drips on without an end: its headers, its body, or what frames them",
+        holds="an answer is bounded in seconds as a whole, and in bytes",
         file="settlement_node/chain/bounded_http.py",
-        old="        if now() > deadline_seconds:\n",
-        new="        if now() < 0:\n",
+        old="None if seconds is None else time.monotonic() + seconds",
+        new="None",
         tests=(
             "chain_tests/faults/test_http_answers.py::"
-            "test_request__answer_that_never_ends__transport_failed_in_time",
+            "test_request__answer_that_never_ends__transport_failed_in_time[body]",
         ),
     ),
     Defence(
@@ -153,6 +153,32 @@ ENDPOINTS: tuple[Defence, ...] = (
         tests=(
             "chain_tests/faults/test_http_answers.py::"
             "test_request__answer_cut_short__transport_failed[cut-single]",
+        ),
+    ),
+    Defence(
+        name="deep_answers_are_refused",
+        line=Line.FALSE_ENDPOINT,
+        happens="an answer is a hundred thousand brackets, which a parser's stack does not hold",
+        holds="an answer is bounded in nesting and in values before it is parsed",
+        file="settlement_node/chain/bounded_json.py",
+        old="    if openings > NESTING_MAX and _is_too_deep(content):\n",
+        new="    if openings > VALUES_MAX and _is_too_deep(content):\n",
+        tests=(
+            "tests/chain/test_transport.py::"
+            "test_request__no_usable_answer__transport_failed_after_one_try[deep]",
+        ),
+    ),
+    Defence(
+        name="late_answers_are_none",
+        line=Line.FALSE_ENDPOINT,
+        happens="on a connection that is used again the answer to an earlier request comes",
+        holds="an answer counts only under the id of what was asked",
+        file="settlement_node/chain/transport.py",
+        old="if type(answered_id) is not int or answered_id != asked_id:",
+        new="if type(answered_id) is not int:",
+        tests=(
+            "tests/chain/test_transport.py::"
+            "test_request__no_usable_answer__transport_failed_after_one_try[late]",
         ),
     ),
     Defence(

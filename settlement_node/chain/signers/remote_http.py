@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,13 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from settlement_node.chain.bounded_http import AnswerTooLarge, AnswerTooSlow, read_bounded
+from settlement_node.chain.bounded_http import (
+    AnswerTooLarge,
+    AnswerTooSlow,
+    InTimeAdapter,
+    PlainSession,
+    read_bounded,
+)
 from settlement_node.errors import InvalidInput, Refused, Transient
 
 TIMEOUT_SECONDS = 5.0
@@ -78,7 +83,7 @@ class RemoteTls:
 class RemoteHttp:
     """Requests to one signer. `name` is its host and port, for people."""
 
-    __slots__ = ("_base", "_deadline_seconds", "_now", "_session", "_token", "name")
+    __slots__ = ("_base", "_session", "_timeout_seconds", "_token", "name")
 
     def __init__(
         self,
@@ -87,7 +92,6 @@ class RemoteHttp:
         token: TokenSource | None = None,
         tls: RemoteTls | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is asked yet. Raises InvalidInput for an address that must not be used, and for
         files that are not there."""
@@ -109,9 +113,8 @@ class RemoteHttp:
             token()
         self._base = url.rstrip("/")
         self._token = token
-        self._deadline_seconds = timeout_seconds
-        self._now = now
-        session = requests.Session()
+        self._timeout_seconds = timeout_seconds
+        session = PlainSession(InTimeAdapter())
         session.trust_env = False
         session.verify = True if tls.ca_path is None else str(tls.ca_path)
         if tls.certificate_path is not None:
@@ -136,20 +139,17 @@ class RemoteHttp:
     def _request(
         self, method: str, path: str, content: Mapping[str, str] | None, bytes_max: int
     ) -> RemoteReply:
-        deadline = self._now() + self._deadline_seconds
         try:
             with self._session.request(
                 method,
                 self._base + path,
                 json=content,
                 headers=self._headers(),
-                timeout=self._deadline_seconds,
+                timeout=self._timeout_seconds,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return RemoteReply(
-                    response.status_code, self._body(response.raw, deadline, bytes_max)
-                )
+                return RemoteReply(response.status_code, self._body(response.raw, bytes_max))
         except requests.exceptions.SSLError:
             raise Refused(
                 f"signer {self.name} and this node do not agree on TLS: check its certificate,"
@@ -171,15 +171,9 @@ class RemoteHttp:
                 raise Refused(f"signer {self.name}: {error.message}") from None
         return headers
 
-    def _body(self, raw: Any, deadline: float, bytes_max: int) -> bytes:
+    def _body(self, raw: Any, bytes_max: int) -> bytes:
         try:
-            return read_bounded(
-                raw,
-                bytes_max=bytes_max,
-                deadline_seconds=deadline,
-                now=self._now,
-                decode=False,
-            )
+            return read_bounded(raw, bytes_max=bytes_max, decode=False)
         except AnswerTooLarge:
             raise Refused(
                 f"signer {self.name} answered with more than {bytes_max} bytes; check that"

@@ -1,0 +1,45 @@
+"""JSON from strangers: bounded in nesting and in the number of its values, before it is parsed.
+
+The parser calls itself for each level, and libraries of the chain layer raise the interpreter's
+recursion limit beyond what the C stack holds: brackets alone would end the process. Short values
+take up to fifty times their length in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+NESTING_MAX = 32
+"""A receipt with logs and topics in a batch is six deep."""
+VALUES_MAX = 2**21
+"""Twice as many as the largest answer that is read at all has, when it is logs."""
+
+_STRING = re.compile(rb'"[^"]*"')
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def read_json(content: bytes) -> object:
+    """The value; raises ValueError for what is not JSON in UTF-8, or is beyond a bound."""
+    openings = content.count(b"[") + content.count(b"{")
+    if openings + content.count(b",") > VALUES_MAX:
+        raise ValueError("JSON of too many values")
+    if openings > NESTING_MAX and _is_too_deep(content):
+        raise ValueError("JSON that is nested too deeply")
+    value: object = json.loads(content.decode("utf-8"))
+    return value
+
+
+def _is_too_deep(content: bytes) -> bool:
+    """Takes away the innermost brackets, level by level. Where the parser would stop early, the
+    brackets open by then are levels here too."""
+    bare = _STRING.sub(b"", content.replace(b"\\\\", b"").replace(b'\\"', b""))
+    brackets = bare.translate(None, _NOT_BRACKETS)
+    for _ in range(NESTING_MAX):
+        fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not fewer:
+            return False
+        if len(fewer) == len(brackets):
+            return True
+        brackets = fewer
+    return True
