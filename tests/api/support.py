@@ -225,7 +225,7 @@ def serving(app: FastAPI, path: Path) -> Iterator[httpx.Client]:
     """The application behind a real server at a unix socket, since streams need one."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=30))
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
     thread.start()
     deadline = time.monotonic() + 60

@@ -20,11 +20,11 @@ def database_name() -> str:
 
 def test_server__on_a_free_port__answers_until_stopped(app: FastAPI) -> None:
     with ApiServer(app, host="127.0.0.1", port=0) as server:
-        answer = httpx.get(f"{server.url}/healthz", timeout=5)
+        answer = httpx.get(f"{server.url}/healthz", timeout=60)
         assert answer.json() == {"status": "alive"}
         assert "server" not in answer.headers
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{server.url}/healthz", timeout=5)
+        httpx.get(f"{server.url}/healthz", timeout=60)
 
 
 def test_server__a_taken_port__is_refused_at_once(app: FastAPI) -> None:
@@ -38,7 +38,7 @@ def test_server__a_head_of_a_request_without_end__is_refused(app: FastAPI) -> No
     with ApiServer(app, host="127.0.0.1", port=0) as server:
         try:
             long = {"X-Long": "x" * 2_000_000}
-            assert httpx.get(f"{server.url}/healthz", headers=long, timeout=5).status_code == 400
+            assert httpx.get(f"{server.url}/healthz", headers=long, timeout=60).status_code == 400
         except httpx.TransportError:
             pass  # closed while it was still being sent
-        assert httpx.get(f"{server.url}/healthz", timeout=5).status_code == 200
+        assert httpx.get(f"{server.url}/healthz", timeout=60).status_code == 200

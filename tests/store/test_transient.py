@@ -93,7 +93,7 @@ def test_transaction__deadlock__one_goes_on_and_the_other_is_transient(store: St
                         t.funds.update().where(t.funds.c.fund_id == fund_id).values(name="x")
                     )
                     if n == 0:
-                        first_locks.wait(10)
+                        first_locks.wait(60)
             outcomes.append("committed")
         except Transient as error:
             outcomes.append(str(error.details["reason"]))

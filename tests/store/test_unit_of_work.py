@@ -180,7 +180,7 @@ def test_outbox__a_writer_that_is_slow_to_commit__makes_later_events_wait(store:
             tx.emit("n", "slow", {})
             tx.flush()
             flushed.set()
-            finish.wait(10)
+            finish.wait(60)
 
     def quick() -> None:
         with store.transaction(actor="quick") as tx:
@@ -188,7 +188,7 @@ def test_outbox__a_writer_that_is_slow_to_commit__makes_later_events_wait(store:
 
     first, second = threading.Thread(target=slow), threading.Thread(target=quick)
     first.start()
-    assert flushed.wait(10)
+    assert flushed.wait(60)
     second.start()
     time.sleep(0.2)
     with store.read() as tx:

@@ -94,7 +94,7 @@ def guarded(authority: Authority) -> Iterator[Web3SignerStandIn]:
 
 
 def signer_at(signer: Web3SignerStandIn, tls: RemoteTls | None) -> RemoteSigner:
-    http = RemoteHttp(signer.url, tls=tls, timeout_seconds=2.0)
+    http = RemoteHttp(signer.url, tls=tls, timeout_seconds=60.0)
     return RemoteSigner(http, address=KeySigner(KEY).address)
 
 
