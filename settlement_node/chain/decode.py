@@ -6,6 +6,7 @@ zeros, byte strings are 0x strings with two digits per byte.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from settlement_node.chain.words import MalformedData, checksummed
@@ -15,16 +16,17 @@ from settlement_node.units import UINT256_MAX, Address, Hex32, Wei
 INT64_MAX = 2**63 - 1
 INT32_MAX = 2**31 - 1
 """The column of a log's index is a plain INTEGER."""
+_HEX = re.compile(r"0x[0-9a-fA-F]*")
+"""Python itself also reads spaces, underscores and digits of other scripts."""
 
 
 def read_quantity(value: Any) -> int:
     """`0x1a` is 26. No more than 256 bits, as every quantity of the EVM."""
     if not isinstance(value, str) or not value.startswith("0x"):
         raise MalformedData(f"{type(value).__name__} is not a quantity")
-    try:
-        number = int(value, 16)
-    except ValueError:
-        raise MalformedData("a quantity is not hexadecimal") from None
+    if value == "0x" or _HEX.fullmatch(value) is None:
+        raise MalformedData("a quantity is not hexadecimal")
+    number = int(value, 16)
     if number > UINT256_MAX:
         raise MalformedData("a quantity has more than 256 bits")
     return number
@@ -43,10 +45,9 @@ def read_data(value: Any) -> bytes:
     """`0x0102` is two bytes."""
     if not isinstance(value, str) or not value.startswith("0x"):
         raise MalformedData(f"{type(value).__name__} is not a byte string")
-    try:
-        return bytes.fromhex(value[2:])
-    except ValueError:
-        raise MalformedData("a byte string is not hexadecimal") from None
+    if len(value) % 2 or _HEX.fullmatch(value) is None:
+        raise MalformedData("a byte string is not hexadecimal")
+    return bytes.fromhex(value[2:])
 
 
 def read_hash(value: Any) -> Hex32:
@@ -105,18 +106,21 @@ def read_logs(value: Any) -> tuple[Log, ...]:
 
 
 def read_receipt(value: Any, *, transaction_hash: Hex32) -> Receipt | None:
-    """A receipt, or `None` for null. A pending receipt, as some clients give, is null as well.
+    """A receipt, or `None` for null. A pending receipt, as some clients give with its block as
+    null, is null as well.
 
-    A receipt without a status (before Byzantium) or of another hash is MalformedData: success is
-    never assumed.
+    A receipt without a block, without a status (before Byzantium) or of another hash is
+    MalformedData: neither absence nor success is ever assumed.
     """
     if value is None:
         return None
     fields = _object(value, "receipt")
-    if fields.get("blockHash") is None or fields.get("blockNumber") is None:
-        return None
     if read_hash(fields.get("transactionHash")) != transaction_hash:
         raise MalformedData("a receipt is of another transaction")
+    if {"blockHash", "blockNumber"} <= fields.keys() and (
+        fields["blockHash"] is None and fields["blockNumber"] is None
+    ):
+        return None
     status = read_quantity(fields.get("status"))
     if status not in (0, 1):
         raise MalformedData("a receipt's status is neither 0 nor 1")
@@ -131,11 +135,13 @@ def read_receipt(value: Any, *, transaction_hash: Hex32) -> Receipt | None:
     )
 
 
-def read_sender_and_nonce(value: Any) -> tuple[Address, int] | None:
+def read_sender_and_nonce(value: Any, *, transaction_hash: Hex32) -> tuple[Address, int] | None:
     """Who sent a transaction and with which nonce; `None` for null."""
     if value is None:
         return None
     fields = _object(value, "transaction")
+    if read_hash(fields.get("hash")) != transaction_hash:
+        raise MalformedData("a transaction is another one than asked for")
     return read_address_field(fields.get("from")), read_number(fields.get("nonce"))
 
 

@@ -7,7 +7,9 @@ EndpointFailed; a null that was really answered is `None`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from eth_utils.crypto import keccak
@@ -204,16 +206,16 @@ class Endpoint:
         A hash whose lookup failed is left out.
         """
         results = self._ask([RpcRequest("eth_getTransactionByHash", (item,)) for item in hashes])
-        return {
-            transaction_hash: result.value is not None
-            for transaction_hash, result in zip(hashes, results, strict=True)
-            if isinstance(result, RpcOk)
-        }
+        seen: dict[Hex32, bool] = {}
+        for transaction_hash, result in zip(hashes, results, strict=True):
+            with suppress(EndpointFailed):
+                seen[transaction_hash] = self._place(result, transaction_hash) is not None
+        return seen
 
     def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
         """Sender and nonce of a transaction this endpoint has, mined or waiting; `None` if not."""
         (result,) = self._ask([RpcRequest("eth_getTransactionByHash", (transaction_hash,))])
-        return self._read(result, read_sender_and_nonce)
+        return self._place(result, transaction_hash)
 
     def nonce(self, address: Address, block: BlockParameter) -> int:
         """`eth_getTransactionCount`."""
@@ -282,6 +284,9 @@ class Endpoint:
             return read(result.value)
         except MalformedData as error:
             raise self._failure(str(error)) from error
+
+    def _place(self, result: RpcResult, transaction_hash: Hex32) -> tuple[Address, int] | None:
+        return self._read(result, partial(read_sender_and_nonce, transaction_hash=transaction_hash))
 
     def _block_or_none(self, result: RpcResult, number: int) -> Block | None:
         if isinstance(result, RpcOk) and result.value is None:

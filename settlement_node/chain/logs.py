@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from settlement_node.chain.contracts import decode_settler_events
 from settlement_node.chain.endpoint import Endpoint, EndpointFailed, LogRangeTooLarge
 from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.heads import HeadTracker
+from settlement_node.chain.tokens import decode_transfers
+from settlement_node.chain.words import MalformedData
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     Log,
@@ -16,11 +19,13 @@ from settlement_node.domain.observations import (
     RedemptionSkippedEvent,
     SettlerEvent,
 )
-from settlement_node.errors import InvalidInput, Transient
+from settlement_node.errors import InvalidInput, InvariantBroken, Transient
 from settlement_node.units import Address, Hex32
 
 Topics = Sequence[Sequence[Hex32] | None]
 """By position: any of these, or anything for `None`."""
+Check = Callable[[Sequence[Log]], str | None]
+"""What is wrong with a page of logs from one endpoint, or `None`."""
 
 
 class LogReader:
@@ -36,10 +41,17 @@ class LogReader:
         self._page_blocks: dict[str, int] = {}
 
     def read(
-        self, addresses: Sequence[Address], topics: Topics, *, from_block: int, to_block: int
+        self,
+        addresses: Sequence[Address],
+        topics: Topics,
+        *,
+        from_block: int,
+        to_block: int,
+        check: Check | None = None,
     ) -> list[Log]:
         """Logs of the agreed chain between both blocks inclusive, in chain order.
 
+        Where `check` says what is wrong with an endpoint's page, another endpoint is asked.
         Raises InvalidInput for a range that ends above the agreed head, since nothing there is
         agreed yet, and Transient when no endpoint that has the agreed head answers.
         """
@@ -53,20 +65,28 @@ class LogReader:
         logs: list[Log] = []
         start = from_block
         while addresses and start <= to_block:
-            page, end = self._page(addresses, topics, start=start, to_block=to_block)
+            page, end = self._page(addresses, topics, start=start, to_block=to_block, check=check)
             logs += page
             start = end + 1
         logs.sort(key=lambda log: (log.block_number, log.log_index))
         return logs
 
     def _page(
-        self, addresses: Sequence[Address], topics: Topics, *, start: int, to_block: int
+        self,
+        addresses: Sequence[Address],
+        topics: Topics,
+        *,
+        start: int,
+        to_block: int,
+        check: Check | None,
     ) -> tuple[tuple[Log, ...], int]:
         """One page from the first endpoint that answers, and the block it ends with."""
         errors: list[str] = []
         for endpoint in self._endpoints.in_order():
             try:
-                return self._page_of(endpoint, addresses, topics, start=start, to_block=to_block)
+                return self._page_of(
+                    endpoint, addresses, topics, start=start, to_block=to_block, check=check
+                )
             except Transient as error:
                 errors.append(error.message)
         raise Transient("no endpoint gave logs: " + ("; ".join(errors) or "none is usable"))
@@ -79,6 +99,7 @@ class LogReader:
         *,
         start: int,
         to_block: int,
+        check: Check | None,
     ) -> tuple[tuple[Log, ...], int]:
         size = self._page_blocks.get(endpoint.name, self._page_blocks_max)
         while True:
@@ -87,7 +108,12 @@ class LogReader:
                 logs = self._endpoints.ask(
                     endpoint,
                     partial(
-                        self._checked, addresses=addresses, topics=topics, start=start, end=end
+                        self._checked,
+                        addresses=addresses,
+                        topics=topics,
+                        start=start,
+                        end=end,
+                        check=check,
                     ),
                 )
             except LogRangeTooLarge:
@@ -107,6 +133,7 @@ class LogReader:
         topics: Topics,
         start: int,
         end: int,
+        check: Check | None,
     ) -> tuple[Log, ...]:
         """Logs from an endpoint that has the agreed head; others might leave some out silently."""
         head = self._heads.view.head
@@ -122,12 +149,51 @@ class LogReader:
                 f"endpoint {endpoint.name} does not have the agreed head {head.number}",
                 endpoint=endpoint.name,
             )
-        if any(not start <= log.block_number <= end for log in logs):
-            raise EndpointFailed(
-                f"endpoint {endpoint.name} gave logs of blocks it was not asked about",
-                endpoint=endpoint.name,
-            )
+        wrong = _wrong(logs, addresses, topics, start=start, end=end)
+        if wrong is None and check is not None:
+            wrong = check(logs)
+        if wrong is not None:
+            raise EndpointFailed(f"endpoint {endpoint.name} {wrong}", endpoint=endpoint.name)
         return logs
+
+
+def _wrong(
+    logs: Sequence[Log], addresses: Sequence[Address], topics: Topics, *, start: int, end: int
+) -> str | None:
+    """What shows that these logs are no answer to the question."""
+    if any(not start <= log.block_number <= end for log in logs):
+        return "gave logs of blocks it was not asked about"
+    if not all(log.address in addresses and _matches(log, topics) for log in logs):
+        return "gave logs of addresses or topics it was not asked about"
+    if len({(log.block_number, log.log_index) for log in logs}) < len(logs):
+        return "gave a log twice"
+    return None
+
+
+def _matches(log: Log, topics: Topics) -> bool:
+    return len(log.topics) >= len(topics) and all(
+        wanted is None or topic in wanted for topic, wanted in zip(log.topics, topics, strict=False)
+    )
+
+
+def wrong_with_events(logs: Sequence[Log]) -> str | None:
+    """What shows that these are not all settler events of their blocks, or not as they were."""
+    try:
+        incomplete = incomplete_batch(decode_settler_events(logs))
+    except InvariantBroken as error:
+        return f"gave what is no event of this settler: {error.message}"
+    if incomplete is not None:
+        return f"left out settler events of transaction {incomplete}"
+    return None
+
+
+def wrong_with_transfers(logs: Sequence[Log]) -> str | None:
+    """What shows that these are not the token's transfers."""
+    try:
+        decode_transfers(logs)
+    except MalformedData as error:
+        return f"gave what is no transfer of this token: {error}"
+    return None
 
 
 def incomplete_batch(events: Sequence[SettlerEvent]) -> Hex32 | None:

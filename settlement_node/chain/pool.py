@@ -28,7 +28,7 @@ from settlement_node.chain.endpoint import (
 from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.chain.health import HealthPolicy
-from settlement_node.chain.logs import LogReader, incomplete_batch
+from settlement_node.chain.logs import LogReader, wrong_with_events, wrong_with_transfers
 from settlement_node.chain.lookups import find_place, find_receipts, find_transactions
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.sending import send_to_all
@@ -285,20 +285,18 @@ class ChainClient:
     ) -> list[SettlerEvent]:
         """The settlers' events between both blocks inclusive, in chain order.
 
-        Each batch's own counts are checked against its events; a gap raises Transient. Raises
-        InvalidInput when `to_block` is above the agreed head.
+        Each batch's own counts are checked against its events; an endpoint with a gap, or with an
+        event that cannot be read, is passed over. Raises Transient when every one is, InvalidInput
+        when `to_block` is above the agreed head.
         """
         logs = self._logs.read(
-            settlers, [_SETTLER_TOPICS], from_block=from_block, to_block=to_block
+            settlers,
+            [_SETTLER_TOPICS],
+            from_block=from_block,
+            to_block=to_block,
+            check=wrong_with_events,
         )
-        events = decode_settler_events(logs)
-        incomplete = incomplete_batch(events)
-        if incomplete is not None:
-            raise Transient(
-                f"an endpoint left out settler events of transaction {incomplete}",
-                transaction_hash=incomplete,
-            )
-        return events
+        return decode_settler_events(logs)
 
     def transfers(
         self,
@@ -318,7 +316,13 @@ class ChainClient:
         while topics[-1] is None:
             topics.pop()
         return decode_transfers(
-            self._logs.read([token], topics, from_block=from_block, to_block=to_block)
+            self._logs.read(
+                [token],
+                topics,
+                from_block=from_block,
+                to_block=to_block,
+                check=wrong_with_transfers,
+            )
         )
 
     def token_view(

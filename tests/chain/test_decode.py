@@ -1,4 +1,4 @@
-"""Numbers of an endpoint that no column of the book can hold."""
+"""Answers that are not what they should be: never taken for an absence, never guessed at."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 
 from settlement_node.chain.decode import (
     read_block,
+    read_data,
+    read_hash,
     read_log,
     read_number,
     read_quantity,
@@ -20,11 +22,15 @@ from settlement_node.chain.words import MalformedData
 from .scripted import SETTLER, block, hash_of, log, receipt
 
 HASH = hash_of("transaction")
-PLACE = {"from": SETTLER, "nonce": "0x7"}
+PLACE = {"hash": HASH, "from": SETTLER, "nonce": "0x7"}
 
 
 def of_receipt(value: Any) -> object:
     return read_receipt(value, transaction_hash=HASH)
+
+
+def of_place(value: Any) -> object:
+    return read_sender_and_nonce(value, transaction_hash=HASH)
 
 
 FIELDS = [
@@ -38,7 +44,7 @@ FIELDS = [
     (of_receipt, receipt(HASH, 5), "blockNumber", 2**63 - 1),
     (of_receipt, receipt(HASH, 5), "gasUsed", 2**63 - 1),
     (of_receipt, receipt(HASH, 5), "effectiveGasPrice", 2**256 - 1),
-    (read_sender_and_nonce, PLACE, "nonce", 2**63 - 1),
+    (of_place, PLACE, "nonce", 2**63 - 1),
 ]
 
 
@@ -58,3 +64,55 @@ def test_read_quantity__amount_beyond_64_bits__read_as_it_is() -> None:
     assert read_quantity(hex(2**200)) == 2**200
     with pytest.raises(MalformedData):
         read_number(hex(2**200))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("0x", "0x1_0", " 0x1", "0x1 ", "0x+1", "0x-1", "-0x1", "0X1", "1", "0x\u0661"),
+        *(1, True, None, [], {}, 1.0, float("nan"), "0x" + "f" * 65),
+    ],
+)
+def test_read_quantity__not_one__malformed(value: Any) -> None:
+    with pytest.raises(MalformedData):
+        read_quantity(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["0x0 1", "0x01 ", "0x1", "0x_1", "01", "0x\u0661\u0661", 1, None]
+)
+def test_read_data__not_bytes__malformed(value: Any) -> None:
+    with pytest.raises(MalformedData):
+        read_data(value)
+
+
+def test_read_hash__spaces_among_its_66_characters__malformed() -> None:
+    with pytest.raises(MalformedData):
+        read_hash("0x" + "ab" * 31 + "  ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"transactionHash": HASH, "status": "0x1"},
+        {"blockHash": None, "blockNumber": None},
+        receipt(HASH, 5) | {"blockNumber": None},
+        receipt(HASH, 5) | {"blockHash": None},
+        receipt(HASH, 5) | {"transactionHash": hash_of("other")},
+        *("", "0x", 0, False, True, [], [None], 1.0),
+    ],
+)
+def test_read_receipt__no_receipt_and_not_null__malformed_and_not_absent(value: Any) -> None:
+    with pytest.raises(MalformedData):
+        of_receipt(value)
+
+
+def test_read_receipt__pending__none() -> None:
+    assert of_receipt(receipt(HASH, 5) | {"blockHash": None, "blockNumber": None}) is None
+
+
+@pytest.mark.parametrize("value", [{}, [], "", True, PLACE | {"hash": hash_of("other")}])
+def test_read_sender_and_nonce__not_of_that_transaction__malformed(value: Any) -> None:
+    with pytest.raises(MalformedData):
+        of_place(value)

@@ -163,6 +163,55 @@ def test_settler_events__log_marked_removed__transient() -> None:
         client_of(endpoint_with(logs)).settler_events([SETTLER], from_block=0, to_block=100)
 
 
+GOOD = (settled_log(50, 0), batch_log(50, 1, settled=1))
+CUT = {"data": "0x"}
+SPOILT = [
+    pytest.param([GOOD[0] | CUT, GOOD[1]], id="an event without its data"),
+    pytest.param([GOOD[1]], id="an event left out"),
+    pytest.param([*GOOD, GOOD[0]], id="a log twice"),
+    pytest.param([*GOOD, log(50, 2, address=TOKEN, topics=GOOD[0]["topics"])], id="a stranger's"),
+    pytest.param([*GOOD, log(50, 2, topics=[TRANSFER_TOPIC])], id="another topic"),
+    pytest.param([*GOOD, log(50, 2)], id="no topic"),
+    pytest.param([*GOOD, GOOD[0] | {"logIndex": "0x_2"}], id="an odd number"),
+    pytest.param([*GOOD, None], id="a null"),
+    pytest.param("0x", id="no list"),
+    pytest.param(None, id="null"),
+]
+
+
+@pytest.mark.parametrize("answer", SPOILT)
+def test_settler_events__first_endpoint_spoils_them__another_is_asked_and_it_is_blamed(
+    answer: Any,
+) -> None:
+    bad = ScriptedTransport("bad")
+    bad.methods["eth_getLogs"] = lambda _query: RpcOk(answer)
+    client = client_of(bad, endpoint_with(Logs(*GOOD), "good"))
+
+    events = client.settler_events([SETTLER], from_block=0, to_block=100)
+
+    assert [type(event) for event in events] == [RedemptionSettledEvent, BatchSettledEvent]
+    assert client.health()[0].last_error is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01"])
+def test_transfers__first_endpoint_spoils_them__another_is_asked(data: bytes) -> None:
+    topics = [TRANSFER_TOPIC, address_topic(ACCOUNT), address_topic(OTHER)]
+    bad = endpoint_with(Logs(log(10, 0, address=TOKEN, topics=topics, data=data)), "bad")
+    good = endpoint_with(Logs(log(10, 0, address=TOKEN, topics=topics, data=words(5))), "good")
+
+    (transfer,) = client_of(bad, good).transfers(TOKEN, from_block=0, to_block=100)
+
+    assert transfer.value_base_units == 5
+
+
+def test_transfers__of_another_token__transient() -> None:
+    topics = [TRANSFER_TOPIC, address_topic(ACCOUNT), address_topic(OTHER)]
+    logs = Logs(log(10, 0, address=SETTLER, topics=topics, data=words(5)))
+
+    with pytest.raises(Transient, match="not asked about"):
+        client_of(endpoint_with(logs)).transfers(TOKEN, from_block=0, to_block=100)
+
+
 def test_transfers__filtered_by_receiver__topics_by_position() -> None:
     asked: list[Any] = []
     endpoint = ScriptedTransport("a")

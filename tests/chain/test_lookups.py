@@ -156,9 +156,21 @@ def test_receipts__none_asked__nothing_asked() -> None:
 def test_transactions_seen__any_endpoint_has_it__true() -> None:
     first, second = ScriptedTransport("a"), ScriptedTransport("b")
     first.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(None)
-    second.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk({"hash": PENDING})
+    found = {"hash": PENDING, "from": ACCOUNT.lower(), "nonce": "0x9"}
+    second.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(found)
 
     assert client_of(first, second).transactions_seen([PENDING]) == {PENDING: True}
+
+
+@pytest.mark.parametrize("answer", [{}, [], "0x", False, {"hash": "0x"}])
+def test_transactions_seen__only_nonsense__transient_and_neither_true_nor_false(
+    answer: object,
+) -> None:
+    endpoint = ScriptedTransport("a")
+    endpoint.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(answer)
+
+    with pytest.raises(Transient):
+        client_of(endpoint).transactions_seen([PENDING])
 
 
 def test_transactions_seen__null_everywhere__false() -> None:
@@ -179,7 +191,7 @@ def test_transactions_seen__only_errors__transient_and_not_false() -> None:
 def test_transaction_place__only_the_second_endpoint_has_it__found() -> None:
     first, second = ScriptedTransport("a"), ScriptedTransport("b")
     first.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(None)
-    found = {"from": ACCOUNT.lower(), "nonce": "0x9"}
+    found = {"hash": MINED, "from": ACCOUNT.lower(), "nonce": "0x9"}
     second.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(found)
 
     assert client_of(first, second).transaction_place(MINED) == (ACCOUNT, 9)

@@ -217,9 +217,9 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="an endpoint leaves out some logs of a transaction",
         holds="each batch tells how many items it settled and skipped; a gap is noticed",
-        file="settlement_node/chain/pool.py",
-        old="        if incomplete is not None:\n",
-        new="        if incomplete is not None and not events:\n",
+        file="settlement_node/chain/logs.py",
+        old="    if incomplete is not None:\n",
+        new="    if incomplete is not None and not logs:\n",
         tests=(f"{LOGS}::test_settler_events__an_event_left_out__transient",),
     ),
     Defence(
