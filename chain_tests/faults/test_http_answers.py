@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import socket
@@ -10,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from settlement_node.chain.bounded_http import BoundedAdapter, PlainSession
 from settlement_node.chain.signers.remote_http import RemoteHttp
@@ -164,6 +167,21 @@ def test_request__cookies__none_is_kept(drip: Callable[..., Drip]) -> None:
     session.get(server.address)
 
     assert len(session.cookies) == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "sent"), [("", None), ("node:k3y@", "Basic " + base64.b64encode(b"node:k3y").decode())]
+)
+def test_session__netrc_of_the_host__the_address_decides_alone(
+    user: str, sent: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    session = PlainSession(BoundedAdapter(bytes_max=1_000))
+
+    request = session.prepare_request(requests.Request("POST", f"http://{user}127.0.0.1/"))
+
+    assert request.headers.get("Authorization") == sent
 
 
 def test_request__headers_cannot_be_read__the_address_is_not_logged(

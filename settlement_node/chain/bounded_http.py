@@ -12,6 +12,8 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
@@ -153,17 +155,24 @@ class BoundedAdapter(InTimeAdapter):
 
 class PlainSession(requests.Session):
     """One address and nothing else: a redirect is not even read, and no cookie is kept, since
-    whoever answers could make either endless."""
+    whoever answers could make either endless. Credentials are the address's own; a .netrc would
+    take their place."""
 
     def __init__(self, adapter: HTTPAdapter) -> None:
         super().__init__()
         for scheme in ("https://", "http://"):
             self.mount(scheme, adapter)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self.auth = _auth_of_address
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
         """There is none."""
         return None
+
+
+def _auth_of_address(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    user, password = get_auth_from_url(request.url or "")
+    return HTTPBasicAuth(user, password)(request) if user or password else request
 
 
 def _bound(manager: PoolManager) -> None:
