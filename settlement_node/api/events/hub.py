@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -170,17 +171,19 @@ class EventHub:
                 yield gap
                 position = min(after, gap.newest_id)
             # Caught up page by page first, so that a long past does not fill the queue.
-            async for event in self._past(position or 0, until=None):
-                position = event.event_id
-                yield event
+            async with aclosing(self._past(position or 0, until=None)) as past:
+                async for event in past:
+                    position = event.event_id
+                    yield event
         subscription = await run_in_threadpool(self._register, asyncio.get_running_loop())
         try:
             if position is None:
                 position = subscription.position
             yield Opened(position)
-            async for event in self._past(position, until=subscription.position):
-                position = event.event_id
-                yield event
+            async with aclosing(self._past(position, until=subscription.position)) as past:
+                async for event in past:
+                    position = event.event_id
+                    yield event
             while (live := await subscription.next()) is not None:
                 if live.event_id > position:
                     position = live.event_id

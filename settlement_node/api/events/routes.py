@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from settlement_node.api.context import Context
 from settlement_node.api.documents import problems
-from settlement_node.api.events.hub import Gap, Opened, StreamEvent
+from settlement_node.api.events.hub import Gap, Opened, StreamEvent, StreamItem
 from settlement_node.api.fields import ID_MAX
 from settlement_node.api.security import Reader
 from settlement_node.errors import InvalidInput
@@ -44,6 +44,14 @@ def _position(
     return min(int(last_event_id), ID_MAX)
 
 
+async def _items(
+    context: Context, position: Annotated[int | None, Depends(_position)]
+) -> AsyncIterator[AsyncIterator[StreamItem]]:
+    """Closed when the request ends: the endpoint's own generator may be dropped at any item."""
+    async with aclosing(context.hub.stream(after=position)) as items:
+        yield items
+
+
 def _topics(
     topic: Annotated[
         list[str] | None,
@@ -69,8 +77,7 @@ def _topics(
     responses=problems(401, 422, 503),
 )
 async def stream_events(
-    context: Context,
-    position: Annotated[int | None, Depends(_position)],
+    items: Annotated[AsyncIterator[StreamItem], Depends(_items)],
     topics: Annotated[tuple[str, ...], Depends(_topics)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Events in commit order, each with its id; reconnecting with `Last-Event-ID` loses none.
@@ -80,25 +87,24 @@ async def stream_events(
     than what is kept, or newer than anything there ever was: read the book again then. Comments
     keep the connection open.
     """
-    async with aclosing(context.hub.stream(after=position)) as items:
-        async for item in items:
-            match item:
-                case StreamEvent():
-                    if wanted(item.topic, topics):
-                        yield _event(item)
-                case Gap():
-                    yield ServerSentEvent(
-                        event=GAP_EVENT,
-                        data={
-                            "requested_after": item.requested_after,
-                            "oldest_kept_id": item.oldest_kept_id,
-                            "newest_id": item.newest_id,
-                        },
-                    )
-                case Opened():
-                    yield ServerSentEvent(
-                        comment=f"open behind {item.position}", retry=RETRY_MILLISECONDS
-                    )
+    async for item in items:
+        match item:
+            case StreamEvent():
+                if wanted(item.topic, topics):
+                    yield _event(item)
+            case Gap():
+                yield ServerSentEvent(
+                    event=GAP_EVENT,
+                    data={
+                        "requested_after": item.requested_after,
+                        "oldest_kept_id": item.oldest_kept_id,
+                        "newest_id": item.newest_id,
+                    },
+                )
+            case Opened():
+                yield ServerSentEvent(
+                    comment=f"open behind {item.position}", retry=RETRY_MILLISECONDS
+                )
 
 
 def wanted(topic: str, topics: tuple[str, ...]) -> bool:
