@@ -135,7 +135,7 @@ class Daemon:
         """SIGTERM, and wait until it has ended cleanly."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        status = self.wait(seconds=60)
+        status = self.wait(seconds=180)
         assert status == 0, f"it ended with {status}:\n{self.last_words()}"
 
     def has_said(self, words: str) -> bool:

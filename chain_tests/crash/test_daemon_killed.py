@@ -77,13 +77,18 @@ def test_killed_from_outside__between_send_and_receipt__restarted_and_paid_once(
                 world.status(names[0]) is S.SETTLING
                 and any(a.sends_count for a in world.attempts_of(names[0]))
             ),
-            seconds=60,
+            seconds=180,
+            explain=daemon.last_words,
         )
         daemon.kill()
         world.mine(5)
         assert world.statuses(names) == [S.SETTLING] * 3
         daemon.start()
-        wait_until(lambda: world.statuses(names) == [S.SETTLED] * 3, seconds=60)
+        wait_until(
+            lambda: world.statuses(names) == [S.SETTLED] * 3,
+            seconds=180,
+            explain=daemon.last_words,
+        )
         daemon.stop()
     assert world.check_books().transactions == 1
 
@@ -109,7 +114,7 @@ def test_crash_point__that_does_not_exist__refused_by_name_and_nothing_done(
     settings.write_text(settings_of(world))
     with Daemon(settings, world.chain.funded_keys[1]) as daemon:
         daemon.start(crash_at="send.before_lunch")
-        assert daemon.wait(seconds=60) == 2
+        assert daemon.wait(seconds=180) == 2
         assert "send.before_lunch names no crash point" in daemon.last_words()
     assert world.statuses(names) == [S.APPROVED]
 

@@ -128,9 +128,9 @@ def test_database__stopped_while_the_daemon_runs__it_lives_on_and_everything_is_
     with Daemon(settings, world.chain.funded_keys[1]) as daemon:
         daemon.start()
         for start in (2, 4):
-            wait_until(_has_any(world, S.PAID), seconds=60)
+            wait_until(_has_any(world, S.PAID), seconds=180)
             own_server.stop_at_once()
-            wait_until(lambda: daemon.has_said("worker_failed") or daemon.ended, seconds=60)
+            wait_until(lambda: daemon.has_said("worker_failed") or daemon.ended, seconds=180)
             assert not daemon.ended, daemon.last_words()
             own_server.start()
             world.take_in(*orders[start : start + 2])
