@@ -89,7 +89,7 @@ MEANINGS = {
     "EngineSettings.heads_kept_blocks": "block hashes kept below the last final block",
     "EngineSettings.head_page_blocks": "block hashes fetched at most when catching up",
     "EngineSettings.log_page_blocks": "blocks in one request for logs; shrinks by itself where an"
-    " endpoint allows fewer",
+    " endpoint allows or manages fewer",
     "EngineSettings.intake_batch_max": "redemptions found settled that are booked in one commit",
     "EngineSettings.deliver_batch_max": "events delivered in one go",
     "EngineSettings.lease_seconds": "how long a lane stays with a node that does not renew; renewed"

@@ -11,6 +11,7 @@ from settlement_node.chain.endpoint import Endpoint, EndpointFailed, LogRangeToo
 from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.chain.tokens import decode_transfers
+from settlement_node.chain.transport import TransportFailed
 from settlement_node.chain.words import MalformedData
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -39,6 +40,8 @@ class LogReader:
         self._heads = heads
         self._page_blocks_max = page_blocks
         self._page_blocks: dict[str, int] = {}
+        self._largest_blocks: dict[str, int] = {}
+        """Where a page was not answered: what its size may grow to again, for now."""
 
     def read(
         self,
@@ -68,6 +71,8 @@ class LogReader:
             page, end = self._page(addresses, topics, start=start, to_block=to_block, check=check)
             logs += page
             start = end + 1
+        for name, blocks in tuple(self._largest_blocks.items()):
+            self._largest_blocks[name] = min(blocks * 2, self._page_blocks_max)
         logs.sort(key=lambda log: (log.block_number, log.log_index))
         return logs
 
@@ -122,7 +127,15 @@ class LogReader:
                 size = max(1, (end - start + 1) // 2)
                 self._page_blocks[endpoint.name] = size
                 continue
-            self._page_blocks[endpoint.name] = min(size * 2, self._page_blocks_max)
+            except TransportFailed:
+                # It may have been too much to find or to send in time: the next time less is asked
+                # for, and not more again before a whole read has passed.
+                if end > start:
+                    size = (end - start + 1) // 2
+                    self._page_blocks[endpoint.name] = self._largest_blocks[endpoint.name] = size
+                raise
+            largest = self._largest_blocks.get(endpoint.name, self._page_blocks_max)
+            self._page_blocks[endpoint.name] = min(size * 2, largest)
             return logs, end
 
     def _checked(

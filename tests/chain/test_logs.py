@@ -12,7 +12,7 @@ from settlement_node.chain.contracts import (
 )
 from settlement_node.chain.pool import PoolPolicy
 from settlement_node.chain.tokens import TRANSFER_TOPIC, address_topic
-from settlement_node.chain.transport import RpcError, RpcOk, RpcResult
+from settlement_node.chain.transport import RpcError, RpcOk, RpcResult, TransportFailed
 from settlement_node.domain.observations import BatchSettledEvent, RedemptionSettledEvent
 from settlement_node.errors import InvalidInput, Transient
 
@@ -111,6 +111,46 @@ def test_settler_events__range_refused__pages_halve_and_cover_every_block_once()
     accepted = [(first, last) for first, last in logs.ranges if last - first + 1 <= 20]
     covered = [number for first, last in accepted for number in range(first, last + 1)]
     assert covered == list(range(101))
+
+
+def test_settler_events__range_not_answered__less_is_asked_each_time_until_all_is_read() -> None:
+    logs = Logs()
+    endpoint = endpoint_with(logs)
+
+    def answer(query: dict[str, Any]) -> RpcResult:
+        if int(query["toBlock"], 16) - int(query["fromBlock"], 16) >= 20:
+            raise TransportFailed("endpoint a gave no answer (AnswerTooSlow)")
+        return logs(query)
+
+    endpoint.methods["eth_getLogs"] = answer
+    client = client_of(endpoint)
+
+    for _ in range(3):  # 101 blocks, 50, 25
+        with pytest.raises(Transient):
+            client.settler_events([SETTLER], from_block=0, to_block=100)
+    client.settler_events([SETTLER], from_block=0, to_block=100)
+
+    covered = [number for first, last in logs.ranges for number in range(first, last + 1)]
+    assert covered == list(range(101))
+
+
+def test_settler_events__range_answered_again__pages_grow_back() -> None:
+    logs = Logs()
+    endpoint = endpoint_with(logs)
+    client = client_of(endpoint, policy=PoolPolicy(log_page_blocks=100))
+
+    def answer(_query: dict[str, Any]) -> RpcResult:
+        raise TransportFailed("endpoint a gave no answer (ReadTimeout)")
+
+    endpoint.methods["eth_getLogs"] = answer
+    for _ in range(8):
+        with pytest.raises(Transient):
+            client.settler_events([SETTLER], from_block=0, to_block=99)
+    endpoint.methods["eth_getLogs"] = logs
+    for _ in range(9):
+        client.settler_events([SETTLER], from_block=0, to_block=99)
+
+    assert logs.ranges[-1] == (0, 99)
 
 
 def test_settler_events__range_refused__endpoint_is_not_blamed() -> None:
