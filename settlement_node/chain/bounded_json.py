@@ -13,7 +13,7 @@ import re
 NESTING_MAX = 32
 """A receipt with logs and topics in a batch is six deep."""
 VALUES_MAX = 2**21
-"""Twice as many as the largest answer that is read at all has, when it is logs."""
+"""More than the largest answer that is read at all has, when it is logs of our events."""
 
 _STRING = re.compile(rb'"[^"]*"')
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
