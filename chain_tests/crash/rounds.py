@@ -23,7 +23,7 @@ from settlement_node.store.database import Store
 from settlement_node.store.rows import AttemptRow
 
 S = RedemptionStatus
-KILL_SECONDS = 60.0
+KILL_SECONDS = 120.0
 """How long a daemon may take to start and reach its point; blocks come every second."""
 ORDERS_PER_ROUND = 2
 BASE_FEE_WEI = 10**9
@@ -120,16 +120,20 @@ class Crashes:
 
     def play(self, rounds: Sequence[Round]) -> None:
         """Every round, then a daemon that is left alone until everything rests."""
-        self._stock_up(len(rounds) * ORDERS_PER_ROUND)
+        self._stock_up(sum(one.passage for one in rounds) * ORDERS_PER_ROUND)
         self._point_at_book()
         for number, one in enumerate(rounds, start=1):
-            self.world.take_in(*(self._stock.pop() for _ in range(ORDERS_PER_ROUND)))
+            self._take_in()
             self.chain.set_interval(0)
             _BEFORE[one.kind](self)
             self.daemon.start(crash_at=f"{one.point}:{one.passage}")
             # No block before it is there: what was prepared must not pass by itself.
             wait_until(self._daemon_is_there, seconds=KILL_SECONDS, explain=self.explain)
             self.chain.set_interval(1)
+            for _ in range(1, one.passage):
+                # The next batch, so that each point is passed again however blocks and passes fall.
+                wait_until(self._ended_or_rests, seconds=KILL_SECONDS, explain=self.explain)
+                self._take_in()
             if self.daemon.wait_until_killed(seconds=KILL_SECONDS):
                 self.kills += 1
             else:
@@ -143,6 +147,12 @@ class Crashes:
 
     def all_rest(self) -> bool:
         return all(row.status in RESTING for row in self.world.rows())
+
+    def _ended_or_rests(self) -> bool:
+        return self.daemon.ended or self.all_rest()
+
+    def _take_in(self) -> None:
+        self.world.take_in(*(self._stock.pop() for _ in range(ORDERS_PER_ROUND)))
 
     def outcome(self) -> Outcome:
         """The counts so far. Nothing was wrong with any order, so one not settled is lost."""
