@@ -128,8 +128,9 @@ def test_refused__priced_at_the_ceiling__cancelled_at_the_market_price_all_the_s
     assert original.max_fee_per_gas_wei == CEILING_WEI
 
     world.step(2)
-    kinds = [attempt.kind for attempt in world.attempts_of(names[0])]
-    assert kinds == [AttemptKind.ORIGINAL, AttemptKind.CANCEL]
+    attempts = world.attempts_of(names[0])
+    assert [a.kind for a in attempts] == [AttemptKind.ORIGINAL, AttemptKind.CANCEL]
+    assert attempts[-1].max_fee_per_gas_wei <= CEILING_WEI  # it has nothing to outbid
     refused[0] = False
     world.settle()
     assert outcomes(world)[0] == "void"
