@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Generic, TypeVar
 
 from settlement_node.chain.contracts import decode_settler_events
 from settlement_node.chain.endpoint import Endpoint, EndpointFailed, LogRangeTooLarge
@@ -19,14 +21,31 @@ from settlement_node.domain.observations import (
     RedemptionSettledEvent,
     RedemptionSkippedEvent,
     SettlerEvent,
+    TransferEvent,
 )
 from settlement_node.errors import InvalidInput, InvariantBroken, Transient
 from settlement_node.units import Address, Hex32
 
 Topics = Sequence[Sequence[Hex32] | None]
 """By position: any of these, or anything for `None`."""
-Check = Callable[[Sequence[Log]], str | None]
-"""What is wrong with a page of logs from one endpoint, or `None`."""
+_Event = TypeVar("_Event")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question(Generic[_Event]):
+    """Which logs, and how an endpoint's page of them is read; MalformedData says what is wrong."""
+
+    addresses: Sequence[Address]
+    topics: Topics
+    read_page: Callable[[Sequence[Log]], list[_Event]]
+
+
+@dataclass(slots=True)
+class _PageSize:
+    """How many blocks an endpoint is asked about at once, and what that may grow to for now."""
+
+    blocks: int
+    largest_blocks: int
 
 
 class LogReader:
@@ -39,22 +58,20 @@ class LogReader:
         self._endpoints = endpoints
         self._heads = heads
         self._page_blocks_max = page_blocks
-        self._page_blocks: dict[str, int] = {}
-        self._largest_blocks: dict[str, int] = {}
-        """Where a page was not answered: what its size may grow to again, for now."""
+        self._sizes: dict[str, _PageSize] = {}
 
     def read(
         self,
         addresses: Sequence[Address],
         topics: Topics,
+        read_page: Callable[[Sequence[Log]], list[_Event]],
         *,
         from_block: int,
         to_block: int,
-        check: Check | None = None,
-    ) -> list[Log]:
-        """Logs of the agreed chain between both blocks inclusive, in chain order.
+    ) -> list[_Event]:
+        """What `read_page` makes of the agreed chain's logs between both blocks inclusive, in chain
+        order. Where it raises MalformedData for an endpoint's page, another endpoint is asked.
 
-        Where `check` says what is wrong with an endpoint's page, another endpoint is asked.
         Raises InvalidInput for a range that ends above the agreed head, since nothing there is
         agreed yet, and Transient when no endpoint that has the agreed head answers.
         """
@@ -65,94 +82,63 @@ class LogReader:
             raise InvalidInput(
                 f"to_block {to_block} is above the agreed head {head.number}", field="to_block"
             )
-        logs: list[Log] = []
+        question = _Question(addresses, topics, read_page)
+        events: list[_Event] = []
         start = from_block
         while addresses and start <= to_block:
-            page, end = self._page(addresses, topics, start=start, to_block=to_block, check=check)
-            logs += page
+            page, end = self._page(question, start=start, to_block=to_block)
+            events += page
             start = end + 1
-        for name, blocks in tuple(self._largest_blocks.items()):
-            self._largest_blocks[name] = min(blocks * 2, self._page_blocks_max)
-        logs.sort(key=lambda log: (log.block_number, log.log_index))
-        return logs
+        for size in tuple(self._sizes.values()):
+            size.largest_blocks = min(size.largest_blocks * 2, self._page_blocks_max)
+        return events
 
     def _page(
-        self,
-        addresses: Sequence[Address],
-        topics: Topics,
-        *,
-        start: int,
-        to_block: int,
-        check: Check | None,
-    ) -> tuple[tuple[Log, ...], int]:
+        self, question: _Question[_Event], *, start: int, to_block: int
+    ) -> tuple[list[_Event], int]:
         """One page from the first endpoint that answers, and the block it ends with."""
         errors: list[str] = []
         for endpoint in self._endpoints.in_order():
             try:
-                return self._page_of(
-                    endpoint, addresses, topics, start=start, to_block=to_block, check=check
-                )
+                return self._page_of(endpoint, question, start=start, to_block=to_block)
             except Transient as error:
                 errors.append(error.message)
         raise Transient("no endpoint gave logs: " + ("; ".join(errors) or "none is usable"))
 
     def _page_of(
-        self,
-        endpoint: Endpoint,
-        addresses: Sequence[Address],
-        topics: Topics,
-        *,
-        start: int,
-        to_block: int,
-        check: Check | None,
-    ) -> tuple[tuple[Log, ...], int]:
-        size = self._page_blocks.get(endpoint.name, self._page_blocks_max)
+        self, endpoint: Endpoint, question: _Question[_Event], *, start: int, to_block: int
+    ) -> tuple[list[_Event], int]:
+        size = self._sizes.setdefault(
+            endpoint.name, _PageSize(self._page_blocks_max, self._page_blocks_max)
+        )
         while True:
-            end = min(start + size - 1, to_block)
+            end = min(start + size.blocks - 1, to_block)
             try:
-                logs = self._endpoints.ask(
-                    endpoint,
-                    partial(
-                        self._checked,
-                        addresses=addresses,
-                        topics=topics,
-                        start=start,
-                        end=end,
-                        check=check,
-                    ),
+                events = self._endpoints.ask(
+                    endpoint, partial(self._checked, question=question, start=start, end=end)
                 )
             except LogRangeTooLarge:
                 if end == start:
                     raise
-                size = max(1, (end - start + 1) // 2)
-                self._page_blocks[endpoint.name] = size
+                size.blocks = (end - start + 1) // 2
                 continue
             except TransportFailed:
                 # It may have been too much to find or to send in time: the next time less is asked
                 # for, and not more again before a whole read has passed.
                 if end > start:
-                    size = (end - start + 1) // 2
-                    self._page_blocks[endpoint.name] = self._largest_blocks[endpoint.name] = size
+                    size.blocks = size.largest_blocks = (end - start + 1) // 2
                 raise
-            largest = self._largest_blocks.get(endpoint.name, self._page_blocks_max)
-            self._page_blocks[endpoint.name] = min(size * 2, largest)
-            return logs, end
+            size.blocks = min(size.blocks * 2, size.largest_blocks)
+            return events, end
 
     def _checked(
-        self,
-        endpoint: Endpoint,
-        *,
-        addresses: Sequence[Address],
-        topics: Topics,
-        start: int,
-        end: int,
-        check: Check | None,
-    ) -> tuple[Log, ...]:
+        self, endpoint: Endpoint, *, question: _Question[_Event], start: int, end: int
+    ) -> list[_Event]:
         """Logs from an endpoint that has the agreed head; others might leave some out silently."""
         head = self._heads.view.head
         logs, at_head = endpoint.logs(
-            addresses=addresses,
-            topics=topics,
+            addresses=question.addresses,
+            topics=question.topics,
             from_block=start,
             to_block=end,
             head_number=head.number,
@@ -162,25 +148,29 @@ class LogReader:
                 f"endpoint {endpoint.name} does not have the agreed head {head.number}",
                 endpoint=endpoint.name,
             )
-        wrong = _wrong(logs, addresses, topics, start=start, end=end)
-        if wrong is None and check is not None:
-            wrong = check(logs)
-        if wrong is not None:
-            raise EndpointFailed(f"endpoint {endpoint.name} {wrong}", endpoint=endpoint.name)
-        return logs
+        try:
+            _check_asked_for(logs, question, start=start, end=end)
+            return question.read_page(
+                sorted(logs, key=lambda log: (log.block_number, log.log_index))
+            )
+        except MalformedData as error:
+            raise EndpointFailed(
+                f"endpoint {endpoint.name} {error}", endpoint=endpoint.name
+            ) from error
 
 
-def _wrong(
-    logs: Sequence[Log], addresses: Sequence[Address], topics: Topics, *, start: int, end: int
-) -> str | None:
-    """What shows that these logs are no answer to the question."""
+def _check_asked_for(
+    logs: Sequence[Log], question: _Question[_Event], *, start: int, end: int
+) -> None:
+    """Raises MalformedData where these logs are no answer to the question."""
     if any(not start <= log.block_number <= end for log in logs):
-        return "gave logs of blocks it was not asked about"
-    if not all(log.address in addresses and _matches(log, topics) for log in logs):
-        return "gave logs of addresses or topics it was not asked about"
+        raise MalformedData("gave logs of blocks it was not asked about")
+    if not all(
+        log.address in question.addresses and _matches(log, question.topics) for log in logs
+    ):
+        raise MalformedData("gave logs of addresses or topics it was not asked about")
     if len({(log.block_number, log.log_index) for log in logs}) < len(logs):
-        return "gave a log twice"
-    return None
+        raise MalformedData("gave a log twice")
 
 
 def _matches(log: Log, topics: Topics) -> bool:
@@ -189,24 +179,24 @@ def _matches(log: Log, topics: Topics) -> bool:
     )
 
 
-def wrong_with_events(logs: Sequence[Log]) -> str | None:
-    """What shows that these are not all settler events of their blocks, or not as they were."""
+def read_events(logs: Sequence[Log]) -> list[SettlerEvent]:
+    """Settler events; MalformedData where some of a batch are missing or not as they were."""
     try:
-        incomplete = incomplete_batch(decode_settler_events(logs))
+        events = decode_settler_events(logs)
     except InvariantBroken as error:
-        return f"gave what is no event of this settler: {error.message}"
+        raise MalformedData(f"gave what is no event of this settler: {error.message}") from error
+    incomplete = incomplete_batch(events)
     if incomplete is not None:
-        return f"left out settler events of transaction {incomplete}"
-    return None
+        raise MalformedData(f"left out settler events of transaction {incomplete}")
+    return events
 
 
-def wrong_with_transfers(logs: Sequence[Log]) -> str | None:
-    """What shows that these are not the token's transfers."""
+def read_transfers(logs: Sequence[Log]) -> list[TransferEvent]:
+    """A token's transfers; MalformedData where one is none."""
     try:
-        decode_transfers(logs)
+        return decode_transfers(logs)
     except MalformedData as error:
-        return f"gave what is no transfer of this token: {error}"
-    return None
+        raise MalformedData(f"gave what is no transfer of this token: {error}") from error
 
 
 def incomplete_batch(events: Sequence[SettlerEvent]) -> Hex32 | None:

@@ -16,7 +16,6 @@ from settlement_node.chain.contracts import (
     BATCH_SETTLED_TOPIC,
     REDEMPTION_SETTLED_TOPIC,
     REDEMPTION_SKIPPED_TOPIC,
-    decode_settler_events,
     encode_is_settled,
 )
 from settlement_node.chain.endpoint import (
@@ -28,13 +27,13 @@ from settlement_node.chain.endpoint import (
 from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.chain.health import HealthPolicy
-from settlement_node.chain.logs import LogReader, wrong_with_events, wrong_with_transfers
+from settlement_node.chain.logs import LogReader, read_events, read_transfers
 from settlement_node.chain.lookups import find_place, find_receipts, find_transactions
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.sending import send_to_all
 from settlement_node.chain.settler_reads import preview_items, read_settler
 from settlement_node.chain.token_reads import read_token, read_token_metadata
-from settlement_node.chain.tokens import TRANSFER_TOPIC, address_topic, decode_transfers
+from settlement_node.chain.tokens import TRANSFER_TOPIC, address_topic
 from settlement_node.chain.transport import Transport, quantity
 from settlement_node.chain.views import (
     EndpointHealth,
@@ -289,14 +288,9 @@ class ChainClient:
         event that cannot be read, is passed over. Raises Transient when every one is, InvalidInput
         when `to_block` is above the agreed head.
         """
-        logs = self._logs.read(
-            settlers,
-            [_SETTLER_TOPICS],
-            from_block=from_block,
-            to_block=to_block,
-            check=wrong_with_events,
+        return self._logs.read(
+            settlers, [_SETTLER_TOPICS], read_events, from_block=from_block, to_block=to_block
         )
-        return decode_settler_events(logs)
 
     def transfers(
         self,
@@ -315,14 +309,8 @@ class ChainClient:
         ]
         while topics[-1] is None:
             topics.pop()
-        return decode_transfers(
-            self._logs.read(
-                [token],
-                topics,
-                from_block=from_block,
-                to_block=to_block,
-                check=wrong_with_transfers,
-            )
+        return self._logs.read(
+            [token], topics, read_transfers, from_block=from_block, to_block=to_block
         )
 
     def token_view(
