@@ -10,10 +10,10 @@ from settlement_node.domain.fees import AtCeiling, Bumped, Fees, bump
 from settlement_node.domain.keeping import KeepingStep, KeepingView, next_step
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.lanes import may_send
 from settlement_node.node.send import Signing, broadcast, current_fees, sign_and_broadcast
 from settlement_node.store import transactions
 from settlement_node.store.attention import clear_alert, raise_alert
-from settlement_node.store.funds import get_lane
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 
@@ -27,14 +27,14 @@ UNDERPRICED_ANSWERS = (
 def keep(context: NodeContext, lane: Lane) -> int:
     """Look after every unmined transaction of the lane; returns how many new attempts were made."""
     with context.store.read() as tx:
-        lane_row = get_lane(tx, lane.chain_id, lane.signer_address)
+        may = may_send(context, tx, lane)
         unmined = [
             row
             for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address)
             if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
         ]
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in unmined])
-    if not unmined or context.dry_run or lane_row is None or lane_row.paused:
+    if not unmined or not may:
         return 0
     lowest = unmined[0].nonce
     if lane.lowest_unmined is None or lane.lowest_unmined[0] != lowest:

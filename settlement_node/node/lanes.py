@@ -8,6 +8,7 @@ from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.store import chain_book, transactions
 from settlement_node.store.attention import NewBreak, open_break, raise_alert
+from settlement_node.store.database import Tx
 from settlement_node.store.funds import (
     ensure_lane,
     get_lane,
@@ -63,6 +64,12 @@ def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
         except Transient:
             log.warning("lease_not_released", lane=lane.key)
     held.clear()
+
+
+def may_send(context: NodeContext, tx: Tx, lane: Lane) -> bool:
+    """Not in a dry run, and not while the lane is paused."""
+    row = get_lane(tx, lane.chain_id, lane.signer_address)
+    return not context.dry_run and row is not None and not row.paused
 
 
 def prepare(context: NodeContext, lane: Lane) -> None:

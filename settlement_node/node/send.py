@@ -13,10 +13,10 @@ from settlement_node.domain.fees import Fees, market_fees
 from settlement_node.domain.lifecycle import TransactionFact, TransactionStatus
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.lanes import may_send
 from settlement_node.store import redemptions, settlements, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import get_lane
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Wei
@@ -50,14 +50,14 @@ class Signing:
 def send(context: NodeContext, lane: Lane) -> int:
     """Sign what is planned and broadcast what was never sent; returns how many were broadcast."""
     with context.store.read() as tx:
-        lane_row = get_lane(tx, lane.chain_id, lane.signer_address)
+        may = may_send(context, tx, lane)
         rows = [
             row
             for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address)
             if row.status in (TransactionStatus.PLANNED, TransactionStatus.SIGNED)
         ]
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
-    if not rows or context.dry_run or lane_row is None or lane_row.paused:
+    if not rows or not may:
         return 0
     ready = [
         (row, attempts[row.transaction_id][-1])

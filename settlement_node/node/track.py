@@ -11,11 +11,11 @@ from settlement_node.domain.observations import Receipt
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.heads import undo_from
+from settlement_node.node.lanes import may_send
 from settlement_node.node.outcomes import record_displaced, record_final, record_mined
 from settlement_node.node.preflight import refused_whole
 from settlement_node.store import chain_book, settlements, transactions
 from settlement_node.store.attention import clear_alert
-from settlement_node.store.funds import get_lane
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Hex32, Wei
@@ -153,8 +153,11 @@ def _watch_for_strangers(
     chain_nonce = lane.chain.client.nonce(lane.signer_address)
     if chain_nonce <= lowest.nonce:
         lane.stranger_polls.pop(lowest.nonce, None)
-        if chain_nonce < lowest.nonce and _may_send(context, lane):
-            _fill_gap(context, lane, first=chain_nonce, below=lowest.nonce)
+        if chain_nonce < lowest.nonce:
+            with context.store.read() as tx:
+                may = may_send(context, tx, lane)
+            if may:
+                _fill_gap(context, lane, first=chain_nonce, below=lowest.nonce)
         return
     if _adopt_found(context, lane, lowest, attempts):
         return
@@ -176,13 +179,6 @@ def _watch_for_strangers(
             kind="stranger_at_nonce",
             nonce=lowest.nonce,
         )
-
-
-def _may_send(context: NodeContext, lane: Lane) -> bool:
-    """Not in a dry run, and not while the lane is paused."""
-    with context.store.read() as tx:
-        row = get_lane(tx, lane.chain_id, lane.signer_address)
-    return not context.dry_run and row is not None and not row.paused
 
 
 def _fill_gap(context: NodeContext, lane: Lane, *, first: int, below: int) -> None:

@@ -136,9 +136,9 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.DEEP_REORGANISATION,
         happens="a batch is in flight when the lane is stopped, and the chain forgets it",
         holds="on a paused lane nothing is sent again, replaced or cancelled",
-        file="settlement_node/node/keep.py",
-        old=" or context.dry_run or lane_row is None or lane_row.paused:",
-        new=" or context.dry_run or lane_row is None:",
+        file="settlement_node/node/lanes.py",
+        old="not context.dry_run and row is not None and not row.paused",
+        new="not context.dry_run and row is not None",
         tests=(
             "chain_tests/cycle/test_pauses.py::test_pause__of_a_lane_whose_batch_the_mempools_forgot"
             "__sent_again_only_when_resumed",
@@ -219,7 +219,7 @@ CHAIN: tuple[Defence, ...] = (
         holds="each batch tells how many items it settled and skipped; a gap is noticed",
         file="settlement_node/chain/logs.py",
         old="    if incomplete is not None:\n",
-        new="    if incomplete is not None and not logs:\n",
+        new="    if incomplete is not None and not events:\n",
         tests=(f"{LOGS}::test_settler_events__an_event_left_out__transient",),
     ),
     Defence(
