@@ -65,7 +65,7 @@ class HostileEndpoint:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, suppress(OSError, ValueError, http.client.HTTPException):
-            while (asked := _read_request(connection)) is not None:
+            while (asked := read_request(connection)) is not None:
                 content = self._forward(asked)
                 is_good = self._good_heads and b'"eth_chainId"' in asked
                 if is_good or self._random.random() >= self.rate:
@@ -144,13 +144,14 @@ def _framed(content: bytes, headers: bytes = b"") -> bytes:
     return OK + headers + b"Content-Length: %d\r\n\r\n" % len(content) + content
 
 
-def _read_request(connection: socket.socket) -> bytes | None:
-    """The body of the next request; `None` when there is none."""
-    stream = connection.makefile("rb")
-    length = 0
-    if not stream.readline():
-        return None
-    while (line := stream.readline().strip().lower()) != b"":
-        name, _, value = line.partition(b":")
-        length = int(value) if name == b"content-length" else length
-    return stream.read(length)
+def read_request(connection: socket.socket) -> bytes | None:
+    """The body of the next request, `None` when there is none. It is read to its end: bytes left
+    unread when a socket is closed make the system reset the connection."""
+    with connection.makefile("rb") as stream:
+        length = 0
+        if not stream.readline():
+            return None
+        while (line := stream.readline().strip().lower()) != b"":
+            name, _, value = line.partition(b":")
+            length = int(value) if name == b"content-length" else length
+        return stream.read(length)

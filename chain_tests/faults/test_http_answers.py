@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 
+from chain_tests.faults.hostile import read_request
 from settlement_node.chain.bounded_http import BoundedAdapter, PlainSession
 from settlement_node.chain.signers.remote_http import RemoteHttp
 from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, TransportFailed
@@ -51,23 +52,13 @@ class Drip:
             while True:
                 connection, _ = self.socket.accept()
                 with connection, suppress(OSError):
-                    _read_whole_request(connection)
+                    read_request(connection)
                     connection.sendall(self.head.encode())
                     for piece in self.pieces:
                         connection.sendall(piece)
                         time.sleep(self.pause_seconds)
                     if self.resets:
                         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
-
-
-def _read_whole_request(connection: socket.socket) -> None:
-    """Bytes left unread when a socket is closed make the system reset the connection."""
-    with connection.makefile("rb") as stream:
-        length = 0
-        while (line := stream.readline().strip().lower()) != b"":
-            name, _, value = line.partition(b":")
-            length = int(value) if name == b"content-length" else length
-        stream.read(length)
 
 
 @pytest.fixture
