@@ -26,6 +26,8 @@ Hex32 = NewType("Hex32", str)
 """32 bytes as a lower-case 0x string: hashes and redemption ids."""
 
 UINT256_MAX = 2**256 - 1
+INT64_MAX = 2**63 - 1
+"""The largest number of a plain integer column, row numbers among them."""
 BPS_ONE = 10_000
 """One hundred per cent in basis points."""
 DECIMALS_MAX = 36

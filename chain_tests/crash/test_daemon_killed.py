@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chain_tests.copies import Copies, address_of
-from chain_tests.crash.daemon import ROOT, Daemon, settings_text
+from chain_tests.crash.daemon import PATIENCE_SECONDS, ROOT, Daemon, settings_text
 from chain_tests.crash.rounds import (
     LOST_BOOK_POINTS,
     NOT_PLAIN,
@@ -77,7 +77,7 @@ def test_killed_from_outside__between_send_and_receipt__restarted_and_paid_once(
                 world.status(names[0]) is S.SETTLING
                 and any(a.sends_count for a in world.attempts_of(names[0]))
             ),
-            seconds=180,
+            seconds=PATIENCE_SECONDS,
             explain=daemon.last_words,
         )
         daemon.kill()
@@ -86,7 +86,7 @@ def test_killed_from_outside__between_send_and_receipt__restarted_and_paid_once(
         daemon.start()
         wait_until(
             lambda: world.statuses(names) == [S.SETTLED] * 3,
-            seconds=180,
+            seconds=PATIENCE_SECONDS,
             explain=daemon.last_words,
         )
         daemon.stop()
@@ -114,7 +114,7 @@ def test_crash_point__that_does_not_exist__refused_by_name_and_nothing_done(
     settings.write_text(settings_of(world))
     with Daemon(settings, world.chain.funded_keys[1]) as daemon:
         daemon.start(crash_at="send.before_lunch")
-        assert daemon.wait(seconds=180) == 2
+        assert daemon.wait(seconds=PATIENCE_SECONDS) == 2
         assert "send.before_lunch names no crash point" in daemon.last_words()
     assert world.statuses(names) == [S.APPROVED]
 

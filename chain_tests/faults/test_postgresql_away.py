@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from chain_tests.crash.daemon import Daemon, settings_text
+from chain_tests.crash.daemon import PATIENCE_SECONDS, Daemon, settings_text
 from chain_tests.marks import on_anvil
 from chain_tests.world import Chain, World, build_world, wait_until
 from settlement_node.chain.anvil import AnvilProcess
@@ -128,9 +128,11 @@ def test_database__stopped_while_the_daemon_runs__it_lives_on_and_everything_is_
     with Daemon(settings, world.chain.funded_keys[1]) as daemon:
         daemon.start()
         for start in (2, 4):
-            wait_until(_has_any(world, S.PAID), seconds=180)
+            wait_until(_has_any(world, S.PAID), seconds=PATIENCE_SECONDS)
             own_server.stop_at_once()
-            wait_until(lambda: daemon.has_said("worker_failed") or daemon.ended, seconds=180)
+            wait_until(
+                lambda: daemon.has_said("worker_failed") or daemon.ended, seconds=PATIENCE_SECONDS
+            )
             assert not daemon.ended, daemon.last_words()
             own_server.start()
             world.take_in(*orders[start : start + 2])

@@ -17,9 +17,16 @@ from pydantic import (
 
 from settlement_node.domain.redemption import EXTERNAL_ID_LENGTH_MAX, check_external_id
 from settlement_node.errors import InvalidInput
-from settlement_node.units import Address, Hex32, parse_address, parse_base_units, parse_hex32
+from settlement_node.units import (
+    INT64_MAX,
+    Address,
+    Hex32,
+    parse_address,
+    parse_base_units,
+    parse_hex32,
+)
 
-ID_MAX = 2**63 - 1
+ID_MAX = INT64_MAX
 """The largest row number a database gives."""
 YEAR_MIN, YEAR_MAX = 2000, 2200
 EXAMPLE_ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"

@@ -11,9 +11,8 @@ from typing import Any
 
 from settlement_node.chain.words import MalformedData, checksummed
 from settlement_node.domain.observations import Block, FeeHistory, Log, Receipt
-from settlement_node.units import UINT256_MAX, Address, Hex32, Wei
+from settlement_node.units import INT64_MAX, UINT256_MAX, Address, Hex32, Wei
 
-INT64_MAX = 2**63 - 1
 INT32_MAX = 2**31 - 1
 """The column of a log's index is a plain INTEGER."""
 _HEX = re.compile(r"0x[0-9a-fA-F]*")

@@ -16,7 +16,7 @@ from settlement_node.cli.common import ConfigOption, actor, load, open_store
 from settlement_node.cli.fund import app as fund_app
 from settlement_node.cli.output import JsonOption, emit, reports_errors
 from settlement_node.errors import NotFound
-from settlement_node.units import parse_address, parse_hex32
+from settlement_node.units import INT64_MAX, parse_address, parse_hex32
 
 if TYPE_CHECKING:
     from settlement_node.store.database import Tx
@@ -30,8 +30,6 @@ break_app = typer.Typer(help="Close a break of the reconciliation.", no_args_is_
 
 CHAIN_ID_MAX = 2**53
 """As in the settings: what every reader of JSON holds exactly."""
-ROW_ID_MAX = 2**63 - 1
-"""The largest number the databases hold."""
 
 RedemptionId = Annotated[str, typer.Argument(help="The redemption_id, 0x and 64 hex digits.")]
 ChainId = Annotated[int, typer.Argument(min=1, max=CHAIN_ID_MAX, help="The chain's id.")]
@@ -196,7 +194,7 @@ def speed_up(
 @break_app.command("resolve")
 @reports_errors
 def resolve(
-    break_id: Annotated[int, typer.Argument(min=1, max=ROW_ID_MAX, help="The break's number.")],
+    break_id: Annotated[int, typer.Argument(min=1, max=INT64_MAX, help="The break's number.")],
     reason: Reason,
     config: ConfigOption = None,
     json_output: JsonOption = False,
@@ -217,7 +215,7 @@ def rescan(
     fund_id: FundId,
     from_block: Annotated[
         int,
-        typer.Option("--from-block", min=0, max=ROW_ID_MAX, help="The first block to read again."),
+        typer.Option("--from-block", min=0, max=INT64_MAX, help="The first block to read again."),
     ],
     reason: Reason,
     config: ConfigOption = None,

@@ -18,7 +18,7 @@ from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.redemptions import IN_CHUNK
 from settlement_node.store.rows import SettlerEventRow
-from settlement_node.units import Address, Hex32
+from settlement_node.units import INT64_MAX, Address, Hex32
 
 h = t.heads
 e = t.settler_events
@@ -155,7 +155,7 @@ def _event_values(chain_id: int, event: SettlerEvent) -> dict[str, object]:
             values |= {
                 "kind": "settled",
                 "redemption_id": event.redemption_id_hex,
-                "redemption_index": min(event.redemption_index, 2**63 - 1),
+                "redemption_index": min(event.redemption_index, INT64_MAX),
                 "investor_address": event.investor_address,
                 "payee_address": event.payee_address,
                 "shares_base_units": event.shares_base_units,
@@ -165,7 +165,7 @@ def _event_values(chain_id: int, event: SettlerEvent) -> dict[str, object]:
             values |= {
                 "kind": "skipped",
                 "redemption_id": event.redemption_id_hex,
-                "redemption_index": min(event.redemption_index, 2**63 - 1),
+                "redemption_index": min(event.redemption_index, INT64_MAX),
                 "skip_reason": event.skip_reason.value,
                 "detail": "0x" + event.detail[:500].hex(),
             }
