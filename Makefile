@@ -18,13 +18,13 @@ $(VENV)/bin/python:
 
 .setup/run: requirements.lock pyproject.toml setup.py | $(VENV)/bin/python
 	@echo "Installing what the node needs (pinned, checked by hash) ..."
-	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	@mkdir -p .setup && touch $@
 
 .setup/dev: requirements-dev.lock .setup/run
 	@echo "Installing what the tests need ..."
-	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
 	@mkdir -p .setup && touch $@
 
 .setup/node: package-lock.json package.json
