@@ -8,6 +8,9 @@ ARGS ?=
 SEEDS ?= 100
 JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A lock is whole: pip asks nobody what else is needed, so a release of today changes nothing.
+INSTALL := $(BIN)/pip install --quiet --no-deps --require-hashes -r
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,13 +21,17 @@ $(VENV)/bin/python:
 
 .setup/run: requirements.lock pyproject.toml setup.py | $(VENV)/bin/python
 	@echo "Installing what the node needs (pinned, checked by hash) ..."
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(INSTALL) requirements.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	@mkdir -p .setup && touch $@
 
 .setup/dev: requirements-dev.lock .setup/run
 	@echo "Installing what the tests need ..."
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	@$(INSTALL) requirements-dev.lock
+	@mkdir -p .setup && touch $@
+
+.setup/aws: requirements-aws.lock .setup/run
+	@$(INSTALL) requirements-aws.lock
 	@mkdir -p .setup && touch $@
 
 .setup/node: package-lock.json package.json
@@ -35,6 +42,8 @@ $(VENV)/bin/python:
 
 setup: .setup/dev .setup/node  ## Install everything, for development and for anvil
 
+aws: .setup/aws  ## Install what a lane with its key in AWS KMS needs
+
 demo: .setup/run  ## Settle a realistic book on an embedded chain (ARGS="--redemptions 200 --no-serve --json")
 	@$(BIN)/settlement-node demo $(ARGS)
 
@@ -44,10 +53,18 @@ run: .setup/run  ## Run the node (ARGS="--config settlement-node.toml")
 test: .setup/dev .setup/node  ## Run every test: contracts, Python, chains, databases
 	@tools/run-tests
 
-check: .setup/dev  ## Lint, format check, types
+check: .setup/dev  ## Lint, format check, types, declared imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy settlement_node
+	@$(BIN)/deptry settlement_node
+	@$(BIN)/deptry . --ignore DEP004
+
+locks:  ## Write the locks anew from pyproject.toml; what still fits stays (needs uv)
+	@command -v uv >/dev/null || { echo "uv is needed to write the locks"; exit 1; }
+	@$(LOCK) pyproject.toml --group build -o requirements.lock
+	@$(LOCK) pyproject.toml --group build --group dev -o requirements-dev.lock
+	@$(LOCK) --group aws -c requirements-dev.lock -o requirements-aws.lock
 
 abi: .setup/node  ## Compile the contracts and write abi/
 	@node tools/build-abi.mjs
@@ -70,4 +87,4 @@ defences: .setup/dev .setup/node  ## Take out each defence once and see a test f
 clean:  ## Remove everything that was set up or built
 	rm -rf $(VENV) .setup node_modules out cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup demo run test check abi docs bench simulate crash-test defences clean
+.PHONY: help setup aws demo run test check locks abi docs bench simulate crash-test defences clean

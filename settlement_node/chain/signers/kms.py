@@ -75,7 +75,7 @@ _MENDS: Mapping[str, str] = {
 }
 """What a person does about each refusal; codes as in the KMS API reference, Sign, Errors."""
 
-_NEEDS_BOTO3 = "a signer of kind kms needs boto3; install settlement-node[aws]"
+_NEEDS_BOTO3 = "a signer of kind kms needs boto3; install it with: make aws"
 
 T = TypeVar("T")
 

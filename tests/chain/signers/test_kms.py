@@ -301,10 +301,10 @@ def test_sign__no_credentials_at_first__client_is_opened_again() -> None:
     assert len(opened) == 2
 
 
-def test_sign__boto3_missing__says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sign__boto3_missing__says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
 
-    with pytest.raises(InvalidInput, match=r"settlement-node\[aws\]"):
+    with pytest.raises(InvalidInput, match=r"make aws"):
         signer_on(ScriptedKms()).check()
 
 
@@ -332,8 +332,8 @@ def test_open_kms_client__endpoint_that_is_none__invalid_input(aws: Any) -> None
         open_kms_client(region=REGION, endpoint_url="not an address")
 
 
-def test_open_kms_client__boto3_missing__says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_kms_client__boto3_missing__says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
 
-    with pytest.raises(InvalidInput, match=r"settlement-node\[aws\]"):
+    with pytest.raises(InvalidInput, match=r"make aws"):
         open_kms_client(region=REGION)
