@@ -87,8 +87,8 @@ def release_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> Redempti
         raise Conflict("the chain shows this redemption as paid; it cannot be released")
     if row.hold_reason == HoldReason.ALREADY_SETTLED.value:
         # The settler has used its index for another redemption: a new one, or it is held again.
-        orders.give_new_index(tx, fund, row)
-        row = _redemption(tx, redemption_id)
+        if orders.give_new_index(tx, fund, row):
+            row = _redemption(tx, redemption_id)
     return redemptions.record_fact(
         tx,
         row,

@@ -166,16 +166,21 @@ def _find_settled(context: NodeContext, lane: Lane, fund: FundRow) -> int:
 
 def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -> None:
     """A lost book was filled again before its settlers were replayed, and gave an index that the
-    chain had used for another redemption: the settler would refuse it for ever. Nothing of such a
-    redemption was ever sent from this book, so it gets a new one."""
+    chain had used for another redemption: the settler would refuse it for ever. If nothing of it
+    was ever signed, it gets a new one; otherwise the settler's word keeps it held."""
     used = {
         e.redemption_index: e.redemption_id_hex
         for e in events
         if isinstance(e, RedemptionSettledEvent) and e.redemption_index < INDEX_MAX
     }
     for row in orders.colliding(tx, fund.fund_id, used):
-        orders.give_new_index(tx, fund, row)
-        log.warning("index_taken", fund_id=fund.fund_id, redemption_id=row.redemption_id)
+        changed = orders.give_new_index(tx, fund, row)
+        log.warning(
+            "index_taken",
+            fund_id=fund.fund_id,
+            redemption_id=row.redemption_id,
+            is_changed=changed,
+        )
 
 
 def _scan_page(

@@ -120,9 +120,16 @@ def write_new(tx: Tx, rows: Sequence[RedemptionRow]) -> None:
         )
 
 
-def give_new_index(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:
-    """Another index for a redemption of which nothing was ever sent: the chain has its old one
-    under another redemption. The only exception to for ever."""
+def give_new_index(tx: Tx, fund: FundRow, row: RedemptionRow) -> bool:
+    """Another index for a redemption of which nothing was ever signed: the chain has its old one
+    under another redemption. The only exception to for ever.
+
+    False, and nothing is changed, once any of it was: what was signed may be mined at any time,
+    whatever an endpoint says became of it, and the settler tells it from a second payment by the
+    index alone.
+    """
+    if _was_ever_bound(tx, row.redemption_id):
+        return False
     fresh = tx.connection.execute(
         t.funds.update()
         .where(t.funds.c.fund_id == fund.fund_id)
@@ -141,6 +148,29 @@ def give_new_index(tx: Tx, fund: FundRow, row: RedemptionRow) -> None:
         "redemption",
         row.redemption_id,
         {"from": row.redemption_index, "to": fresh},
+    )
+    return True
+
+
+def _was_ever_bound(tx: Tx, redemption_id: Hex32) -> bool:
+    """Whether a settlement holds the redemption now, or ever held it in a signed transaction."""
+    i, s, a = t.settlement_items, t.settlements, t.attempts
+    return bool(
+        tx.connection.execute(
+            sa.select(
+                sa.exists()
+                .where(i.c.redemption_id == redemption_id)
+                .where(
+                    sa.or_(
+                        i.c.live.is_(True),
+                        sa.exists().where(
+                            s.c.settlement_id == i.c.settlement_id,
+                            a.c.transaction_id == s.c.transaction_id,
+                        ),
+                    )
+                )
+            )
+        ).scalar_one()
     )
 
 
@@ -210,7 +240,6 @@ def _investor_ids(tx: Tx, fund: FundRow, addresses: set[Address]) -> dict[Addres
 def colliding(tx: Tx, fund_id: str, used: Mapping[int, Hex32]) -> list[RedemptionRow]:
     """Redemptions that wait under an index the settler has used for another id, by index. `used`
     gives the id that each index was used for."""
-    i = t.settlement_items
     found: list[RedemptionRow] = []
     indexes = sorted(used)
     for start in range(0, len(indexes), IN_CHUNK):
@@ -226,7 +255,6 @@ def colliding(tx: Tx, fund_id: str, used: Mapping[int, Hex32]) -> list[Redemptio
                         RedemptionStatus.HELD.value,
                     ]
                 ),
-                ~sa.exists().where(i.c.redemption_id == r.c.redemption_id, i.c.live.is_(True)),
             )
             .order_by(r.c.redemption_index)
         )

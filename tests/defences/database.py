@@ -161,6 +161,20 @@ DATABASE: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="signed_keeps_its_index",
+        line=Line.FALSE_ENDPOINT,
+        happens="an endpoint calls a signed batch void and shows its index as another order's",
+        holds="an order of which anything was ever signed keeps its index: the settler refuses a"
+        " second payment by it",
+        file="settlement_node/store/orders.py",
+        old="    if _was_ever_bound(tx, row.redemption_id):\n        return False\n",
+        new="",
+        tests=(
+            "tests/store/test_indexes.py::"
+            "test_give_new_index__its_batch_is_void__kept_once_it_was_signed",
+        ),
+    ),
+    Defence(
         name="one_holder_of_a_lease",
         line=Line.TWO_NODES,
         happens="two nodes are started on one lane",
