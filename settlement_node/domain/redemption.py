@@ -34,6 +34,8 @@ class HoldReason(StrEnum):
     INVALID_ITEM = "invalid_item"
     ITEM_OUT_OF_GAS = "item_out_of_gas"
     PAYEE_NOT_PERMITTED = "payee_not_permitted"
+    INVESTOR_RESTRICTED = "investor_restricted"
+    PAYEE_RESTRICTED = "payee_restricted"
     PAYOUT_ROUNDS_TO_ZERO = "payout_rounds_to_zero"
     PAYOUT_TOO_LARGE = "payout_too_large"
     PAYMENT_UNDONE = "payment_undone"

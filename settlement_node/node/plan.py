@@ -21,6 +21,7 @@ from settlement_node.errors import Refused, Transient
 from settlement_node.node import rehearse
 from settlement_node.node.bookkeeping import post_owed
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.eligibility import Obstacle
 from settlement_node.node.holds import place_hold
 from settlement_node.node.preflight import (
     ChainState,
@@ -29,12 +30,13 @@ from settlement_node.node.preflight import (
     read_chain_state,
 )
 from settlement_node.node.ratchet import BookState, read_book_state
+from settlement_node.node.waits import alert_gas, money_alerts, note_stopped, note_waiting
 from settlement_node.store import redemptions, settlements, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund, list_funds
 from settlement_node.store.rows import FundRow, RedemptionRow
-from settlement_node.units import Hex32, Payout
+from settlement_node.units import Payout
 
 log = structlog.get_logger(__name__)
 MONEY_WAITS = frozenset({WaitingFor.LIQUIDITY.value, WaitingFor.LIMITS.value})
@@ -97,21 +99,22 @@ def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
     if context.dry_run:
         rehearse.note_settled(lane, fund, paid)
     if book.obstacle is not None:
-        _note_waiting(context, lane, due, book.obstacle)
+        note_waiting(context, lane, due, book.obstacle)
         return False
     if not due:
         return False
     terms = fund.terms()
     if terms is None:
-        _note_waiting(context, lane, due, WaitingFor.NAV)
+        note_waiting(context, lane, due, WaitingFor.NAV)
         return False
     priced, unpriced = _price(fund, due)
     state = read_chain_state(lane.chain, fund, lane)
     if state.obstacle is None and state.settler.batch_hash != book.chain_tip:
         # The replay has not caught up with the settler; nothing may be planned on a guess.
-        state = replace(state, obstacle=WaitingFor.EARLIER_BATCH) if not book.live else state
+        behind = Obstacle(WaitingFor.EARLIER_BATCH, "the settler's events are still being read")
+        state = replace(state, obstacle=behind) if not book.live else state
     if state.obstacle is not None:
-        _note_waiting(context, lane, due, state.obstacle)
+        note_stopped(context, lane, fund, due, state.obstacle)
         return False
     return _select_and_commit(context, lane, fund, book, state, priced, unpriced)
 
@@ -172,11 +175,9 @@ def _select_and_commit(
         ),
     )
     chosen = [by_id[c.redemption_id_hex] for c in selection.chosen]
-    checked = check_items(lane, fund, [p.item() for p in chosen])
-    if checked.obstacle is WaitingFor.LIQUIDITY:
-        _alert_treasury(context, lane, fund)
+    checked = check_items(context.store, lane, fund, [p.item() for p in chosen])
     if checked.obstacle is not None:
-        _note_waiting(context, lane, [p.row for p in chosen], checked.obstacle)
+        note_stopped(context, lane, fund, [p.row for p in chosen], checked.obstacle)
         return False
     good = [p for p in chosen if p.row.redemption_id in checked.passing]
     good, data, gas_limit = _fit_gas(context, lane, state, book, good, checked)
@@ -189,8 +190,8 @@ def _select_and_commit(
             lane.chain.fees,
         ).max_fee_per_gas_wei
         if state.native_balance_wei < book.gas_committed_wei + gas_limit * cap:
-            _alert_gas(context, lane, state.native_balance_wei, gas_limit * cap)
-            _note_waiting(context, lane, [p.row for p in good], WaitingFor.GAS)
+            alert_gas(context, lane, state.native_balance_wei, gas_limit * cap)
+            note_waiting(context, lane, [p.row for p in good], WaitingFor.GAS)
             return False
     if context.dry_run:
         rehearse.note_batch(
@@ -265,8 +266,10 @@ def _commit(
             redemptions.set_waiting_on(
                 tx, [i for i, w in selection.waiting if w is waiting_on], waiting_on.value
             )
-        _money_alerts(tx, fund, selection)
-        clear_alert(tx, kind="planning_refused", subject=fund.fund_id)
+        redemptions.set_waiting_on(tx, list(checked.later), WaitingFor.EARLIER_BATCH.value)
+        money_alerts(tx, fund, selection)
+        for kind in ("planning_refused", "token_stopped"):
+            clear_alert(tx, kind=kind, subject=fund.fund_id)
         if good:
             _commit_settlement(tx, context, lane, fund, book, good, data, gas_limit)
     context.checkpoint("plan.after_commit")
@@ -286,8 +289,12 @@ def _commit_settlement(
     gas_limit: int,
 ) -> None:
     now = get_fund(tx, fund.fund_id)
-    if (now.terms(), now.settler_address) != (fund.terms(), fund.settler_address):
-        raise Transient("the fund's price or settler changed; the batch is prepared anew")
+    if (now.terms(), now.settler_address, now.checks) != (
+        fund.terms(),
+        fund.settler_address,
+        fund.checks,
+    ):
+        raise Transient("the fund's price, settler or checks changed; the batch is prepared anew")
     fresh = read_book_state(tx, context.policy, lane, fund, [p.row.redemption_id for p in good])
     if fresh != book.after_settled(fresh.settled_on_chain) or fresh.settled_on_chain:
         raise Transient("the book changed while the batch was being prepared; it is planned anew")
@@ -334,55 +341,3 @@ def _commit_settlement(
         batch_hash=batch_hash_of(book.next_previous_hash, [p.item() for p in good]),
         items=rows,
     )
-
-
-def _money_alerts(tx: Tx, fund: FundRow, selection: batching.Selection) -> None:
-    for waiting_on, kind in (
-        (WaitingFor.LIQUIDITY, "treasury_short"),
-        (WaitingFor.LIMITS, "payout_limit_reached"),
-    ):
-        count = sum(w is waiting_on for _, w in selection.waiting)
-        if count:
-            raise_alert(
-                tx,
-                kind=kind,
-                subject=fund.fund_id,
-                detail=f"{count} due redemptions wait for {waiting_on.value}; they go on by"
-                " themselves when there is enough",
-            )
-        else:
-            clear_alert(tx, kind=kind, subject=fund.fund_id)
-
-
-def _alert_gas(context: NodeContext, lane: Lane, balance_wei: int, needed_wei: int) -> None:
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        raise_alert(
-            tx,
-            kind="gas_low",
-            subject=lane.key,
-            detail=f"{lane.signer_address} has {balance_wei} wei and the next batch may need"
-            f" {needed_wei} wei on top of what is in flight; send it coins",
-        )
-
-
-def _alert_treasury(context: NodeContext, lane: Lane, fund: FundRow) -> None:
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        raise_alert(
-            tx,
-            kind="treasury_short",
-            subject=fund.fund_id,
-            detail="the treasury has the money but its token does not let it pay anybody now:"
-            " it is blocked, or the token stands still",
-        )
-
-
-def _note_waiting(
-    context: NodeContext, lane: Lane, due: Sequence[RedemptionRow], waiting_on: WaitingFor
-) -> None:
-    if context.dry_run and due:
-        rehearse.note_obstacle(lane, due, waiting_on)
-    ids: list[Hex32] = [row.redemption_id for row in due if row.waiting_on != waiting_on.value]
-    if not ids or context.dry_run:
-        return
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        redemptions.set_waiting_on(tx, ids, waiting_on.value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from settlement_node.chain.endpoint import CallRequest, CallReverted
+from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.tokens import encode_transfer_from
 from settlement_node.chain.views import SettlerView
@@ -14,8 +15,11 @@ from settlement_node.domain.observations import ItemPreview, SettleItem, SkipRea
 from settlement_node.domain.redemption import HoldReason, WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import ChainContext, Lane
+from settlement_node.node.eligibility import CheckedFund, Eligibility, Obstacle, ask_first
+from settlement_node.store import settlements
+from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow, TransactionRow
-from settlement_node.units import Hex32, Payout
+from settlement_node.units import Address, Hex32, Payout
 
 TEMPORARY_SKIPS = frozenset({SkipReason.DAILY_LIMIT_EXCEEDED})
 """Skips that say nothing against the item: it is planned again later."""
@@ -28,7 +32,7 @@ class ChainState:
     settler: SettlerView
     treasury_spendable_base_units: Payout
     native_balance_wei: int
-    obstacle: WaitingFor | None
+    obstacle: Obstacle | None
 
 
 def read_chain_state(chain: ChainContext, fund: FundRow, lane: Lane) -> ChainState:
@@ -41,11 +45,13 @@ def read_chain_state(chain: ChainContext, fund: FundRow, lane: Lane) -> ChainSta
         allowance=(fund.treasury_address, fund.settler_address),
     )
     shares = client.token_view(fund.share_token_address)
-    obstacle: WaitingFor | None = None
+    obstacle: Obstacle | None = None
     if settler.paused or settler.operator_address != lane.signer_address:
-        obstacle = WaitingFor.SETTLER
+        obstacle = Obstacle(WaitingFor.SETTLER, "the settler is paused or has another operator")
     elif money.paused or shares.paused:
-        obstacle = WaitingFor.TOKEN_PAUSED
+        which = "payout" if money.paused else "share"
+        token = (money if money.paused else shares).token_address
+        obstacle = Obstacle(WaitingFor.TOKEN_PAUSED, f"the {which} token {token} is paused")
     return ChainState(
         settler=settler,
         treasury_spendable_base_units=Payout(
@@ -61,28 +67,36 @@ def read_chain_state(chain: ChainContext, fund: FundRow, lane: Lane) -> ChainSta
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The preview read item by item. With an obstacle nothing is said about any item."""
+    """The answers item by item. With an obstacle nothing is said about any item. `later` are those
+    that could go, but not together with what goes before them."""
 
     passing: Mapping[Hex32, ItemPreview]
     failing: Mapping[Hex32, tuple[HoldReason, str]]
-    obstacle: WaitingFor | None
+    obstacle: Obstacle | None
+    later: frozenset[Hex32] = frozenset()
 
 
-def check_items(lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Checked:
-    """Preview the items; those that cannot pass are failing, with the reason a person needs.
+def check_items(store: Store, lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Checked:
+    """Ask the tokens about the items, then preview those they have nothing against; what cannot
+    pass is failing, with the reason a person needs.
 
     A payout that fails is only the payee's fault if the treasury can pay anybody: that is asked
     too, so that a blocked treasury or a paused token holds no redemption.
     """
     if not items:
         return Checked({}, {}, None)
+    asked = _ask_first(store, lane, fund, items)
+    if asked.obstacle is not None:
+        return Checked({}, {}, asked.obstacle)
+    kept_back = {*asked.failing, *asked.later}
+    items = [item for item in items if item.redemption_id_hex not in kept_back]
     try:
         previews = lane.chain.client.preview(
             fund.settler_address, items, from_address=lane.signer_address
         )
     except Refused as error:
         if error.details.get("reason") in ("settler_paused", "not_a_settler"):
-            return Checked({}, {}, WaitingFor.SETTLER)
+            return Checked({}, {}, Obstacle(WaitingFor.SETTLER, error.message))
         raise
     passing = {p.redemption_id_hex: p for p in previews if p.skip_reason is SkipReason.NONE}
     failing = {
@@ -93,10 +107,18 @@ def check_items(lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Check
     if (
         not passing
         and any(reason is HoldReason.PAYOUT_FAILED for reason, _ in failing.values())
-        and not treasury_can_pay(lane, fund)
+        and (why := treasury_refusal(lane.chain.client, fund)) is not None
     ):
-        return Checked({}, {}, WaitingFor.LIQUIDITY)
-    return Checked(passing, failing, None)
+        return Checked({}, {}, Obstacle(WaitingFor.LIQUIDITY, why))
+    return Checked(passing, {**asked.failing, **failing}, None, asked.later)
+
+
+def _ask_first(store: Store, lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Eligibility:
+    in_flight: Mapping[Address, int] = {}
+    if any(check.counts_shares for check in fund.checks.all()):
+        with store.read() as tx:
+            in_flight = settlements.shares_in_flight(tx, fund.fund_id)
+    return ask_first(lane.chain.client.calls, fund, items, in_flight)
 
 
 REFUSED_WHOLE = frozenset(selector(name) for name in ("SettlerPaused()", "NotOperator(address)"))
@@ -114,8 +136,9 @@ def refused_whole(lane: Lane, row: TransactionRow) -> bool:
     return isinstance(outcome, CallReverted) and outcome.data[:4] in REFUSED_WHOLE
 
 
-def treasury_can_pay(lane: Lane, fund: FundRow) -> bool:
-    """Whether one base unit could leave the treasury now, to the settler itself."""
+def treasury_refusal(client: ChainClient, fund: CheckedFund) -> str | None:
+    """Why not even one base unit could leave the treasury now, to the settler itself; None when it
+    could."""
     call = CallRequest(
         fund.payout_token_address,
         encode_transfer_from(
@@ -123,8 +146,12 @@ def treasury_can_pay(lane: Lane, fund: FundRow) -> bool:
         ),
         from_address=fund.settler_address,
     )
-    (outcome,) = lane.chain.client.calls([call])
-    if isinstance(outcome, CallReverted):
-        return False
+    (outcome,) = client.calls([call])
     # Nothing or true is a yes; a token that says no by returning false says it here too.
-    return not outcome.data or any(outcome.data)
+    if not isinstance(outcome, CallReverted) and (not outcome.data or any(outcome.data)):
+        return None
+    said = revert_reason(outcome.data) if isinstance(outcome, CallReverted) else "false"
+    return (
+        f"the payout token {fund.payout_token_address} lets the treasury {fund.treasury_address}"
+        f" pay nobody now ({said}): it is blocked, or the token stands still"
+    )

@@ -82,11 +82,12 @@ def note_batch(
     by_id = {row.redemption_id: row for row in rows}
     holds = [*unpriced, *((by_id[i], reason, why) for i, (reason, why) in checked.failing.items())]
     waiting = [(by_id[i], waiting_on) for i, waiting_on in selection.waiting]
-    # Neither passing nor failing: the settler's daily limit is used up.
+    waiting += [(by_id[i], WaitingFor.EARLIER_BATCH) for i in checked.later]
+    # Neither passing nor failing nor later: the settler's daily limit is used up.
     waiting += [
         (by_id[chosen.redemption_id_hex], WaitingFor.LIMITS)
         for chosen in selection.chosen
-        if chosen.redemption_id_hex not in {*checked.passing, *checked.failing}
+        if chosen.redemption_id_hex not in {*checked.passing, *checked.failing, *checked.later}
     ]
     for row, reason, detail in holds:
         log.info(

@@ -39,6 +39,7 @@ ALERT_KINDS = (
     "signer_down",
     "signer_refused",
     "planning_refused",
+    "token_stopped",
     "transaction_refused",
     "lane_not_advancing",
     "finality_stalled",
@@ -153,6 +154,7 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         for waiting_on, kind in (
             (WaitingFor.LIQUIDITY, "treasury_short"),
             (WaitingFor.LIMITS, "payout_limit_reached"),
+            (WaitingFor.TOKEN_PAUSED, "token_stopped"),
         ):
             if waiting_on.value not in waits:
                 yield Finding(kind, fund.fund_id, None)

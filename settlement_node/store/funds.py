@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
 from settlement_node.errors import Conflict, InvalidInput, InvariantBroken, NotFound
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
@@ -39,6 +40,7 @@ class NewFund:
     fee_bps: int
     nav_per_share: int | None
     nav_decimals: int
+    checks: FundChecks = NO_CHECKS
 
 
 def add_fund(tx: Tx, new: NewFund) -> FundRow:
@@ -64,7 +66,7 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
         name: getattr(new, name)
         for name in NewFund.__dataclass_fields__
         if name != "settler_from_block"
-    }
+    } | {"checks": new.checks.document()}
     tx.connection.execute(
         f.insert().values(
             **values,
@@ -149,6 +151,18 @@ def set_nav(tx: Tx, fund_id: str, *, nav_per_share: int, nav_decimals: int) -> N
         },
     )
     tx.emit("fund.nav_set", fund_id, {"fund_id": fund_id, "nav_per_share": str(nav_per_share)})
+
+
+def set_checks(tx: Tx, fund_id: str, checks: FundChecks) -> None:
+    """What the fund's tokens are asked before planning, from the next batch on."""
+    before = get_fund(tx, fund_id)
+    tx.connection.execute(f.update().where(f.c.fund_id == fund_id).values(checks=checks.document()))
+    tx.audit(
+        "fund_checks_set",
+        "fund",
+        fund_id,
+        {"from": before.checks.document(), "to": checks.document()},
+    )
 
 
 def raise_next_index(tx: Tx, fund_id: str, *, at_least: int) -> None:

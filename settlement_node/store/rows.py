@@ -16,6 +16,7 @@ from settlement_node.domain.lifecycle import (
 )
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.redemption import PriceTerms
+from settlement_node.domain.token_checks import NO_CHECKS, FundChecks, read_checks
 from settlement_node.store.tables import AttemptKind, ItemOutcome, SettlementStatus
 from settlement_node.units import Address, Hex32, Payout, Shares, Wei
 
@@ -27,6 +28,7 @@ _WORDS: dict[tuple[str, str], Any] = {
     ("ItemRow", "outcome"): ItemOutcome,
     ("AttemptRow", "kind"): AttemptKind,
     ("FundRow", "burn_style"): BurnStyle,
+    ("FundRow", "checks"): read_checks,
 }
 
 
@@ -66,6 +68,7 @@ class FundRow(_Row):
     paused: bool
     pause_reason: str | None
     created_at_utc: datetime
+    checks: FundChecks = NO_CHECKS
 
     def terms(self) -> PriceTerms | None:
         """The price terms, or None while the fund has no NAV."""

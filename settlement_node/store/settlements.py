@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, ItemRow, RedemptionRow, SettlementRow
 from settlement_node.store.tables import ItemOutcome, SettlementStatus
-from settlement_node.store.types import word
+from settlement_node.store.types import sum_base_units, word
 from settlement_node.units import Address, Hex32
 
 s = t.settlements
@@ -28,6 +29,18 @@ _SET_ITEM = (
         }
     )
 )
+
+
+def shares_in_flight(tx: Tx, fund_id: str) -> dict[Address, int]:
+    """What each investor's redemptions in batches not yet seen mined are going to burn; investors
+    with none are left out."""
+    r = t.redemptions
+    query = (
+        sa.select(r.c.investor_address, sum_base_units(r.c.shares_base_units))
+        .where(r.c.fund_id == fund_id, r.c.status == RedemptionStatus.SETTLING.value)
+        .group_by(r.c.investor_address)
+    )
+    return {investor: int(shares) for investor, shares in tx.connection.execute(query)}
 
 
 def add_settlement(

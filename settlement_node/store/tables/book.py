@@ -13,7 +13,7 @@ from settlement_node.store.tables.base import (
     one_of,
     units,
 )
-from settlement_node.store.types import Note, RowId, UtcDateTime
+from settlement_node.store.types import Json, Note, RowId, UtcDateTime
 
 funds = sa.Table(
     "funds",
@@ -37,6 +37,7 @@ funds = sa.Table(
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("pause_reason", Note(500)),
     sa.Column("created_at_utc", UtcDateTime, nullable=False),
+    sa.Column("checks", Json, nullable=False),
     sa.CheckConstraint("fee_bps >= 0 AND fee_bps < 10000", name="fee_bps_range"),
     sa.UniqueConstraint("chain_id", "share_token_address"),
     one_of("burn_style", BurnStyle),
