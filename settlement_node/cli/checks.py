@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from settlement_node.api.keys import KeyRing
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import Signer
 from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
+from settlement_node.cli.findings import Finding, note, right, wrong
+from settlement_node.cli.token_trials import holders_to_try, try_fund
 from settlement_node.config import ConfigurationInvalid, Settings, load_settings
 from settlement_node.domain.finality import FinalityMode
 from settlement_node.errors import InvalidInput, SettlementError
@@ -29,42 +28,6 @@ from settlement_node.store.rows import FundRow
 from settlement_node.units import Address, format_units
 
 _QUANTITY = re.compile("0x[0-9a-fA-F]{1,16}")
-
-
-class Verdict(StrEnum):
-    """A note is right as it stands, and worth knowing."""
-
-    RIGHT = "right"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    verdict: Verdict
-    about: str
-    words: str
-
-    def data(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-
-def right(about: str, words: str) -> Finding:
-    """As it should be."""
-    return Finding(Verdict.RIGHT, about, words)
-
-
-def note(about: str, words: str) -> Finding:
-    """Worth knowing."""
-    return Finding(Verdict.NOTE, about, words)
-
-
-def wrong(about: str, words: str) -> Finding:
-    """To be mended."""
-    return Finding(Verdict.WRONG, about, words)
 
 
 def check_everything(path: Path, environment: Mapping[str, str] | None = None) -> Iterator[Finding]:
@@ -203,6 +166,7 @@ def _funds(
 ) -> Iterator[Finding]:
     with store.read() as tx:
         funds = list_funds(tx)
+        holders = {fund.fund_id: holders_to_try(tx, fund.fund_id) for fund in funds}
     if not funds:
         yield note("funds", "the book has none; add one with: settlement-node fund add FILE")
     configured = {chain.chain_id for chain in settings.chains}
@@ -220,12 +184,14 @@ def _funds(
         client = clients.get(fund.chain_id)
         if client is not None:
             try:
-                yield from _fund_on_chain(about, fund, client)
+                yield from _fund_on_chain(about, fund, client, holders[fund.fund_id])
             except SettlementError as error:
                 yield wrong(about, error.message)
 
 
-def _fund_on_chain(about: str, fund: FundRow, client: ChainClient) -> Iterator[Finding]:
+def _fund_on_chain(
+    about: str, fund: FundRow, client: ChainClient, holders: Sequence[Address]
+) -> Iterator[Finding]:
     if not client.has_code(fund.settler_address):
         yield wrong(about, f"there is no contract at its settler {fund.settler_address}")
         return
@@ -244,23 +210,7 @@ def _fund_on_chain(about: str, fund: FundRow, client: ChainClient) -> Iterator[F
         yield right(about, f"its settler {fund.settler_address} fits the book")
     if view.paused:
         yield wrong(about, "its settler is paused; its guardian or owner can lift that")
-    money = client.token_view(
-        fund.payout_token_address,
-        holders=[fund.treasury_address],
-        allowance=(fund.treasury_address, fund.settler_address),
-    )
-    spendable = min(
-        money.balances_base_units[fund.treasury_address], money.allowance_base_units or 0
-    )
-    shown = format_units(spendable, fund.payout_decimals)
-    if spendable:
-        yield right(about, f"the settler can pay {shown} from the treasury")
-    else:
-        yield wrong(
-            about,
-            f"the settler can pay nothing: treasury {fund.treasury_address} holds no payout token"
-            " or has not approved the settler",
-        )
+    yield from try_fund(client, fund, holders)
     coins = client.native_balance(fund.lane_address)
     if coins:
         yield right(about, f"its lane has {format_units(coins, 18)} coins for gas")

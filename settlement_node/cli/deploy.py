@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from settlement_node.cli.common import ConfigOption, load
-from settlement_node.cli.output import JsonOption, emit, reports_errors
+from settlement_node.cli.output import JsonOption, emit, notes, reports_errors
 from settlement_node.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def deploy(
     """
     from settlement_node.cli.deploy_request import (
         Request,
+        before_deploying,
         check,
         expected_test_tokens,
         given_tokens,
@@ -141,8 +142,15 @@ def deploy(
         else expected_test_tokens(client, plan)
     )
     checked = check(client, plan, tokens, request, shares_for)
+    findings = [] if with_tokens else before_deploying(client, checked)
+    for found in findings:
+        notes().print(f"{found.verdict.value}: {escape(found.words)}")
     fund = carry_out(client, plan, checked, fund_file)
-    data = {"file": str(fund_file), **fund.model_dump(mode="json", exclude_none=True)}
+    data = {
+        "file": str(fund_file),
+        "findings": [found.data() for found in findings],
+        **fund.model_dump(mode="json", exclude_none=True),
+    }
     emit(
         data,
         json_output=json_output,

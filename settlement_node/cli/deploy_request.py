@@ -12,8 +12,10 @@ from settlement_node.chain.deploy import SettlerSettings, contract_address
 from settlement_node.chain.development_keys import development_keys
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import KeySigner, Signer
-from settlement_node.cli.fund_file import FundFile
+from settlement_node.cli.findings import Finding
+from settlement_node.cli.fund_file import FundFile, new_fund
 from settlement_node.cli.orders_csv import BadLine, read_orders
+from settlement_node.cli.token_trials import advise_presets, other_burn_style, try_pauses
 from settlement_node.config import Settings
 from settlement_node.config.faults import parse_tree
 from settlement_node.domain.observations import BurnStyle
@@ -227,6 +229,21 @@ def check(
             field="nav",
         )
     return Checked(tokens, settings, owner, guardian, fund, _orders(fund, shares_for))
+
+
+def before_deploying(client: ChainClient, checked: Checked) -> list[Finding]:
+    """Try tokens that are there already: what is worth knowing of them. InvalidInput when the share
+    token has another burn style's function, since a settler keeps its style for ever."""
+    tokens = checked.tokens
+    fund = new_fund(
+        checked.fund,
+        share_decimals=client.token_metadata(tokens.share_address).decimals,
+        payout_decimals=tokens.payout_decimals,
+    )
+    other = other_burn_style(client, fund)
+    if other is not None:
+        raise InvalidInput(other, field="burn_style")
+    return [*try_pauses(client, fund), *advise_presets(client, fund)]
 
 
 def _check_free(fund_file: Path) -> None:

@@ -23,14 +23,18 @@ def add(
     json_output: JsonOption = False,
 ) -> None:
     """Record a fund, after comparing every key with its settler and tokens on the chain."""
+    from settlement_node.cli.findings import Verdict
     from settlement_node.cli.fund_file import check_on_chain, read_fund_file
+    from settlement_node.cli.token_trials import try_fund
     from settlement_node.node.assembly import build_client
     from settlement_node.store.funds import add_fund
 
     fund = read_fund_file(file)
     settings = load(config)
     store = open_store(settings)
-    new = check_on_chain(fund, build_client(settings.chain(fund.chain_id), settings))
+    client = build_client(settings.chain(fund.chain_id), settings)
+    new = check_on_chain(fund, client)
+    findings = [found for found in try_fund(client, new) if found.verdict is not Verdict.RIGHT]
     with store.transaction(actor=actor()) as tx:
         row = add_fund(tx, new)
     if not any(s.chain_id == row.chain_id for s in settings.signers):
@@ -42,7 +46,11 @@ def add(
         "lane_address": row.lane_address,
         "share_decimals": row.share_decimals,
         "payout_decimals": row.payout_decimals,
+        "checks": row.checks.document(),
+        "findings": [found.data() for found in findings],
     }
+    for found in findings:
+        notes().print(f"{found.verdict.value}: {escape(found.words)}")
 
     def human(console: Console) -> None:
         console.print(
@@ -51,6 +59,44 @@ def add(
         )
 
     emit(data, json_output=json_output, human=human)
+
+
+@app.command("checks")
+@reports_errors
+def set_checks(
+    file: Annotated[Path, typer.Argument(help="The fund's TOML file with its [checks].")],
+    config: ConfigOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Take over the [checks] of a fund's file: what its tokens are asked before paying."""
+    from dataclasses import replace
+
+    from settlement_node.cli.fund_file import read_fund_file
+    from settlement_node.node.assembly import build_client
+    from settlement_node.node.eligibility import try_checks
+    from settlement_node.store.funds import get_fund
+    from settlement_node.store.funds import set_checks as store_checks
+
+    fund = read_fund_file(file)
+    checks = fund.checks.fund_checks()
+    settings = load(config)
+    store = open_store(settings)
+    with store.read() as tx:
+        row = get_fund(tx, fund.fund_id)
+    client = build_client(settings.chain(row.chain_id), settings)
+    client.check_chain_id()
+    client.refresh()
+    try_checks(client.calls, replace(row, checks=checks))
+    with store.transaction(actor=actor()) as tx:
+        store_checks(tx, row.fund_id, checks)
+    emit(
+        {"fund_id": row.fund_id, "checks": checks.document()},
+        json_output=json_output,
+        human=lambda console: console.print(
+            f"before paying, the tokens of fund {escape(row.fund_id)} are asked:"
+            f" {escape(checks.words())}"
+        ),
+    )
 
 
 @app.command("list")
@@ -76,6 +122,7 @@ def show(config: ConfigOption = None, json_output: JsonOption = False) -> None:
                 else format_units(row.nav_per_share, row.nav_decimals),
                 "paused": row.paused,
                 "redemptions_recorded": row.next_redemption_index,
+                "checks": row.checks.document(),
             }
             for row in rows
         ]
@@ -85,8 +132,10 @@ def show(config: ConfigOption = None, json_output: JsonOption = False) -> None:
         if not rows:
             console.print("no fund yet; add one with: settlement-node fund add FILE")
             return
-        shown = table("", "fund", "name", "chain>", "settler", "lane", "NAV>", "redemptions>")
-        for fund in data["funds"]:
+        shown = table(
+            "", "fund", "name", "chain>", "settler", "lane", "NAV>", "redemptions>", "checks"
+        )
+        for row, fund in zip(rows, data["funds"], strict=True):
             shown.add_row(
                 escape(str(fund["fund_id"])),
                 escape(str(fund["name"])),
@@ -95,6 +144,7 @@ def show(config: ConfigOption = None, json_output: JsonOption = False) -> None:
                 str(fund["lane_address"]),
                 str(fund["nav"] or "none"),
                 str(fund["redemptions_recorded"]),
+                row.checks.words(),
             )
         console.print(shown)
 

@@ -6,13 +6,13 @@ Decimals are not in the file: they are the tokens' own and are read from the cha
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.views import SettlerView
@@ -20,7 +20,14 @@ from settlement_node.config import ConfigurationInvalid, Fault
 from settlement_node.config.faults import parse_tree
 from settlement_node.config.sections import CheckedAddress, Section
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.token_checks import (
+    CheckAbout,
+    CheckedToken,
+    FundChecks,
+    read_checks,
+)
 from settlement_node.errors import InvalidInput, Refused, Transient
+from settlement_node.node.eligibility import try_checks
 from settlement_node.store.funds import NewFund
 from settlement_node.units import DECIMALS_MAX, ZERO_HASH, format_units, parse_decimal_units
 
@@ -31,6 +38,35 @@ def _printable(text: str) -> str:
     if not text.isprintable() or text != text.strip():
         raise ValueError("must be printable, without blanks at its ends")
     return text
+
+
+class OwnCheck(Section):
+    """A question of the fund's own; examples/fund.toml shows one."""
+
+    token: CheckedToken
+    about: CheckAbout
+    function: str = Field(max_length=100)
+    good: StrictBool | Annotated[StrictInt, Field(ge=0, le=2**53)]
+
+
+class ChecksSection(Section):
+    """What the fund's tokens are asked about holders and payees before anything is planned."""
+
+    share_token: str | None = None
+    payout_token: str | None = None
+    more: tuple[OwnCheck, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_understood(self) -> Self:
+        try:
+            self.fund_checks()
+        except InvalidInput as error:
+            raise ValueError(error.message) from None
+        return self
+
+    def fund_checks(self) -> FundChecks:
+        """As the book has them; raises InvalidInput."""
+        return read_checks(self.model_dump(mode="json"))
 
 
 class FundFile(Section):
@@ -55,6 +91,7 @@ class FundFile(Section):
         default=None, description='payout token for one whole share, for example "104.25"'
     )
     nav_decimals: int = Field(default=6, ge=0, le=DECIMALS_MAX)
+    checks: ChecksSection = ChecksSection()
 
     def nav_per_share(self) -> int | None:
         """The price as an integer with `nav_decimals`; raises InvalidInput."""
@@ -140,6 +177,13 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
                 " every item would be skipped",
                 field="nav",
             )
+    new = new_fund(fund, share_decimals=share_decimals, payout_decimals=payout_decimals)
+    try_checks(client.calls, new)
+    return new
+
+
+def new_fund(fund: FundFile, *, share_decimals: int, payout_decimals: int) -> NewFund:
+    """The fund for the book, with the tokens' own decimals."""
     return NewFund(
         fund_id=fund.fund_id,
         name=fund.name,
@@ -154,8 +198,9 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
         lane_address=fund.lane_address,
         burn_style=fund.burn_style,
         fee_bps=fund.fee_bps,
-        nav_per_share=nav_per_share,
+        nav_per_share=fund.nav_per_share(),
         nav_decimals=fund.nav_decimals,
+        checks=fund.checks.fund_checks(),
     )
 
 
@@ -190,10 +235,25 @@ def _decimals(client: ChainClient, fund: FundFile, key: str) -> int:
 def write_fund_file(fund: FundFile) -> str:
     """The file's text; every value is a number or plain ASCII in quotes."""
     lines = ["# A fund, for: settlement-node fund add FILE"]
-    for key, value in fund.model_dump(mode="json", exclude_none=True).items():
-        shown = value if isinstance(value, int) else '"' + _escaped(str(value)) + '"'
-        lines.append(f"{key} = {shown}")
+    keys = fund.model_dump(mode="json", exclude_none=True)
+    checks = keys.pop("checks")
+    own = checks.pop("more")
+    lines += _lines(keys)
+    if checks:
+        lines += ["", "[checks]", *_lines(checks)]
+    for check in own:
+        lines += ["", "[[checks.more]]", *_lines(check)]
     return "\n".join(lines) + "\n"
+
+
+def _lines(table: Mapping[str, object]) -> list[str]:
+    return [f"{key} = {_shown(value)}" for key, value in table.items()]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else '"' + _escaped(str(value)) + '"'
 
 
 def _escaped(text: str) -> str:

@@ -10,6 +10,7 @@ from settlement_node import __version__
 from settlement_node.api.status.schemas import (
     AlertOut,
     ChainOut,
+    ChecksOut,
     EndpointOut,
     FundOut,
     LaneOut,
@@ -122,5 +123,6 @@ def _fund(fund: FundRow, breaks_open_count: int) -> FundOut:
         fee_bps=fund.fee_bps,
         paused=fund.paused,
         pause_reason=fund.pause_reason,
+        checks=ChecksOut.model_validate(fund.checks.document()),
         breaks_open_count=breaks_open_count,
     )

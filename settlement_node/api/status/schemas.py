@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from settlement_node.api.fields import AddressOut, BaseUnitsOut, HashOut, Schema
+from settlement_node.domain.token_checks import CheckAbout, CheckedToken
 
 
 class EndpointOut(Schema):
@@ -44,6 +45,24 @@ class LaneOut(Schema):
     held_by: str | None = Field(description="The node that holds the lease, if one does now.")
 
 
+class OwnCheckOut(Schema):
+    """A question of the fund's own; `good` is the answer that lets a redemption go."""
+
+    token: CheckedToken
+    about: CheckAbout
+    function: str
+    good: bool | int
+
+
+class ChecksOut(Schema):
+    """What the fund's tokens are asked before planning: a preset for each, and questions of its
+    own."""
+
+    share_token: str | None
+    payout_token: str | None
+    more: list[OwnCheckOut]
+
+
 class FundOut(Schema):
     """A fund of the book."""
 
@@ -63,6 +82,7 @@ class FundOut(Schema):
     fee_bps: int
     paused: bool
     pause_reason: str | None
+    checks: ChecksOut
     breaks_open_count: int
 
 
