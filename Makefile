@@ -9,7 +9,8 @@ SEEDS ?= 100
 JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A lock is whole: pip asks nobody what else is needed, so a release of today changes nothing.
-INSTALL := $(BIN)/pip install --quiet --no-deps --require-hashes -r
+install = $(BIN)/pip install --quiet --no-deps --require-hashes -r $(1) || \
+	{ echo "$(1) could not be installed, see above; what it does not name by its hash is never used"; exit 1; }
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 help:  ## List the commands
@@ -21,17 +22,17 @@ $(VENV)/bin/python:
 
 .setup/run: requirements.lock pyproject.toml setup.py | $(VENV)/bin/python
 	@echo "Installing what the node needs (pinned, checked by hash) ..."
-	@$(INSTALL) requirements.lock
+	@$(call install,requirements.lock)
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	@mkdir -p .setup && touch $@
 
 .setup/dev: requirements-dev.lock .setup/run
 	@echo "Installing what the tests need ..."
-	@$(INSTALL) requirements-dev.lock
+	@$(call install,requirements-dev.lock)
 	@mkdir -p .setup && touch $@
 
 .setup/aws: requirements-aws.lock .setup/run
-	@$(INSTALL) requirements-aws.lock
+	@$(call install,requirements-aws.lock)
 	@mkdir -p .setup && touch $@
 
 .setup/node: package-lock.json package.json

@@ -6,7 +6,8 @@ from tests.defences.chain import CHAIN
 from tests.defences.database import DATABASE
 from tests.defences.endpoints import ENDPOINTS
 from tests.defences.lanes import LANES
+from tests.defences.machine import MACHINE
 from tests.defences.model import Defence
 from tests.defences.sending import SENDING
 
-DEFENCES: tuple[Defence, ...] = (*SENDING, *LANES, *CHAIN, *ENDPOINTS, *DATABASE)
+DEFENCES: tuple[Defence, ...] = (*SENDING, *LANES, *CHAIN, *ENDPOINTS, *DATABASE, *MACHINE)

@@ -12,12 +12,14 @@ class Part(StrEnum):
     SENDING = "sending"
     CHAIN = "chain"
     DATABASE = "database"
+    MACHINE = "machine"
 
 
 PART_TITLES = {
     Part.SENDING: "Sending",
     Part.CHAIN: "Chain",
     Part.DATABASE: "Database and process",
+    Part.MACHINE: "The machine it is set up on",
 }
 
 
@@ -49,6 +51,8 @@ class Line(Enum):
     CLOCK_JUMPS = (Part.DATABASE, "A machine's clock jumps")
     REQUEST_TWICE = (Part.DATABASE, "A request comes again, the same or changed")
     HOSTILE_INPUT = (Part.DATABASE, "Input is malformed, enormous or malicious")
+
+    OTHER_PACKAGES = (Part.MACHINE, "What is installed is not what was tested")
 
     def __init__(self, part: Part, title: str) -> None:
         self.part = part

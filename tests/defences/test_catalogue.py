@@ -16,7 +16,7 @@ from tests.defences.catalogue import DEFENCES
 from tests.defences.model import Defence, Line, Part
 from tests.defences.workspace import ROOT, patched
 
-LINES_OF_PARTS = {Part.SENDING: 12, Part.CHAIN: 5, Part.DATABASE: 6}
+LINES_OF_PARTS = {Part.SENDING: 12, Part.CHAIN: 5, Part.DATABASE: 6, Part.MACHINE: 1}
 each_row = pytest.mark.parametrize("row", DEFENCES, ids=lambda row: row.name)
 
 
@@ -32,7 +32,7 @@ def functions_of(path: Path) -> set[str]:
 @each_row
 def test_row__fragment__is_there_once_and_the_file_compiles_without_it(row: Defence) -> None:
     path = ROOT / row.file
-    assert path.is_relative_to(ROOT / "settlement_node") or path.is_relative_to(ROOT / "contracts")
+    assert path.relative_to(ROOT).parts[0] in ("settlement_node", "contracts", "Makefile")
     changed = patched(path.read_text(encoding="utf-8"), row)
     assert row.old != row.new
     if path.suffix == ".py":

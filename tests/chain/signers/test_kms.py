@@ -332,7 +332,9 @@ def test_open_kms_client__endpoint_that_is_none__invalid_input(aws: Any) -> None
         open_kms_client(region=REGION, endpoint_url="not an address")
 
 
-def test_open_kms_client__boto3_missing__says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_kms_client__boto3_missing__says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
 
     with pytest.raises(InvalidInput, match=r"make aws"):
