@@ -174,7 +174,7 @@ def test_pause__settlement_date_in_the_future__not_planned_before(
 
     world = new_world()
     now = datetime(2030, 1, 1, tzinfo=UTC)
-    world.store.clock = lambda: now
+    world.store.database_clock = lambda: now
     due = now + timedelta(days=1)
     order = dataclasses.replace(world.order("later"), settle_after_utc=due)
     world.take_in(order)
@@ -182,6 +182,6 @@ def test_pause__settlement_date_in_the_future__not_planned_before(
     world.step(2)
     assert world.status("later") is S.APPROVED
 
-    world.store.clock = lambda: due
+    world.store.database_clock = lambda: due
     world.settle()
     assert world.status("later") is S.SETTLED

@@ -26,7 +26,7 @@ NEEDS_ALLOWANCE = (BurnStyle.BURN_FROM, BurnStyle.ESCROW)
 
 def holders_to_try(tx: Tx, fund_id: str) -> list[Address]:
     """Some holders the book knows, by whose shares a burn can be tried."""
-    rows = redemptions.due(tx, fund_id, limit=HOLDERS_TRIED)
+    rows = redemptions.due(tx, fund_id, at_utc=tx.now_utc, limit=HOLDERS_TRIED)
     return list(dict.fromkeys(row.investor_address for row in rows))
 
 

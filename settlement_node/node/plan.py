@@ -34,7 +34,7 @@ from settlement_node.node.waits import alert_gas, money_alerts, note_stopped, no
 from settlement_node.store import redemptions, settlements, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import get_fund, list_funds
+from settlement_node.store.funds import list_funds, lock_fund_to_plan, lock_lane
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Payout
 
@@ -123,13 +123,15 @@ def _due(context: NodeContext, tx: Tx, lane: Lane, fund: FundRow) -> list[Redemp
     """The oldest due redemptions, twice a batch, so that one that cannot go does not starve those
     behind it. When all of them wait for money, the smallest due ones besides: if any of the fund's
     redemptions can be paid now, one of these can."""
+    # A settlement date comes once for every node of a database, whatever their own clocks say.
+    at_utc = context.store.database_now(tx.connection)
     if context.dry_run:
-        return rehearse.next_due(tx, context.policy, lane, fund)
+        return rehearse.next_due(tx, context.policy, lane, fund, at_utc=at_utc)
     ahead = 2 * context.policy.batch_items_max
-    due = redemptions.due(tx, fund.fund_id, limit=ahead)
+    due = redemptions.due(tx, fund.fund_id, at_utc=at_utc, limit=ahead)
     if len(due) == ahead and all(row.waiting_on in MONEY_WAITS for row in due):
         known = {row.redemption_id for row in due}
-        small = redemptions.due_smallest(tx, fund.fund_id, limit=ahead)
+        small = redemptions.due_smallest(tx, fund.fund_id, at_utc=at_utc, limit=ahead)
         due += [row for row in small if row.redemption_id not in known]
     return due
 
@@ -256,6 +258,7 @@ def _commit(
 ) -> bool:
     context.checkpoint("plan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        _stand_on(tx, lane, fund)
         for row, reason, why in unpriced:
             place_hold(tx, row, reason, why)
         for redemption_id, (reason, detail) in checked.failing.items():
@@ -278,6 +281,20 @@ def _commit(
     return bool(good)
 
 
+def _stand_on(tx: Tx, lane: Lane, fund: FundRow) -> None:
+    """Lock what the plan was made on, so that a pause, a price, a settler or a break is either
+    seen by this commit or comes after it. Raises Transient when the price, the settler or the
+    checks are not what the plan was made with."""
+    now = lock_fund_to_plan(tx, fund.fund_id)
+    lock_lane(tx, lane.chain_id, lane.signer_address)
+    if (now.terms(), now.settler_address, now.checks) != (
+        fund.terms(),
+        fund.settler_address,
+        fund.checks,
+    ):
+        raise Transient("the fund's price, settler or checks changed; the batch is prepared anew")
+
+
 def _commit_settlement(
     tx: Tx,
     context: NodeContext,
@@ -288,13 +305,6 @@ def _commit_settlement(
     data: bytes,
     gas_limit: int,
 ) -> None:
-    now = get_fund(tx, fund.fund_id)
-    if (now.terms(), now.settler_address, now.checks) != (
-        fund.terms(),
-        fund.settler_address,
-        fund.checks,
-    ):
-        raise Transient("the fund's price, settler or checks changed; the batch is prepared anew")
     fresh = read_book_state(tx, context.policy, lane, fund, [p.row.redemption_id for p in good])
     if fresh != book.after_settled(fresh.settled_on_chain) or fresh.settled_on_chain:
         raise Transient("the book changed while the batch was being prepared; it is planned anew")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -25,11 +26,15 @@ from settlement_node.units import Payout
 log = structlog.get_logger(__name__)
 
 
-def next_due(tx: Tx, policy: EnginePolicy, lane: Lane, fund: FundRow) -> list[RedemptionRow]:
+def next_due(
+    tx: Tx, policy: EnginePolicy, lane: Lane, fund: FundRow, *, at_utc: datetime
+) -> list[RedemptionRow]:
     """The oldest due redemptions not judged yet, at most twice a batch. Empty at the end of the
     book, where the reading begins anew, and behind a page of which all are judged."""
     state, ahead = _of(lane, fund.fund_id), 2 * policy.batch_items_max
-    page = redemptions.due(tx, fund.fund_id, limit=ahead, above_index=state.above_index)
+    page = redemptions.due(
+        tx, fund.fund_id, at_utc=at_utc, limit=ahead, above_index=state.above_index
+    )
     fresh = [row for row in page if not state.judged >> row.redemption_index & 1]
     if fresh:
         return fresh

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.funds import lock_fund_to_change
 from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.tables import AlertStatus, BreakStatus
@@ -35,7 +36,10 @@ class NewBreak:
 def open_break(
     tx: Tx, *, chain_id: int, fund_id: str | None, new: NewBreak, owner: str = DEFAULT_OWNER
 ) -> bool:
-    """Open a break; False when the same one is open already."""
+    """Open a break; False when the same one is open already. A money break of a fund waits for a
+    plan that is being committed, which was made without it."""
+    if new.is_money and fund_id is not None:
+        lock_fund_to_change(tx, fund_id)
     dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     break_id = tx.connection.execute(
         dialect.insert(b)

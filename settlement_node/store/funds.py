@@ -103,10 +103,39 @@ def get_fund(tx: Tx, fund_id: str) -> FundRow:
     """One fund; raises NotFound."""
     row = tx.connection.execute(sa.select(f).where(f.c.fund_id == fund_id)).mappings().first()
     if row is None:
-        raise NotFound(
-            f"there is no fund {fund_id!r}; add it with: settlement-node fund add FILE",
-            field="fund_id",
-        )
+        raise _no_fund(fund_id)
+    return FundRow.of(row)
+
+
+def _no_fund(fund_id: str) -> NotFound:
+    return NotFound(
+        f"there is no fund {fund_id!r}; add it with: settlement-node fund add FILE",
+        field="fund_id",
+    )
+
+
+def lock_fund_to_plan(tx: Tx, fund_id: str) -> FundRow:
+    """The fund as it stands, for as long as this commit is open: who changes it
+    (`lock_fund_to_change`) waits, and what they committed before is seen here. Taking orders in
+    goes on meanwhile. Locks are taken in this order: lease, fund, lane, redemptions."""
+    return _locked_fund(tx, fund_id, to_change=False)
+
+
+def lock_fund_to_change(tx: Tx, fund_id: str) -> FundRow:
+    """The fund, whose price, pause, settler, breaks or replayed events this commit changes: after
+    every plan that stands on it, and before the next. Raises NotFound. Of several funds, lock
+    them by id."""
+    return _locked_fund(tx, fund_id, to_change=True)
+
+
+def _locked_fund(tx: Tx, fund_id: str, *, to_change: bool) -> FundRow:
+    """On PostgreSQL, FOR UPDATE or FOR KEY SHARE; these two exclude one another, and neither
+    planning nor intake, which moves the next index, excludes the other. SQLite has one writer."""
+    query = sa.select(f).where(f.c.fund_id == fund_id)
+    query = query.with_for_update(read=not to_change, key_share=not to_change)
+    row = tx.connection.execute(query).mappings().first()
+    if row is None:
+        raise _no_fund(fund_id)
     return FundRow.of(row)
 
 
@@ -124,7 +153,7 @@ def list_funds(
 
 def set_fund_paused(tx: Tx, fund_id: str, *, paused: bool, reason: str | None) -> None:
     """Stop or go on planning for one fund; what is in flight is tracked on."""
-    get_fund(tx, fund_id)
+    lock_fund_to_change(tx, fund_id)
     tx.connection.execute(
         f.update().where(f.c.fund_id == fund_id).values(paused=paused, pause_reason=reason)
     )
@@ -133,7 +162,7 @@ def set_fund_paused(tx: Tx, fund_id: str, *, paused: bool, reason: str | None) -
 
 def set_nav(tx: Tx, fund_id: str, *, nav_per_share: int, nav_decimals: int) -> None:
     """The price of one whole share from now on; what is planned already keeps its own."""
-    before = get_fund(tx, fund_id)
+    before = lock_fund_to_change(tx, fund_id)
     tx.connection.execute(
         f.update()
         .where(f.c.fund_id == fund_id)
@@ -155,7 +184,7 @@ def set_nav(tx: Tx, fund_id: str, *, nav_per_share: int, nav_decimals: int) -> N
 
 def set_checks(tx: Tx, fund_id: str, checks: FundChecks) -> None:
     """What the fund's tokens are asked before planning, from the next batch on."""
-    before = get_fund(tx, fund_id)
+    before = lock_fund_to_change(tx, fund_id)
     tx.connection.execute(f.update().where(f.c.fund_id == fund_id).values(checks=checks.document()))
     tx.audit(
         "fund_checks_set",
@@ -233,6 +262,17 @@ def get_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow | None:
         .first()
     )
     return None if row is None else LaneRow.of(row)
+
+
+def lock_lane(tx: Tx, chain_id: int, signer_address: Address) -> None:
+    """Keep a lane as it is while this commit is open: a pause waits, and one committed before is
+    seen."""
+    lanes = t.lanes
+    tx.connection.execute(
+        sa.select(lanes.c.chain_id)
+        .where(lanes.c.chain_id == chain_id, lanes.c.signer_address == signer_address)
+        .with_for_update()
+    ).all()
 
 
 def list_lanes(tx: Tx, *, limit: int = 1000) -> list[LaneRow]:

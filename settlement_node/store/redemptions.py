@@ -163,15 +163,17 @@ def get_many(tx: Tx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionR
     return rows
 
 
-def due(tx: Tx, fund_id: str, *, limit: int, above_index: int = -1) -> list[RedemptionRow]:
-    """Approved redemptions whose settlement date has come, oldest index first; with `above_index`
-    only those behind it."""
+def due(
+    tx: Tx, fund_id: str, *, at_utc: datetime, limit: int, above_index: int = -1
+) -> list[RedemptionRow]:
+    """Approved redemptions whose settlement date has come at that time, the database's own, oldest
+    index first; with `above_index` only those behind it."""
     query = (
         sa.select(r)
         .where(
             r.c.fund_id == fund_id,
             r.c.status == RedemptionStatus.APPROVED.value,
-            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= tx.now_utc),
+            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= at_utc),
         )
         .order_by(r.c.redemption_index)
         .limit(limit)
@@ -181,14 +183,14 @@ def due(tx: Tx, fund_id: str, *, limit: int, above_index: int = -1) -> list[Rede
     return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def due_smallest(tx: Tx, fund_id: str, *, limit: int) -> list[RedemptionRow]:
+def due_smallest(tx: Tx, fund_id: str, *, at_utc: datetime, limit: int) -> list[RedemptionRow]:
     """Of the due redemptions those with the fewest shares, oldest index first."""
     query = (
         sa.select(r)
         .where(
             r.c.fund_id == fund_id,
             r.c.status == RedemptionStatus.APPROVED.value,
-            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= tx.now_utc),
+            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= at_utc),
         )
         .order_by(r.c.shares_base_units, r.c.redemption_index)
         .limit(limit)

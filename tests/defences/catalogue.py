@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.callers import CALLERS
 from tests.defences.chain import CHAIN
 from tests.defences.database import DATABASE
 from tests.defences.endpoints import ENDPOINTS
@@ -10,4 +11,12 @@ from tests.defences.machine import MACHINE
 from tests.defences.model import Defence
 from tests.defences.sending import SENDING
 
-DEFENCES: tuple[Defence, ...] = (*SENDING, *LANES, *CHAIN, *ENDPOINTS, *DATABASE, *MACHINE)
+DEFENCES: tuple[Defence, ...] = (
+    *SENDING,
+    *LANES,
+    *CHAIN,
+    *ENDPOINTS,
+    *DATABASE,
+    *CALLERS,
+    *MACHINE,
+)

@@ -6,9 +6,9 @@ from tests.defences.model import Defence, Line
 
 TRANSIENT = "tests/store/test_transient.py"
 RESTORED = "chain_tests/cycle/test_restored_book.py"
+RACES = "chain_tests/cycle/test_planning_races.py"
 LEASES = "tests/store/test_leases.py"
 IDEMPOTENCY = "tests/api/test_idempotency.py"
-TAKE_IN = "tests/api/test_take_in.py"
 
 DATABASE: tuple[Defence, ...] = (
     Defence(
@@ -224,6 +224,60 @@ DATABASE: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="plan_locks_its_fund",
+        line=Line.MEANWHILE,
+        happens="a fund is paused or priced anew while a plan of it is being committed",
+        holds="either waits for the other: the commit sees the change, or comes before its answer",
+        file="settlement_node/store/funds.py",
+        old="    query = query.with_for_update(read=not to_change, key_share=not to_change)\n",
+        new="",
+        tests=(
+            f"{RACES}::test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing"
+            "_on_the_old[pyevm-fund nav-postgresql]",
+            f"{RACES}::test_plan__changed_while_it_commits__is_in_the_book_before_the_change"
+            "_is_acknowledged[pyevm-fund pause-postgresql]",
+        ),
+    ),
+    Defence(
+        name="plan_locks_its_lane",
+        line=Line.MEANWHILE,
+        happens="a lane is paused while a plan on it is being committed",
+        holds="the lane's row is locked before it is read",
+        file="settlement_node/store/funds.py",
+        old="        .with_for_update()\n    ).all()\n",
+        new="    ).all()\n",
+        tests=(
+            f"{RACES}::test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing"
+            "_on_the_old[pyevm-lane pause-postgresql]",
+        ),
+    ),
+    Defence(
+        name="breaks_wait_for_plans",
+        line=Line.MEANWHILE,
+        happens="the reconciliation finds money missing while a plan is being committed",
+        holds="a money break locks its fund, as every change of it does",
+        file="settlement_node/store/attention.py",
+        old="        lock_fund_to_change(tx, fund_id)\n",
+        new="        pass\n",
+        tests=(
+            f"{RACES}::test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing"
+            "_on_the_old[pyevm-money break-postgresql]",
+        ),
+    ),
+    Defence(
+        name="settlement_dates_by_the_databases_time",
+        line=Line.CLOCK_JUMPS,
+        happens="a node's clock is days ahead, and orders of the future look due",
+        holds="whether a settlement date has come is asked of the database's clock",
+        file="settlement_node/node/plan.py",
+        old="    at_utc = context.store.database_now(tx.connection)\n",
+        new="    at_utc = tx.now_utc\n",
+        tests=(
+            f"{RACES}::test_plan__the_nodes_clock_is_wrong__settlement_dates_go_by_the_databases"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
         name="leases_by_the_databases_time",
         line=Line.CLOCK_JUMPS,
         happens="a node's clock leaps ahead while another holds the lane",
@@ -261,103 +315,5 @@ DATABASE: tuple[Defence, ...] = (
             "chain_tests/faults/test_clocks.py::"
             "test_client__wall_clock_jumps__quarantine_lasts_as_long_as_it_was_given",
         ),
-    ),
-    Defence(
-        name="same_key_same_answer",
-        line=Line.REQUEST_TWICE,
-        happens="a caller that got no answer sends its request again",
-        holds="the answer is kept in the commit of the work, and given again",
-        file="settlement_node/api/idempotency.py",
-        old="            if write.idempotency_key is not None:\n",
-        new="            if write.idempotency_key is not None and status >= 300:\n",
-        tests=(
-            f"{IDEMPOTENCY}::test_key__repeated_with_the_same_body__gives_the_first_answer[sqlite]",
-        ),
-    ),
-    Defence(
-        name="same_key_other_body",
-        line=Line.REQUEST_TWICE,
-        happens="a caller uses one key for two different requests",
-        holds="another body under a key is a 422, and nothing is done",
-        file="settlement_node/store/records.py",
-        old="    if row.body_hash != body_hash:\n",
-        new="    if row.client != client:\n",
-        tests=(f"{IDEMPOTENCY}::test_key__with_another_body__is_422[sqlite]",),
-    ),
-    Defence(
-        name="one_id_names_one_order",
-        line=Line.REQUEST_TWICE,
-        happens="the same order is entered again without a key",
-        holds="its external id is in the book: a conflict that names it, nothing is taken",
-        file="settlement_node/store/orders.py",
-        old="    _refuse_duplicates(tx, fund, orders)\n",
-        new=(
-            "    first_seen = {order.external_id: order for order in orders}\n"
-            "    known = known_external_ids(tx, fund.fund_id, sorted(first_seen))\n"
-            "    orders = [o for key, o in first_seen.items() if key not in known]\n"
-        ),
-        tests=(
-            f"{TAKE_IN}::"
-            "test_post__an_id_of_the_book__is_a_conflict_and_nothing_of_the_request_is_taken"
-            "[sqlite]",
-            f"{TAKE_IN}::test_post__an_id_twice_in_one_request__is_a_conflict_that_names_it"
-            "[sqlite]",
-        ),
-    ),
-    Defence(
-        name="bodies_are_bounded",
-        line=Line.HOSTILE_INPUT,
-        happens="a body without a length goes on and on",
-        holds="what arrives is counted, and refused with a 413 past the bound",
-        file="settlement_node/api/edge.py",
-        old="            if received > self._body_bytes_max:\n",
-        new="            if received < 0:\n",
-        tests=(f"{TAKE_IN}::test_post__too_large_a_body__is_413_with_and_without_a_length",),
-    ),
-    Defence(
-        name="whole_digits_only",
-        line=Line.HOSTILE_INPUT,
-        happens="an amount comes as a fraction, an exponent, or in digits of another script",
-        holds="an amount is plain decimal digits; anything else is refused by its field",
-        file="settlement_node/units.py",
-        old="    if not _DIGITS.fullmatch(text):\n",
-        new="    if not text.strip().isdigit():\n",
-        tests=("tests/test_units.py::test_parse_base_units__anything_else__is_refused_by_field",),
-    ),
-    Defence(
-        name="unknown_fields_are_refused",
-        line=Line.HOSTILE_INPUT,
-        happens="a field is misspelt, and what was meant by it is silently ignored",
-        holds="a field nobody knows is a 422 that names it, and nothing is taken",
-        file="settlement_node/api/fields.py",
-        old='extra="forbid", frozen=True, hide_input_in_errors=True',
-        new="frozen=True, hide_input_in_errors=True",
-        tests=(
-            f"{TAKE_IN}::"
-            "test_post__one_bad_order_among_good__names_the_field_and_takes_nothing"
-            "[sqlite-unknown field]",
-        ),
-    ),
-    Defence(
-        name="checksums_are_checked",
-        line=Line.HOSTILE_INPUT,
-        happens="an address has a wrong letter",
-        holds="an address that is not written as its checksum says is refused",
-        file="settlement_node/units.py",
-        old="    if not is_checksum_address(text):\n",
-        new='    if not text.startswith("0x"):\n',
-        tests=(
-            "tests/test_units.py::test_parse_address__one_letter_in_the_wrong_case__is_refused",
-        ),
-    ),
-    Defence(
-        name="payee_is_a_payee",
-        line=Line.HOSTILE_INPUT,
-        happens="an order names the treasury itself as its payee",
-        holds="treasury, settler and the zero address are refused by name; nothing is taken",
-        file="settlement_node/node/intake.py",
-        old="in (fund.treasury_address, fund.settler_address, ZERO_ADDRESS):",
-        new="in (fund.settler_address, ZERO_ADDRESS):",
-        tests=(f"{TAKE_IN}::test_post__the_treasury_as_payee__is_refused[sqlite]",),
     ),
 )

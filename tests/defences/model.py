@@ -48,6 +48,7 @@ class Line(Enum):
     DATABASE_FAILS = (Part.DATABASE, "The database fails in the middle of work")
     OLD_BACKUP = (Part.DATABASE, "The database comes back as it was some time ago")
     TWO_NODES = (Part.DATABASE, "Two nodes work on the same lane")
+    MEANWHILE = (Part.DATABASE, "A person changes what the node is acting on at that moment")
     CLOCK_JUMPS = (Part.DATABASE, "A machine's clock jumps")
     REQUEST_TWICE = (Part.DATABASE, "A request comes again, the same or changed")
     HOSTILE_INPUT = (Part.DATABASE, "Input is malformed, enormous or malicious")

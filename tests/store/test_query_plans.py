@@ -54,7 +54,9 @@ SETTLER = NEW_FUND.settler_address
 HASH = hash32("x")
 
 QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
-    "due": (lambda tx: redemptions.due(tx, "alpha", limit=5), "ix_redemptions_plan"),
+    "due": (
+        lambda tx: redemptions.due(tx, "alpha", at_utc=START_UTC, limit=5), "ix_redemptions_plan",
+    ),
     "in_flight_payout": (
         lambda tx: redemptions.in_flight_payout(tx, "alpha"), "ix_redemptions_plan",
     ),

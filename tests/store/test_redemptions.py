@@ -210,7 +210,10 @@ def test_due__dates_that_have_come_or_none__oldest_index_first(store: Store, clo
 
     def due() -> list[str]:
         with store.read() as tx:
-            return [row.external_id for row in redemptions.due(tx, fund.fund_id, limit=10)]
+            return [
+                row.external_id
+                for row in redemptions.due(tx, fund.fund_id, at_utc=clock(), limit=10)
+            ]
 
     assert due() == ["now", "any time"]
     clock.advance(seconds=1)
@@ -221,14 +224,16 @@ def test_due__more_than_the_limit__gives_the_oldest(store: Store) -> None:
     fund = add_fund(store)
     approve(store, fund, ["a", "b", "c"])
     with store.read() as tx:
-        assert [r.external_id for r in redemptions.due(tx, fund.fund_id, limit=2)] == ["a", "b"]
+        assert [
+            r.external_id for r in redemptions.due(tx, fund.fund_id, at_utc=START_UTC, limit=2)
+        ] == ["a", "b"]
 
 
 def test_due__another_fund__is_left_out(store: Store) -> None:
     approve(store, add_fund(store), ["a"])
     beta = add_fund(store, fund_id="beta", share_token_address=address("beta shares"))
     with store.read() as tx:
-        assert redemptions.due(tx, beta.fund_id, limit=10) == []
+        assert redemptions.due(tx, beta.fund_id, at_utc=START_UTC, limit=10) == []
 
 
 def test_due_smallest__fewer_than_the_due__are_those_with_the_fewest_shares_by_index(
@@ -240,7 +245,7 @@ def test_due_smallest__fewer_than_the_due__are_those_with_the_fewest_shares_by_i
     orders[3] = order("later", settle_after_utc=START_UTC + timedelta(seconds=1))
     approve(store, fund, orders)
     with store.read() as tx:
-        found = redemptions.due_smallest(tx, fund.fund_id, limit=3)
+        found = redemptions.due_smallest(tx, fund.fund_id, at_utc=START_UTC, limit=3)
     assert [row.external_id for row in found] == ["mid", "small", "tiny"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from settlement_node.api.context import ApiContext
 from settlement_node.api.redemptions.schemas import (
@@ -68,7 +69,15 @@ def tell(context: ApiContext, tx: Tx, redemption_id: Hex32) -> RedemptionDetailO
                 confirmations_needed_blocks=w.confirmations_needed_blocks,
                 detail=w.detail,
             )
-            for w in _waiting(tx, fund, row, live, head_number=head_number, finality=finality)
+            for w in _waiting(
+                tx,
+                fund,
+                row,
+                live,
+                head_number=head_number,
+                finality=finality,
+                now_utc=context.store.database_now(tx.connection),
+            )
         ],
         facts=_facts(tx, redemption_id),
         settlements=[_participation(item, batches[item.settlement_id], shown) for item in items],
@@ -95,6 +104,7 @@ def _waiting(
     *,
     head_number: int | None,
     finality: FinalityPolicy | None,
+    now_utc: datetime,
 ) -> tuple[Waiting, ...]:
     """By the functions the stages decide by. What only the chain can say (liquidity, limits, a
     paused token) the plan stage has noted on the row."""
@@ -109,7 +119,7 @@ def _waiting(
             lane_paused=lane is None or lane.paused,
             treasury_spendable_base_units=None,
             limit_available_base_units=None,
-            now_utc=tx.now_utc,
+            now_utc=now_utc,
         ),
     )
     if row.waiting_on is not None and row.waiting_on not in obstacles:

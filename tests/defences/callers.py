@@ -1,0 +1,109 @@
+"""Defences against what callers send: the same twice, malformed, enormous or malicious."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+IDEMPOTENCY = "tests/api/test_idempotency.py"
+TAKE_IN = "tests/api/test_take_in.py"
+
+CALLERS: tuple[Defence, ...] = (
+    Defence(
+        name="same_key_same_answer",
+        line=Line.REQUEST_TWICE,
+        happens="a caller that got no answer sends its request again",
+        holds="the answer is kept in the commit of the work, and given again",
+        file="settlement_node/api/idempotency.py",
+        old="            if write.idempotency_key is not None:\n",
+        new="            if write.idempotency_key is not None and status >= 300:\n",
+        tests=(
+            f"{IDEMPOTENCY}::test_key__repeated_with_the_same_body__gives_the_first_answer[sqlite]",
+        ),
+    ),
+    Defence(
+        name="same_key_other_body",
+        line=Line.REQUEST_TWICE,
+        happens="a caller uses one key for two different requests",
+        holds="another body under a key is a 422, and nothing is done",
+        file="settlement_node/store/records.py",
+        old="    if row.body_hash != body_hash:\n",
+        new="    if row.client != client:\n",
+        tests=(f"{IDEMPOTENCY}::test_key__with_another_body__is_422[sqlite]",),
+    ),
+    Defence(
+        name="one_id_names_one_order",
+        line=Line.REQUEST_TWICE,
+        happens="the same order is entered again without a key",
+        holds="its external id is in the book: a conflict that names it, nothing is taken",
+        file="settlement_node/store/orders.py",
+        old="    _refuse_duplicates(tx, fund, orders)\n",
+        new=(
+            "    first_seen = {order.external_id: order for order in orders}\n"
+            "    known = known_external_ids(tx, fund.fund_id, sorted(first_seen))\n"
+            "    orders = [o for key, o in first_seen.items() if key not in known]\n"
+        ),
+        tests=(
+            f"{TAKE_IN}::"
+            "test_post__an_id_of_the_book__is_a_conflict_and_nothing_of_the_request_is_taken"
+            "[sqlite]",
+            f"{TAKE_IN}::test_post__an_id_twice_in_one_request__is_a_conflict_that_names_it"
+            "[sqlite]",
+        ),
+    ),
+    Defence(
+        name="bodies_are_bounded",
+        line=Line.HOSTILE_INPUT,
+        happens="a body without a length goes on and on",
+        holds="what arrives is counted, and refused with a 413 past the bound",
+        file="settlement_node/api/edge.py",
+        old="            if received > self._body_bytes_max:\n",
+        new="            if received < 0:\n",
+        tests=(f"{TAKE_IN}::test_post__too_large_a_body__is_413_with_and_without_a_length",),
+    ),
+    Defence(
+        name="whole_digits_only",
+        line=Line.HOSTILE_INPUT,
+        happens="an amount comes as a fraction, an exponent, or in digits of another script",
+        holds="an amount is plain decimal digits; anything else is refused by its field",
+        file="settlement_node/units.py",
+        old="    if not _DIGITS.fullmatch(text):\n",
+        new="    if not text.strip().isdigit():\n",
+        tests=("tests/test_units.py::test_parse_base_units__anything_else__is_refused_by_field",),
+    ),
+    Defence(
+        name="unknown_fields_are_refused",
+        line=Line.HOSTILE_INPUT,
+        happens="a field is misspelt, and what was meant by it is silently ignored",
+        holds="a field nobody knows is a 422 that names it, and nothing is taken",
+        file="settlement_node/api/fields.py",
+        old='extra="forbid", frozen=True, hide_input_in_errors=True',
+        new="frozen=True, hide_input_in_errors=True",
+        tests=(
+            f"{TAKE_IN}::"
+            "test_post__one_bad_order_among_good__names_the_field_and_takes_nothing"
+            "[sqlite-unknown field]",
+        ),
+    ),
+    Defence(
+        name="checksums_are_checked",
+        line=Line.HOSTILE_INPUT,
+        happens="an address has a wrong letter",
+        holds="an address that is not written as its checksum says is refused",
+        file="settlement_node/units.py",
+        old="    if not is_checksum_address(text):\n",
+        new='    if not text.startswith("0x"):\n',
+        tests=(
+            "tests/test_units.py::test_parse_address__one_letter_in_the_wrong_case__is_refused",
+        ),
+    ),
+    Defence(
+        name="payee_is_a_payee",
+        line=Line.HOSTILE_INPUT,
+        happens="an order names the treasury itself as its payee",
+        holds="treasury, settler and the zero address are refused by name; nothing is taken",
+        file="settlement_node/node/intake.py",
+        old="in (fund.treasury_address, fund.settler_address, ZERO_ADDRESS):",
+        new="in (fund.settler_address, ZERO_ADDRESS):",
+        tests=(f"{TAKE_IN}::test_post__the_treasury_as_payee__is_refused[sqlite]",),
+    ),
+)
