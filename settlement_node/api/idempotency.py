@@ -3,12 +3,14 @@
 A key is claimed in a commit of its own, so that a repeat that arrives meanwhile sees it in flight
 (409). The answer is kept in the commit of the work itself: either both are there or neither, and
 a key without an answer means that nothing was done. Such a key is freed when the request fails,
-and may be claimed again after a bounded time when the process died with it.
+and may be claimed again after a bounded time when the process died with it. A slow attempt that has
+lost its key that way can commit nothing any more, nor free it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,9 +26,14 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from settlement_node.api.context import ApiContext
 from settlement_node.api.keys import Client
 from settlement_node.errors import Conflict, InvariantBroken, LeaseLost, Transient
-from settlement_node.store import records
 from settlement_node.store.database import Tx
-from settlement_node.store.overview import take_over_request
+from settlement_node.store.requests import (
+    Claim,
+    StoredAnswer,
+    abandon_request,
+    begin_request,
+    finish_request,
+)
 from settlement_node.units import Hex32, to_hex32
 
 log = structlog.get_logger(__name__)
@@ -67,55 +74,73 @@ def carry_out(
     context: ApiContext, write: Write, *, status: int, work: Callable[[Tx], BaseModel]
 ) -> JSONResponse:
     """Do the work in one commit, once per key, and answer with what it returns."""
+
+    def once(claim: Claim | None) -> Any:
+        return _commit(context, write, claim, status, work)
+
+    return _once_per_key(context, write, status, once)
+
+
+def carry_out_apart(
+    context: ApiContext, write: Write, *, status: int, work: Callable[[], BaseModel]
+) -> JSONResponse:
+    """As `carry_out`, for work that asks the chain, makes its own commits, and may be done twice:
+    the answer is kept in a commit behind it."""
+
+    def once(claim: Claim | None) -> Any:
+        body = work().model_dump(mode="json")
+        if claim is not None:
+            _keep_answer(context, write, claim, status, body)
+        return body
+
+    return _once_per_key(context, write, status, once)
+
+
+def _once_per_key(
+    context: ApiContext, write: Write, status: int, once: Callable[[Claim | None], Any]
+) -> JSONResponse:
     key = write.idempotency_key
-    if key is not None:
-        stored = _begin(context, write, key)
-        if stored is not None:
-            return JSONResponse(
-                stored.body, status_code=stored.status, headers={"Idempotent-Replayed": "true"}
-            )
+    if key is None:
+        return JSONResponse(once(None), status_code=status)
+    claim = Claim(write.client.name, key, token=uuid.uuid4().hex)
+    stored = _begin(context, write, claim)
+    if stored is not None:
+        return JSONResponse(
+            stored.body, status_code=stored.status, headers={"Idempotent-Replayed": "true"}
+        )
     try:
-        body = _commit(context, write, status, work)
+        body = once(claim)
     except BaseException:
-        if key is not None:
-            _free(context, write, key)
+        _free(context, write, claim)
         raise
     return JSONResponse(body, status_code=status)
 
 
-def _begin(context: ApiContext, write: Write, key: str) -> records.StoredAnswer | None:
-    client = write.client.name
+def _begin(context: ApiContext, write: Write, claim: Claim) -> StoredAnswer | None:
+    patience = timedelta(seconds=context.settings.idempotency_in_flight_seconds)
 
-    def claim() -> records.StoredAnswer | None:
+    def begin() -> StoredAnswer | None:
         with context.store.transaction(actor=write.client.actor) as tx:
-            patience = timedelta(seconds=context.settings.idempotency_in_flight_seconds)
-            if take_over_request(
-                tx,
-                client=client,
-                idempotency_key=key,
-                body_hash=write.body_hash,
-                stale_before_utc=tx.now_utc - patience,
-            ):
-                return None
-            return records.begin_request(
-                tx, client=client, idempotency_key=key, body_hash=write.body_hash
+            now = context.store.database_now(tx.connection)
+            return begin_request(
+                tx, claim, body_hash=write.body_hash, at_utc=now, stale_before_utc=now - patience
             )
 
-    return _tries()(claim)
+    return _tries()(begin)
 
 
-def _commit(context: ApiContext, write: Write, status: int, work: Callable[[Tx], BaseModel]) -> Any:
+def _commit(
+    context: ApiContext,
+    write: Write,
+    claim: Claim | None,
+    status: int,
+    work: Callable[[Tx], BaseModel],
+) -> Any:
     def attempt() -> Any:
         with context.store.transaction(actor=write.client.actor) as tx:
             body = work(tx).model_dump(mode="json")
-            if write.idempotency_key is not None:
-                records.finish_request(
-                    tx,
-                    client=write.client.name,
-                    idempotency_key=write.idempotency_key,
-                    status=status,
-                    body=body,
-                )
+            if claim is not None:
+                finish_request(tx, claim, status=status, body=body)
         return body
 
     try:
@@ -125,10 +150,19 @@ def _commit(context: ApiContext, write: Write, status: int, work: Callable[[Tx],
         raise Conflict("another request wrote the same thing at the same moment") from None
 
 
-def _free(context: ApiContext, write: Write, key: str) -> None:
+def _keep_answer(context: ApiContext, write: Write, claim: Claim, status: int, body: Any) -> None:
+    """The work is done whatever becomes of this: a repeat that finds no answer does it again."""
     try:
         with context.store.transaction(actor=write.client.actor) as tx:
-            records.abandon_request(tx, client=write.client.name, idempotency_key=key)
+            finish_request(tx, claim, status=status, body=body)
+    except (Conflict, Transient) as error:
+        log.warning("answer_not_kept", reason=error.message)
+
+
+def _free(context: ApiContext, write: Write, claim: Claim) -> None:
+    try:
+        with context.store.transaction(actor=write.client.actor) as tx:
+            abandon_request(tx, claim)
     except Transient as error:
         log.warning("idempotency_key_left_in_flight", reason=error.message)
 

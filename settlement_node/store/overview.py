@@ -7,7 +7,6 @@ size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -16,7 +15,6 @@ from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import SettlementRow, TransactionRow
 from settlement_node.store.tables import AlertStatus, BreakStatus, SettlementStatus
-from settlement_node.units import Hex32
 
 
 def settlements_by_id(tx: Tx, settlement_ids: Sequence[int]) -> dict[int, SettlementRow]:
@@ -115,26 +113,3 @@ def leases_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:
 def answer_database(tx: Tx) -> None:
     """Ask the database anything, to see that it answers."""
     tx.connection.execute(sa.select(1)).scalar_one()
-
-
-def take_over_request(
-    tx: Tx, *, client: str, idempotency_key: str, body_hash: Hex32, stale_before_utc: datetime
-) -> bool:
-    """Claim a key whose request never ended, because its process died; True when it is ours now.
-
-    Only one of several callers gets it: the claim's time moves in the same statement.
-    """
-    k = t.idempotency_keys
-    return bool(
-        tx.connection.execute(
-            k.update()
-            .where(
-                k.c.client == client,
-                k.c.idempotency_key == idempotency_key,
-                k.c.body_hash == body_hash,
-                k.c.response_status.is_(None),
-                k.c.created_at_utc < stale_before_utc,
-            )
-            .values(created_at_utc=tx.now_utc)
-        ).rowcount
-    )

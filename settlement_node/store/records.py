@@ -1,20 +1,14 @@
-"""Small records beside the book: audit facts, idempotency keys, workers, reconciliation runs."""
+"""Small records beside the book: audit facts, workers, reconciliation runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from settlement_node.errors import Conflict, IdempotencyMismatch
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
-from settlement_node.units import Hex32
-
-k = t.idempotency_keys
 
 
 def audit_of(
@@ -30,77 +24,6 @@ def audit_of(
             .limit(limit)
         ).mappings()
     )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """The answer an earlier request with the same key and body got."""
-
-    status: int
-    body: Any
-
-
-def begin_request(
-    tx: Tx, *, client: str, idempotency_key: str, body_hash: Hex32
-) -> StoredAnswer | None:
-    """Claim a key in this commit; None when the request is new and must be carried out.
-
-    Raises IdempotencyMismatch for another body under the key, Conflict while the first request
-    is still in flight.
-    """
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
-    claimed = tx.connection.execute(
-        dialect.insert(k)
-        .values(
-            client=client,
-            idempotency_key=idempotency_key,
-            body_hash=body_hash,
-            created_at_utc=tx.now_utc,
-        )
-        .on_conflict_do_nothing()
-        .returning(k.c.client)
-    ).first()
-    if claimed is not None:
-        return None
-    row = tx.connection.execute(
-        sa.select(k).where(k.c.client == client, k.c.idempotency_key == idempotency_key)
-    ).one()
-    if row.body_hash != body_hash:
-        raise IdempotencyMismatch(
-            "this Idempotency-Key was used before with another body; use a new key",
-            field="Idempotency-Key",
-        )
-    if row.response_status is None:
-        raise Conflict(
-            "the first request with this Idempotency-Key is still in flight; ask again shortly",
-            field="Idempotency-Key",
-        )
-    return StoredAnswer(status=row.response_status, body=row.response_body)
-
-
-def finish_request(tx: Tx, *, client: str, idempotency_key: str, status: int, body: Any) -> None:
-    """Keep the answer for repeats."""
-    tx.connection.execute(
-        k.update()
-        .where(k.c.client == client, k.c.idempotency_key == idempotency_key)
-        .values(response_status=status, response_body=body)
-    )
-
-
-def abandon_request(tx: Tx, *, client: str, idempotency_key: str) -> None:
-    """Free a key whose request failed without changing anything."""
-    tx.connection.execute(
-        k.delete().where(
-            k.c.client == client,
-            k.c.idempotency_key == idempotency_key,
-            k.c.response_status.is_(None),
-        )
-    )
-
-
-def drop_old_keys(tx: Tx, *, before_utc: datetime) -> int:
-    """Retention of idempotency keys."""
-    return tx.connection.execute(k.delete().where(k.c.created_at_utc < before_utc)).rowcount
 
 
 def note_worker(

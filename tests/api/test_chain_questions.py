@@ -109,6 +109,32 @@ def test_reconciliation__run_now__records_a_run(
     assert again["runs"][0]["from_block"] == again["runs"][0]["to_block"] == 20
 
 
+def test_reconciliation__repeated_with_its_key__is_run_once(
+    api: Api, store: Store, fund: FundRow, chain: ScriptedChain
+) -> None:
+    key = {"Idempotency-Key": "nightly-1"}
+    first = api.post(RECONCILIATION, json={"fund_id": "alpha"}, headers=key)
+    chain.error = Transient("asked a second time")
+    again = api.post(RECONCILIATION, json={"fund_id": "alpha"}, headers=key)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    problem_of(api.post(RECONCILIATION, json={}, headers=key), 422)
+
+
+def test_reconciliation__failed__frees_its_key(
+    api: Api, store: Store, fund: FundRow, chain: ScriptedChain
+) -> None:
+    key = {"Idempotency-Key": "nightly-1"}
+    chain.error = Transient("endpoint scripted gave no answer")
+    with store.transaction(actor="node") as tx:
+        chain_book.remember_heads(tx, LANE, [block(n) for n in range(10, 21)])
+        chain_book.mark_final(tx, LANE, up_to_number=20)
+        set_scanned(tx, fund.fund_id, fund.settler_address, to_block=20)
+    problem_of(api.post(RECONCILIATION, json={"fund_id": "alpha"}, headers=key), 503)
+    chain.error = None
+    assert api.post(RECONCILIATION, json={"fund_id": "alpha"}, headers=key).status_code == 200
+
+
 def test_reconciliation__an_open_break__is_shown_with_its_owner(
     api: Api, store: Store, fund: FundRow
 ) -> None:

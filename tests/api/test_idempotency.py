@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 
-from settlement_node.api.idempotency import Write
+from settlement_node.api.idempotency import Write, carry_out, carry_out_apart
 from settlement_node.api.keys import Client
 from settlement_node.api.redemptions.schemas import RedemptionsIn
-from settlement_node.store import records, redemptions
-from settlement_node.store.database import Store
+from settlement_node.errors import Conflict, Refused
+from settlement_node.node.intake import take_in
+from settlement_node.store import redemptions
+from settlement_node.store.database import Store, Tx
+from settlement_node.store.requests import Claim, begin_request
 from settlement_node.store.rows import FundRow
 from tests.api.support import OTHER_KEY, Api, body, problem_of
+from tests_support.book import order
 from tests_support.clock import Clock
 
 PATH = "/v1/redemptions"
@@ -29,12 +35,15 @@ def recorded(store: Store) -> int:
 
 def claim(store: Store, sent: dict[str, Any]) -> None:
     """Leave the key as a process does that died between claim and commit."""
-    write = Write(
-        Client("treasury"), "POST /v1/redemptions", RedemptionsIn.model_validate(sent), "request-1"
-    )
+    write = a_write(RedemptionsIn.model_validate(sent))
+    store.database_clock = store.clock
     with store.transaction(actor="test") as tx:
-        records.begin_request(
-            tx, client="treasury", idempotency_key="request-1", body_hash=write.body_hash
+        begin_request(
+            tx,
+            Claim("treasury", "request-1", "of a process that died"),
+            body_hash=write.body_hash,
+            at_utc=tx.now_utc,
+            stale_before_utc=tx.now_utc,
         )
 
 
@@ -101,6 +110,57 @@ def test_key__stale_and_with_another_body__stays_422(
     claim(store, body("a"))
     clock.advance(seconds=61)
     problem_of(api.post(PATH, json=body("b"), headers=KEY), 422)
+
+
+def take_over(store: Store, write: Write, clock: Clock) -> None:
+    """Come again with the same request when the first attempt has taken too long."""
+    clock.advance(seconds=61)
+    with store.transaction(actor="test") as tx:
+        answer = begin_request(
+            tx,
+            Claim(write.client.name, "request-1", "of a second attempt"),
+            body_hash=write.body_hash,
+            at_utc=tx.now_utc,
+            stale_before_utc=tx.now_utc - timedelta(seconds=60),
+        )
+    assert answer is None
+
+
+def a_write(body: BaseModel) -> Write:
+    return Write(Client("treasury"), "POST /v1/redemptions", body, "request-1")
+
+
+def test_key__slow_request_fails_after_another_took_the_key__is_not_freed(
+    api: Api, fund: FundRow, store: Store, clock: Clock
+) -> None:
+    store.database_clock = clock
+    write = a_write(RedemptionsIn.model_validate(body("a")))
+
+    def slow() -> BaseModel:
+        take_over(store, write, clock)
+        raise Refused("too late")
+
+    with pytest.raises(Refused):
+        carry_out_apart(api.app.state.context, write, status=201, work=slow)
+    problem = problem_of(api.post(PATH, json=body("a"), headers=KEY), 409)
+    assert problem["field"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize("database_name", ["postgresql"], indirect=True)
+def test_key__slow_request_ends_after_another_took_the_key__its_work_is_undone(
+    api: Api, fund: FundRow, store: Store, clock: Clock
+) -> None:
+    store.database_clock = clock
+    write = a_write(RedemptionsIn.model_validate(body("a")))
+
+    def slow(tx: Tx) -> BaseModel:
+        take_in(tx, "alpha", [order("a")], approved_by="treasury")
+        take_over(store, write, clock)
+        return write.body
+
+    with pytest.raises(Conflict, match="taken it over"):
+        carry_out(api.app.state.context, write, status=201, work=slow)
+    assert recorded(store) == 0
 
 
 @pytest.mark.parametrize("key", ["", "with blank", "x" * 201, "\u00e9"])

@@ -14,10 +14,26 @@ CALLERS: tuple[Defence, ...] = (
         happens="a caller that got no answer sends its request again",
         holds="the answer is kept in the commit of the work, and given again",
         file="settlement_node/api/idempotency.py",
-        old="            if write.idempotency_key is not None:\n",
-        new="            if write.idempotency_key is not None and status >= 300:\n",
+        old="                finish_request(tx, claim, status=status, body=body)\n        return",
+        new="                pass\n        return",
         tests=(
             f"{IDEMPOTENCY}::test_key__repeated_with_the_same_body__gives_the_first_answer[sqlite]",
+        ),
+    ),
+    Defence(
+        name="only_its_own_claim_is_freed",
+        line=Line.REQUEST_TWICE,
+        happens="a slow request fails after a repeat of it has taken its key over",
+        holds="a claim has a token, and only the attempt that has it frees the key",
+        file="settlement_node/store/requests.py",
+        old="self._row(), k.c.claim == self.token, k.c.response_status",
+        new="self._row(), k.c.response_status",
+        tests=(
+            f"{IDEMPOTENCY}::"
+            "test_key__slow_request_fails_after_another_took_the_key__is_not_freed[sqlite]",
+            f"{IDEMPOTENCY}::"
+            "test_key__slow_request_ends_after_another_took_the_key__its_work_is_undone"
+            "[postgresql]",
         ),
     ),
     Defence(
@@ -25,9 +41,9 @@ CALLERS: tuple[Defence, ...] = (
         line=Line.REQUEST_TWICE,
         happens="a caller uses one key for two different requests",
         holds="another body under a key is a 422, and nothing is done",
-        file="settlement_node/store/records.py",
-        old="    if row.body_hash != body_hash:\n",
-        new="    if row.client != client:\n",
+        file="settlement_node/store/requests.py",
+        old="row is not None and row.body_hash != body_hash:",
+        new="row is None:",
         tests=(f"{IDEMPOTENCY}::test_key__with_another_body__is_422[sqlite]",),
     ),
     Defence(

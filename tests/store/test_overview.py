@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from settlement_node.domain.lifecycle import TransactionFact
 from settlement_node.store import (
     attention,
@@ -28,7 +26,6 @@ from tests_support.book import (
     hash32,
     plan,
 )
-from tests_support.clock import Clock
 
 
 def test_rows_by_id__some_unknown__gives_the_known_ones(store: Store) -> None:
@@ -114,36 +111,3 @@ def test_leases_by_lane__one_taken__names_its_holder(store: Store) -> None:
         assert {LANE: "n1"} == {
             lane: row["holder"] for lane, row in overview.leases_by_lane(tx).items()
         }
-
-
-def test_take_over_request__left_by_a_dead_process__is_given_to_one(
-    store: Store, clock: Clock
-) -> None:
-    def take_over(body: str = "body") -> bool:
-        with store.transaction(actor="client") as tx:
-            return overview.take_over_request(
-                tx,
-                client="client",
-                idempotency_key="k",
-                body_hash=hash32(body),
-                stale_before_utc=tx.now_utc - timedelta(seconds=60),
-            )
-
-    with store.transaction(actor="client") as tx:
-        records.begin_request(tx, client="client", idempotency_key="k", body_hash=hash32("body"))
-    fresh = take_over()
-    clock.advance(seconds=61)
-    other_body = take_over("another")
-    assert (fresh, other_body, take_over(), take_over()) == (False, False, True, False)
-
-
-def test_take_over_request__answered__stays_answered(store: Store, clock: Clock) -> None:
-    with store.transaction(actor="client") as tx:
-        records.begin_request(tx, client="client", idempotency_key="k", body_hash=hash32("body"))
-        records.finish_request(tx, client="client", idempotency_key="k", status=200, body={})
-    clock.advance(seconds=10_000)
-    with store.transaction(actor="client") as tx:
-        assert not overview.take_over_request(
-            tx, client="client", idempotency_key="k", body_hash=hash32("body"),
-            stale_before_utc=tx.now_utc,
-        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Idempotency keys, workers, runs, the outbox, breaks, alerts, funds and lanes."""
+"""Workers, runs, the outbox, breaks, alerts, funds and lanes."""
 
 from __future__ import annotations
 
@@ -7,123 +7,22 @@ from datetime import timedelta
 
 import pytest
 
-from settlement_node.errors import Conflict, IdempotencyMismatch, InvalidInput, NotFound
+from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store import attention, funds, outbox, records
 from settlement_node.store.attention import NewBreak
 from settlement_node.store.database import Store
-from settlement_node.store.records import StoredAnswer
-from settlement_node.units import Hex32
 from tests_support.book import (
     CHAIN_ID,
     LANE_ADDRESS,
     NEW_FUND,
     add_fund,
     address,
-    hash32,
 )
 from tests_support.clock import Clock
 
 A_BREAK = NewBreak(
     kind="unpaid", subject="0x1", is_money=True, expected="1", actual="2", detail="differs"
 )
-
-
-def begin(store: Store, *, key: str = "k", body: str = "body") -> StoredAnswer | None:
-    with store.transaction(actor="client") as tx:
-        return records.begin_request(
-            tx, client="client", idempotency_key=key, body_hash=Hex32(hash32(body))
-        )
-
-
-def finish(store: Store) -> None:
-    with store.transaction(actor="client") as tx:
-        records.finish_request(
-            tx, client="client", idempotency_key="k", status=201, body={"n": "1"}
-        )
-
-
-def test_begin_request__new_key__is_to_be_carried_out(store: Store) -> None:
-    assert begin(store) is None
-
-
-def test_begin_request__answered_before__gives_the_same_answer(store: Store) -> None:
-    begin(store)
-    finish(store)
-    assert begin(store) == StoredAnswer(status=201, body={"n": "1"})
-
-
-@pytest.mark.parametrize("answered", [True, False])
-def test_begin_request__another_body__is_a_mismatch(store: Store, answered: bool) -> None:
-    begin(store)
-    if answered:
-        finish(store)
-    with pytest.raises(IdempotencyMismatch):
-        begin(store, body="another")
-
-
-def test_begin_request__first_still_in_flight__is_a_conflict(store: Store) -> None:
-    begin(store)
-    with pytest.raises(Conflict, match="in flight"):
-        begin(store)
-
-
-def test_begin_request__another_clients_key__is_its_own(store: Store) -> None:
-    begin(store)
-    with store.transaction(actor="other") as tx:
-        answer = records.begin_request(
-            tx, client="other", idempotency_key="k", body_hash=hash32("body")
-        )
-    assert answer is None
-
-
-def test_begin_request__rolled_back__leaves_the_key_free(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError), store.transaction(actor="client") as tx:
-        records.begin_request(tx, client="client", idempotency_key="k", body_hash=hash32("body"))
-        _ = 1 // 0
-    assert begin(store) is None
-
-
-def test_begin_request__many_at_once__one_carries_it_out(store: Store) -> None:
-    outcomes: list[str] = []
-    ready = threading.Barrier(4)
-
-    def run() -> None:
-        ready.wait()
-        try:
-            outcomes.append("new" if begin(store) is None else "answered")
-        except Conflict:
-            outcomes.append("in flight")
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["in flight", "in flight", "in flight", "new"]
-
-
-def test_abandon_request__failed__frees_the_key_but_never_an_answer(store: Store) -> None:
-    def abandon() -> None:
-        with store.transaction(actor="client") as tx:
-            records.abandon_request(tx, client="client", idempotency_key="k")
-
-    begin(store)
-    abandon()
-    freed = begin(store)
-    finish(store)
-    abandon()
-    assert (freed, begin(store)) == (None, StoredAnswer(status=201, body={"n": "1"}))
-
-
-def test_drop_old_keys__older_than_a_time__frees_them(store: Store, clock: Clock) -> None:
-    begin(store, key="old")
-    clock.advance(seconds=60)
-    begin(store, key="new")
-    with store.transaction(actor="retain") as tx:
-        assert records.drop_old_keys(tx, before_utc=clock.now_utc) == 1
-    assert begin(store, key="old") is None
-    with pytest.raises(Conflict):
-        begin(store, key="new")
 
 
 def test_note_worker__again__replaces_its_row(store: Store) -> None:

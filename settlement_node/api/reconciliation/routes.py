@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
 
 from settlement_node.api.bodies import PlainJsonRoute
-from settlement_node.api.context import Context
+from settlement_node.api.context import ApiContext, Context
 from settlement_node.api.documents import problems
 from settlement_node.api.fields import FundIdIn
+from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out_apart
 from settlement_node.api.reconciliation.schemas import (
     BreakOut,
     FundReconciliationOut,
@@ -19,7 +21,7 @@ from settlement_node.api.reconciliation.schemas import (
     ReconciliationOut,
     RunOut,
 )
-from settlement_node.api.security import Reader, require_writer
+from settlement_node.api.security import Reader, Writer
 from settlement_node.errors import Conflict
 from settlement_node.node.reconcile import reconcile_now
 from settlement_node.store import overview
@@ -60,13 +62,20 @@ def get_reconciliation(
 
 @router.post(
     "",
-    dependencies=[Depends(require_writer)],
+    response_model=ReconciledOut,
     responses=problems(400, 401, 404, 409, 413, 415, 422, 503),
     summary="Reconcile now",
 )
-def run_reconciliation(context: Context, body: ReconcileIn) -> ReconciledOut:
+def run_reconciliation(
+    context: Context, client: Writer, body: ReconcileIn, idempotency_key: IdempotencyKey = None
+) -> JSONResponse:
     """Compare book and chain over the blocks that have become final since the last run. It changes
     nothing but the breaks; a run that finds another at work answers 503."""
+    write = Write(client, "POST /v1/reconciliation", body, idempotency_key)
+    return carry_out_apart(context, write, status=200, work=lambda: _reconcile(context, body))
+
+
+def _reconcile(context: ApiContext, body: ReconcileIn) -> ReconciledOut:
     with context.store.read() as tx:
         funds = list_funds(tx) if body.fund_id is None else [get_fund(tx, body.fund_id)]
     served = [fund for fund in funds if fund.chain_id in context.node.chains]

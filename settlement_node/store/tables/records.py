@@ -120,12 +120,14 @@ idempotency_keys = sa.Table(
     metadata,
     sa.Column("client", sa.String(64), primary_key=True),
     sa.Column("idempotency_key", sa.String(200), primary_key=True),
+    sa.Column("claim", sa.String(32), nullable=False),
     sa.Column("body_hash", HASH, nullable=False),
     sa.Column("response_status", sa.Integer),
     sa.Column("response_body", Json),
     sa.Column("created_at_utc", UtcDateTime, nullable=False),
     sa.Index("ix_idempotency_keys_created_at_utc", "created_at_utc"),
-    comment="Requests already answered; a row without an answer is in flight.",
+    comment="Requests already answered; a row without an answer is in flight, and only the attempt"
+    " whose claim it has may answer or free it.",
 )
 
 workers = sa.Table(

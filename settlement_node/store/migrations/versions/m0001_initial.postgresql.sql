@@ -74,6 +74,7 @@ COMMENT ON TABLE heads IS 'Blocks a lane remembers by hash; the oldest are dropp
 CREATE TABLE idempotency_keys (
     client VARCHAR(64) NOT NULL,
     idempotency_key VARCHAR(200) NOT NULL,
+    claim VARCHAR(32) NOT NULL,
     body_hash VARCHAR(66) NOT NULL,
     response_status INTEGER,
     response_body JSONB,
@@ -83,7 +84,7 @@ CREATE TABLE idempotency_keys (
 
 CREATE INDEX ix_idempotency_keys_created_at_utc ON idempotency_keys (created_at_utc);
 
-COMMENT ON TABLE idempotency_keys IS 'Requests already answered; a row without an answer is in flight.';
+COMMENT ON TABLE idempotency_keys IS 'Requests already answered; a row without an answer is in flight, and only the attempt whose claim it has may answer or free it.';
 
 CREATE TABLE lanes (
     chain_id BIGINT NOT NULL,

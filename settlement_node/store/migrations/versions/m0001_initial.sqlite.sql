@@ -66,6 +66,7 @@ CREATE TABLE heads (
 CREATE TABLE idempotency_keys (
     client VARCHAR(64) NOT NULL,
     idempotency_key VARCHAR(200) NOT NULL,
+    claim VARCHAR(32) NOT NULL,
     body_hash VARCHAR(66) NOT NULL,
     response_status INTEGER,
     response_body JSON,
