@@ -41,7 +41,7 @@ from settlement_node.store.attention import open_alerts, open_breaks
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.funds import add_fund, get_fund, get_lane
 from settlement_node.store.ledger import Account, balance
-from settlement_node.store.rows import AttemptRow, LaneRow, RedemptionRow, TransactionRow
+from settlement_node.store.rows import AttemptRow, FundRow, LaneRow, RedemptionRow, TransactionRow
 from settlement_node.units import Address, Hex32, Shares, redemption_id_of
 
 Chain = EmbeddedChain | AnvilProcess
@@ -173,6 +173,11 @@ class World:
         """The kinds of the open alerts."""
         with self.store.read() as tx:
             return {alert["kind"] for alert in open_alerts(tx)}
+
+    def fund_row(self) -> FundRow:
+        """The fund as the book has it."""
+        with self.store.read() as tx:
+            return get_fund(tx, self.fund_id)
 
     def breaks(self) -> list[str]:
         """The kinds of the open breaks, oldest first."""
@@ -325,9 +330,7 @@ class World:
 
     def reconcile(self) -> list[str]:
         """Reconcile up to the last final block; returns the open breaks' kinds."""
-        with self.store.read() as tx:
-            fund = get_fund(tx, self.fund_id)
-        reconcile_fund(self.node.context, fund)
+        reconcile_fund(self.node.context, self.fund_row())
         return self.breaks()
 
     def check_books(self, *, breaks: Sequence[str] = ()) -> Audit:

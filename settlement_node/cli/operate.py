@@ -238,6 +238,14 @@ def nav(
     price: Annotated[str, typer.Argument(help="Payout token for one whole share, such as 104.25.")],
     reason: Reason,
     nav_decimals: Annotated[int, typer.Option("--decimals", help="Decimals kept of it.")] = 6,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            help="A time in the past since which it held, such as 2026-01-31T12:00:00Z: for a"
+            " restored book that has lost this price.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -245,7 +253,9 @@ def nav(
     from settlement_node.node import operators
 
     def work(tx: Tx) -> dict[str, Any]:
-        value = operators.set_nav(tx, fund_id, nav=price, nav_decimals=nav_decimals, reason=reason)
+        value = operators.set_nav(
+            tx, fund_id, nav=price, nav_decimals=nav_decimals, reason=reason, since=since
+        )
         return {"fund_id": fund_id, "nav_per_share": str(value), "nav_decimals": nav_decimals}
 
     _operate(config, json_output=json_output, did="NAV set", work=work)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from settlement_node.domain.found import Judgement
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
     BurnStyle,
@@ -29,8 +30,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class BookEntry:
-    """A redemption as the book has it. `booked_paid` says that a settlement item of it, in a
-    transaction mined within the range, is booked as settled."""
+    """A redemption as the book has it. `booked_paid` says that it is booked as paid within the
+    range, `is_own_payment` that a settlement of this book paid it there."""
 
     redemption_id_hex: Hex32
     status: RedemptionStatus
@@ -39,6 +40,7 @@ class BookEntry:
     shares_base_units: Shares
     payout_base_units: Payout | None
     booked_paid: bool
+    is_own_payment: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,14 @@ def compare(
     chain: ChainRange,
     *,
     times_settled: Mapping[Hex32, int],
+    judgements: Mapping[Hex32, Judgement],
     is_first_run: bool,
 ) -> list[Difference]:
-    """Every difference, money first. `times_settled` counts settled events over all history; on
-    the first run payments the book never heard of are history and stop nothing."""
+    """Every difference, money first. `times_settled` counts settled events over all history;
+    `judgements` has each redemption that was paid by no settlement of this book. On the first run
+    payments the book never heard of are history and stop nothing."""
     return [
-        *_events_against_book(book, chain, times_settled, is_first_run=is_first_run),
+        *_events_against_book(book, chain, times_settled, judgements, is_first_run=is_first_run),
         *_book_against_events(book, chain),
         *_events_against_transfers(fund, chain),
         *_totals(fund, chain),
@@ -91,6 +95,7 @@ def _events_against_book(
     book: Mapping[Hex32, BookEntry],
     chain: ChainRange,
     times_settled: Mapping[Hex32, int],
+    judgements: Mapping[Hex32, Judgement],
     *,
     is_first_run: bool,
 ) -> Iterable[Difference]:
@@ -148,6 +153,28 @@ def _events_against_book(
                 str(happened),
                 f"book and chain name different parties or amounts {where}",
             )
+        judgement = judgements.get(subject)
+        if judgement is not None:
+            yield from price_difference(
+                subject, judgement, paid_base_units=event.payout_base_units, where=where
+            )
+
+
+def price_difference(
+    subject: Hex32, judgement: Judgement, *, paid_base_units: int, where: str
+) -> Iterable[Difference]:
+    """The break of a found payment that our own would not have been; none where it is right."""
+    if judgement.fault is None:
+        return
+    expected = judgement.expected_base_units
+    yield Difference(
+        "price_differs",
+        subject,
+        True,
+        "no payout is known" if expected is None else f"a payout of {expected}",
+        f"a payout of {paid_base_units}",
+        f"paid by no settlement of this book, {where}: {judgement.fault}",
+    )
 
 
 def _book_against_events(

@@ -11,14 +11,9 @@ from collections.abc import Mapping, Sequence
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
 from settlement_node.errors import Conflict, InvalidInput, NotFound
-from settlement_node.node.bookkeeping import (
-    post_owed,
-    post_paid,
-    release_shares,
-    reserve_shares,
-)
+from settlement_node.node.bookkeeping import release_shares, reserve_shares
+from settlement_node.node.found import is_as_ordered, record_found_settled
 from settlement_node.store import chain_book, redemptions
-from settlement_node.store.attention import NewBreak, open_break
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund
 from settlement_node.store.leases import lane_key
@@ -77,7 +72,7 @@ def take_in(
             taken.append(row)
         else:
             _check_paid_as_ordered(row, event)
-            taken.append(record_found_settled(tx, fund, row, event))
+            taken += record_found_settled(tx, fund, [(row, event)])
     return taken
 
 
@@ -98,13 +93,8 @@ def check_order(fund: FundRow, order: RedemptionOrder) -> None:
         )
 
 
-def _is_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> bool:
-    ordered = (row.investor_address, row.payee_address, row.shares_base_units)
-    return ordered == (event.investor_address, event.payee_address, event.shares_base_units)
-
-
 def _check_paid_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> None:
-    if not _is_as_ordered(row, event):
+    if not is_as_ordered(row, event):
         raise Conflict(
             f"the chain has paid {row.external_id} already, and otherwise than this order says:"
             f" {event.shares_base_units} shares of {event.investor_address}, paid to"
@@ -112,60 +102,6 @@ def _check_paid_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> None:
             field="external_id",
             external_id=row.external_id,
         )
-
-
-def record_found_settled(
-    tx: Tx, fund: FundRow, row: RedemptionRow, event: SettlerEventRow
-) -> RedemptionRow:
-    """The chain shows this redemption as paid: book it so, with the chain's own figures. Where
-    these are not the order's, a money break opens in the same commit."""
-    assert event.payout_base_units is not None
-    assert event.shares_base_units is not None
-    settled = redemptions.record_fact(
-        tx,
-        row,
-        RedemptionFact.FOUND_SETTLED,
-        changes={
-            "payout_base_units": event.payout_base_units,
-            "settled_at_utc": tx.now_utc,
-            "found_block_number": event.block_number,
-        },
-        detail={
-            "transaction_hash": event.transaction_hash,
-            "block_number": event.block_number,
-            "payout_base_units": str(event.payout_base_units),
-        },
-    )
-    post_owed(tx, fund, settled, fee_base_units=0)
-    post_paid(tx, fund, settled, burned_base_units=event.shares_base_units)
-    if not _is_as_ordered(row, event):
-        open_break(
-            tx,
-            chain_id=fund.chain_id,
-            fund_id=fund.fund_id,
-            new=NewBreak(
-                kind="amounts_differ",
-                subject=row.redemption_id,
-                is_money=True,
-                expected=f"{row.shares_base_units} shares of {row.investor_address}, paid to"
-                f" {row.payee_address}",
-                actual=f"{event.shares_base_units} shares of {event.investor_address}, paid to"
-                f" {event.payee_address}",
-                detail=f"the chain paid {row.external_id} otherwise than it was ordered, in"
-                f" transaction {event.transaction_hash}",
-            ),
-        )
-    return settled
-
-
-def find_settled(tx: Tx, fund: FundRow, *, limit: int) -> int:
-    """After a replay: book every waiting redemption that final events show as paid."""
-    final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
-    waiting = redemptions.waiting_but_settled(tx, fund, final_number=final_number, limit=limit)
-    paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in waiting])
-    for row in waiting:
-        record_found_settled(tx, fund, row, paid[row.redemption_id])
-    return len(waiting)
 
 
 def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:

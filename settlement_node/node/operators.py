@@ -6,6 +6,8 @@ what the stages will do next. Raises NotFound or Conflict, and then nothing is c
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
     RedemptionStatus,
@@ -85,10 +87,9 @@ def release_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> Redempti
     fund = get_fund(tx, row.fund_id)
     if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
         raise Conflict("the chain shows this redemption as paid; it cannot be released")
-    if row.hold_reason == HoldReason.ALREADY_SETTLED.value:
-        # The settler has used its index for another redemption: a new one, or it is held again.
-        if orders.give_new_index(tx, fund, row):
-            row = _redemption(tx, redemption_id)
+    # The settler has used its index for another redemption: a new one, or it is held again.
+    if row.hold_reason == HoldReason.ALREADY_SETTLED.value and orders.give_new_index(tx, fund, row):
+        row = _redemption(tx, redemption_id)
     return redemptions.record_fact(
         tx,
         row,
@@ -143,9 +144,12 @@ def speed_up_transaction(tx: Tx, transaction_id: int, *, reason: str) -> Transac
     return row
 
 
-def set_nav(tx: Tx, fund_id: str, *, nav: str, nav_decimals: int, reason: str) -> int:
+def set_nav(
+    tx: Tx, fund_id: str, *, nav: str, nav_decimals: int, reason: str, since: str | None = None
+) -> int:
     """Set the price of one whole share, such as "104.25", for what is planned from now on; returns
-    it as an integer of `nav_decimals` decimals."""
+    it as an integer of `nav_decimals` decimals. With `since`, a time in the past, it is a price
+    that a restored book has lost, by which what it finds paid is judged."""
     if not 0 <= nav_decimals <= DECIMALS_MAX:
         raise InvalidInput(
             f"nav_decimals must be between 0 and {DECIMALS_MAX}", field="nav_decimals"
@@ -154,9 +158,28 @@ def set_nav(tx: Tx, fund_id: str, *, nav: str, nav_decimals: int, reason: str) -
     if price == 0:
         raise InvalidInput("nav must be greater than zero", field="nav")
     why = check_reason(reason)
-    funds.set_nav(tx, fund_id, nav_per_share=price, nav_decimals=nav_decimals)
+    funds.set_nav(
+        tx,
+        fund_id,
+        nav_per_share=price,
+        nav_decimals=nav_decimals,
+        valid_from_utc=None if since is None else _past(since, now_utc=tx.now_utc),
+    )
     tx.audit("nav_reason", "fund", fund_id, {"reason": why})
     return price
+
+
+def _past(text: str, *, now_utc: datetime) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or at > now_utc:
+        raise InvalidInput(
+            "since must be a time in the past with its zone, such as 2026-01-31T12:00:00Z",
+            field="since",
+        )
+    return at.astimezone(UTC)
 
 
 def pause_fund(tx: Tx, fund_id: str, *, reason: str) -> None:

@@ -32,6 +32,7 @@ from settlement_node.node.preflight import TEMPORARY_SKIPS
 from settlement_node.store import chain_book, redemptions, settlements, transactions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund
+from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import (
     AttemptRow,
     FundRow,
@@ -78,7 +79,14 @@ def record_mined(
             f"an endpoint left out logs of the receipt of {receipt.transaction_hash};"
             " it is asked for again"
         )
-    chain_book.record_events(tx, row.chain_id, events)
+    lane = lane_key(row.chain_id, row.signer_address)
+    time = chain_book.timestamp_seconds(tx, lane, receipt.block_hash)
+    chain_book.record_events(
+        tx,
+        row.chain_id,
+        events,
+        timestamps_seconds={} if time is None else {receipt.block_number: time},
+    )
     paid = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSettledEvent)}
     skipped = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSkippedEvent)}
     items = settlements.items_of(tx, settlement.settlement_id)

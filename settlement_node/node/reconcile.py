@@ -27,6 +27,7 @@ from settlement_node.domain.reconciliation import (
 )
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import NodeContext
+from settlement_node.node.found import judge_found
 from settlement_node.store import chain_book, records, redemptions
 from settlement_node.store.attention import (
     NewBreak,
@@ -34,6 +35,7 @@ from settlement_node.store.attention import (
     count_open_breaks,
     open_break,
     raise_alert,
+    was_opened,
 )
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import list_funds, settlers_of
@@ -173,7 +175,14 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         to_block=end,
         is_last_run=end - start < RANGE_BLOCKS_MAX,
     )
-    differences = compare(addresses, book, chain, times_settled=times, is_first_run=is_history)
+    differences = compare(
+        addresses,
+        book,
+        chain,
+        times_settled=times,
+        judgements=judge_found(context, fund, book, events),
+        is_first_run=is_history,
+    )
     differences += _ratchet_differences([e for e in seen if isinstance(e, BatchSettledEvent)])
     return _write(context, fund, chain, differences, from_block=start, to_block=end)
 
@@ -193,8 +202,8 @@ def _read_book(
     to_block: int,
 ) -> tuple[dict[Hex32, BookEntry], set[Hex32]]:
     blocks = {"from_block": from_block, "to_block": to_block}
-    booked = redemptions.booked_paid_between(tx, fund.fund_id, **blocks)
-    booked |= redemptions.found_paid_between(tx, fund.fund_id, **blocks)
+    own = redemptions.booked_paid_between(tx, fund.fund_id, **blocks)
+    booked = own | redemptions.found_paid_between(tx, fund.fund_id, **blocks)
     ids = list(booked | {e.redemption_id_hex for e in events})
     rows = redemptions.get_many(tx, ids)
     book = {
@@ -206,6 +215,7 @@ def _read_book(
             shares_base_units=row.shares_base_units,
             payout_base_units=row.payout_base_units,
             booked_paid=row.redemption_id in booked,
+            is_own_payment=row.redemption_id in own,
         )
         for row in rows.values()
     }
@@ -309,6 +319,14 @@ def _ratchet_differences(batches: list[BatchSettledEvent]) -> list[Difference]:
     return found
 
 
+def _was_judged(tx: Tx, fund: FundRow, d: Difference) -> bool:
+    """A found payment is judged when it is booked, and again here from what the chain says now; a
+    person who has closed the first break is not asked a second time."""
+    return d.kind == "price_differs" and was_opened(
+        tx, chain_id=fund.chain_id, kind=d.kind, subject=d.subject
+    )
+
+
 def _write(
     context: NodeContext,
     fund: FundRow,
@@ -331,6 +349,7 @@ def _write(
                 new=NewBreak(d.kind, d.subject, d.is_money, d.expected, d.actual, d.detail),
             )
             for d in differences
+            if not _was_judged(tx, fund, d)
         )
         clear_alert(tx, kind="reconciliation_stuck", subject=fund.fund_id)
         still_open = count_open_breaks(tx, fund_id=fund.fund_id)

@@ -21,8 +21,8 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.found import find_settled
 from settlement_node.node.heads import undo_events
-from settlement_node.node.intake import find_settled
 from settlement_node.store import chain_book, orders, redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import list_funds, raise_next_index, set_scanned, settlers_of
@@ -199,7 +199,12 @@ def _scan_page(
         _check_follows(context, lane, fund, settler, batches, start=start)
     context.checkpoint("scan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        new = chain_book.record_events(tx, lane.chain_id, events)
+        new = chain_book.record_events(
+            tx,
+            lane.chain_id,
+            events,
+            timestamps_seconds={n: block.timestamp_seconds for n, block in blocks.items()},
+        )
         highest = max(
             (
                 e.redemption_index

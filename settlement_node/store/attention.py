@@ -122,6 +122,14 @@ def breaks_concerning(tx: Tx, fund: FundRow | None, *, limit: int = 200) -> list
     return list(tx.connection.execute(query).mappings())
 
 
+def was_opened(tx: Tx, *, chain_id: int, kind: str, subject: str) -> bool:
+    """Whether such a break was ever opened, and perhaps closed by a person since."""
+    query = sa.select(
+        sa.exists().where(b.c.chain_id == chain_id, b.c.kind == kind, b.c.subject == subject)
+    )
+    return bool(tx.connection.execute(query).scalar_one())
+
+
 def get_open_break(tx: Tx, break_id: int) -> sa.RowMapping | None:
     """One open break, or None."""
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,6 +30,13 @@ def remembered_heads(tx: Tx, lane: str, *, from_number: int = 0) -> dict[int, He
         h.c.lane == lane, h.c.block_number >= from_number
     )
     return {number: Hex32(value) for number, value in tx.connection.execute(query)}
+
+
+def timestamp_seconds(tx: Tx, lane: str, block_hash: Hex32) -> int | None:
+    """The time of a block that a lane remembers; None for another."""
+    return tx.connection.execute(
+        sa.select(h.c.timestamp_seconds).where(h.c.lane == lane, h.c.block_hash == block_hash)
+    ).scalar()
 
 
 def latest_head(tx: Tx, lane: str) -> tuple[int, Hex32] | None:
@@ -129,9 +136,20 @@ def drop_old_heads(tx: Tx, lane: str, *, below_number: int) -> int:
     ).rowcount
 
 
-def record_events(tx: Tx, chain_id: int, events: Iterable[SettlerEvent]) -> int:
-    """Remember settler events; those already known are left alone. Returns how many were new."""
-    rows = [_event_values(chain_id, event) for event in events]
+def record_events(
+    tx: Tx,
+    chain_id: int,
+    events: Iterable[SettlerEvent],
+    *,
+    timestamps_seconds: Mapping[int, int] | None = None,
+) -> int:
+    """Remember settler events; those already known are left alone. Returns how many were new.
+    `timestamps_seconds` gives the times of their blocks by number, as far as they are known."""
+    rows = [
+        _event_values(chain_id, event)
+        | {"block_timestamp_seconds": (timestamps_seconds or {}).get(event.place.block_number)}
+        for event in events
+    ]
     if not rows:
         return 0
     dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
@@ -192,6 +210,20 @@ def settled_events(
         for row in tx.connection.execute(query).mappings():
             found[Hex32(row["redemption_id"])] = SettlerEventRow.of(row)
     return found
+
+
+def payments_of(tx: Tx, chain_id: int, redemption_id: Hex32) -> list[SettlerEventRow]:
+    """Every settled event of one redemption, of any settler, oldest first."""
+    query = (
+        sa.select(e)
+        .where(
+            e.c.chain_id == chain_id,
+            e.c.kind == "settled",
+            e.c.redemption_id == redemption_id,
+        )
+        .order_by(e.c.block_number, e.c.log_index)
+    )
+    return [SettlerEventRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
 def ratchet_tip(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from settlement_node.errors import Conflict, InvalidInput, InvariantBroken, NotF
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, LaneRow
+from settlement_node.store.terms import record_terms
 from settlement_node.units import Address
 
 f = t.funds
@@ -81,7 +83,9 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
     )
     ensure_lane(tx, new.chain_id, new.lane_address)
     tx.audit("fund_added", "fund", new.fund_id, {"settler_address": new.settler_address})
-    return get_fund(tx, new.fund_id)
+    added = get_fund(tx, new.fund_id)
+    record_terms(tx, added, valid_from_utc=tx.now_utc)
+    return added
 
 
 def add_settler(tx: Tx, fund_id: str, *, settler_address: Address, from_block: int) -> None:
@@ -160,14 +164,27 @@ def set_fund_paused(tx: Tx, fund_id: str, *, paused: bool, reason: str | None) -
     tx.audit("fund_paused" if paused else "fund_resumed", "fund", fund_id, {"reason": reason})
 
 
-def set_nav(tx: Tx, fund_id: str, *, nav_per_share: int, nav_decimals: int) -> None:
-    """The price of one whole share from now on; what is planned already keeps its own."""
+def set_nav(
+    tx: Tx,
+    fund_id: str,
+    *,
+    nav_per_share: int,
+    nav_decimals: int,
+    valid_from_utc: datetime | None = None,
+) -> None:
+    """The price of one whole share from now on, or since a time in the past; what is planned
+    already keeps its own. One that has been followed by another since is remembered, and is not
+    the price now."""
     before = lock_fund_to_change(tx, fund_id)
-    tx.connection.execute(
-        f.update()
-        .where(f.c.fund_id == fund_id)
-        .values(nav_per_share=nav_per_share, nav_decimals=nav_decimals, nav_at_utc=tx.now_utc)
-    )
+    since = valid_from_utc or tx.now_utc
+    priced = replace(before, nav_per_share=nav_per_share, nav_decimals=nav_decimals)
+    record_terms(tx, priced, valid_from_utc=since)
+    if before.nav_at_utc is None or since >= before.nav_at_utc:
+        tx.connection.execute(
+            f.update()
+            .where(f.c.fund_id == fund_id)
+            .values(nav_per_share=nav_per_share, nav_decimals=nav_decimals, nav_at_utc=since)
+        )
     tx.audit(
         "nav_set",
         "fund",
@@ -177,6 +194,7 @@ def set_nav(tx: Tx, fund_id: str, *, nav_per_share: int, nav_decimals: int) -> N
             "from_decimals": before.nav_decimals,
             "to": str(nav_per_share),
             "to_decimals": nav_decimals,
+            "valid_from_utc": since.isoformat(),
         },
     )
     tx.emit("fund.nav_set", fund_id, {"fund_id": fund_id, "nav_per_share": str(nav_per_share)})

@@ -210,7 +210,8 @@ class ItemRow(_Row):
 
 @dataclass(frozen=True, slots=True)
 class SettlerEventRow(_Row):
-    """One settler event on the canonical chain; `kind` is settled, skipped or batch."""
+    """One settler event on the canonical chain; `kind` is settled, skipped or batch. The time of
+    its block is None where a receipt of our own told of it and the block was not at hand."""
 
     chain_id: int
     transaction_hash: Hex32
@@ -218,6 +219,7 @@ class SettlerEventRow(_Row):
     settler_address: Address
     block_number: int
     block_hash: Hex32
+    block_timestamp_seconds: int | None
     kind: str
     redemption_id: Hex32 | None
     redemption_index: int | None

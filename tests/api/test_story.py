@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,20 @@ from settlement_node.store.attention import NewBreak, open_break
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow, RedemptionRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
-from settlement_node.units import Wei
+from settlement_node.units import Hex32, Payout, Wei
 from tests.api.support import CONFIRMATIONS, Api, problem_of
-from tests_support.book import CHAIN_ID, LANE, LANE_ADDRESS, approve, block, hash32, order, plan
+from tests_support.book import (
+    CHAIN_ID,
+    LANE,
+    LANE_ADDRESS,
+    approve,
+    block,
+    hash32,
+    order,
+    place,
+    plan,
+    settled_event,
+)
 
 RAW = b"\xde\xad\xbe\xef-signed-bytes"
 
@@ -130,6 +142,47 @@ def test_story__planned_sent_mined__tells_each_step(api: Api, store: Store, fund
     (attempt,) = sent["attempts"]
     assert (attempt["kind"], attempt["last_answer"]) == ("original", "accepted")
     assert "raw" not in attempt
+
+
+def show_as_paid(store: Store, row: RedemptionRow, *, payout: int, transaction_hash: Hex32) -> None:
+    """The settler's event of a redemption, in the block that `mine` uses."""
+    at = replace(place(11), transaction_hash=transaction_hash)
+    event = replace(settled_event(row, at), payout_base_units=Payout(payout))
+    with store.transaction(actor="node") as tx:
+        times = {11: int(store.clock().timestamp())}
+        chain_book.record_events(tx, CHAIN_ID, [event], timestamps_seconds=times)
+
+
+def test_story__paid_by_its_own_batch__expected_is_what_the_batch_names(
+    api: Api, store: Store, fund: FundRow
+) -> None:
+    (row,) = approve(store, fund, ["a"])
+    transaction, _ = plan(store, fund, [row], nonce=0)
+    mine(store, sign_and_send(store, transaction), row, head=13)
+    show_as_paid(store, row, payout=1_000_000, transaction_hash=hash32("attempt 0"))
+    (payment,) = story(api, row)["payments"]
+    assert (False, None) == (payment["is_found"], payment["difference"])
+    assert "1000000" == payment["payout_base_units"] == payment["expected_payout_base_units"]
+
+
+def test_story__found_paid__expected_is_the_price_of_its_time(
+    api: Api, store: Store, fund: FundRow
+) -> None:
+    (row,) = approve(store, fund, ["a"])
+    show_as_paid(store, row, payout=1, transaction_hash=hash32("a thief's"))
+    (payment,) = story(api, row)["payments"]
+    assert ("1", "1047375") == (
+        payment["payout_base_units"],
+        payment["expected_payout_base_units"],
+    )
+    assert ("1", "1047375") == (
+        payment["payout_per_share_base_units"],
+        payment["expected_payout_per_share_base_units"],
+    )
+    assert (True, "no terms of the fund of its time give this payout") == (
+        payment["is_found"],
+        payment["difference"],
+    )
 
 
 def test_story__held__waits_for_a_person_and_says_why(

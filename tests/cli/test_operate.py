@@ -128,6 +128,14 @@ def test_fund_nav__new_price__is_kept_exactly(desk: Desk, fund: FundRow) -> None
     assert (1_042_550, 4) == (changed.nav_per_share, changed.nav_decimals)
 
 
+@pytest.mark.parametrize("since", ["2200-01-01T00:00:00Z", "2026-01-31T12:00:00", "then"])
+def test_fund_nav__since_no_time_in_the_past_with_its_zone__is_refused(
+    desk: Desk, fund: FundRow, since: str
+) -> None:
+    told = desk.json("fund", "nav", fund.fund_id, "2", "--since", since, *WHY, code=EXIT_INPUT)
+    assert "since" in told["error"]["message"]
+
+
 @pytest.mark.parametrize("price", ["0", "-1", "1.23456", "1e3", "abc", ""])
 def test_fund_nav__no_price__is_refused(desk: Desk, fund: FundRow, price: str) -> None:
     answer = desk.run("fund", "nav", "--decimals", "4", *WHY, "--", fund.fund_id, price)

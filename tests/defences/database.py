@@ -161,6 +161,48 @@ DATABASE: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="found_payment_is_priced",
+        line=Line.STRANGER,
+        happens="a stolen key settles genuine orders, to the right payees, for next to nothing",
+        holds="what this book did not settle is judged by the fund's terms of its time: a money"
+        " break for each",
+        file="settlement_node/domain/found.py",
+        old="    if expected != paid:\n",
+        new="    if False:\n",
+        tests=(
+            "chain_tests/cycle/test_stolen_key.py::"
+            "test_stolen_key__node_runs__each_order_is_a_money_break[sqlite-pyevm]",
+            "chain_tests/cycle/test_stolen_key.py::"
+            "test_stolen_key__node_is_down__each_order_is_a_money_break[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="found_payment_is_not_early",
+        line=Line.STRANGER,
+        happens="a stolen key settles orders that are dated tomorrow",
+        holds="a found payment before its settlement date is a money break",
+        file="settlement_node/domain/found.py",
+        old="date is not None and payment.paid_at_utc + CLOCK_SKEW_MAX < date",
+        new="False",
+        tests=(
+            "chain_tests/cycle/test_stolen_key.py::"
+            "test_stolen_key__orders_dated_tomorrow__too_early_whatever_the_price[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="reconciliation_judges_for_itself",
+        line=Line.STRANGER,
+        happens="a found payment was booked as the first look at the chain had it",
+        holds="reconciliation judges it again, by what the chain says then",
+        file="settlement_node/domain/reconciliation.py",
+        old="        if judgement is not None:\n",
+        new="        if False:\n",
+        tests=(
+            "chain_tests/cycle/test_stolen_key.py::"
+            "test_stolen_key__reconciliation__judges_by_what_the_chain_says_then[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
         name="signed_keeps_its_index",
         line=Line.FALSE_ENDPOINT,
         happens="an endpoint calls a signed batch void and shows its index as another order's",

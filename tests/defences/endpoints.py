@@ -199,9 +199,9 @@ ENDPOINTS: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="an order that another book paid is entered again with another payee or amount",
         holds="a money break opens with both sides, and the ledger follows the chain",
-        file="settlement_node/node/intake.py",
-        old="    if not _is_as_ordered(row, event):\n        open_break(",
-        new="    if row.investor_id < 0:\n        open_break(",
+        file="settlement_node/node/found.py",
+        old="    if not is_as_ordered(row, event):\n        _open(",
+        new="    if row.investor_id < 0:\n        _open(",
         tests=(
             f"{RESTORED}::test_restore__entered_otherwise_before_the_replay__"
             "a_break_and_the_ledger_as_the_chain[pyevm-sqlite]",

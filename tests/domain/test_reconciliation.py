@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from settlement_node.domain.found import Judgement
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
     BurnStyle,
@@ -43,6 +44,7 @@ def entry(name: str, **changes: Any) -> BookEntry:
         shares_base_units=Shares(10),
         payout_base_units=Payout(7),
         booked_paid=True,
+        is_own_payment=True,
     )
     return dataclasses.replace(plain, **changes)
 
@@ -99,6 +101,7 @@ def differences(
     *,
     fund: FundAddresses = FUND,
     times_settled: dict[Hex32, int] | None = None,
+    judgements: dict[Hex32, Judgement] | None = None,
     is_first_run: bool = False,
 ) -> list[Difference]:
     return compare(
@@ -106,6 +109,7 @@ def differences(
         {e.redemption_id_hex: e for e in book},
         chain,
         times_settled=times_settled or {},
+        judgements=judgements or {},
         is_first_run=is_first_run,
     )
 
@@ -249,3 +253,20 @@ def test_compare__total_is_not_what_its_transfers_make_it__is_a_break(
 ) -> None:
     found = differences([entry("a")], seen([event("a")], **changes))
     assert [(kind, "alpha", True)] == [(d.kind, d.subject, d.is_money) for d in found]
+
+
+def test_compare__found_payment_at_another_price__is_a_money_break() -> None:
+    """Book and event agree, since the book took its payout from the event."""
+    found = differences(
+        [entry("a", is_own_payment=False)],
+        seen([event("a")]),
+        judgements={hash32("a"): Judgement(Payout(9), "no terms give it")},
+    )
+    assert [("price_differs", True, "a payout of 9", "a payout of 7")] == [
+        (d.kind, d.is_money, d.expected, d.actual) for d in found
+    ]
+
+
+def test_compare__found_payment_as_our_own_would_be__is_nothing() -> None:
+    right = {hash32("a"): Judgement(Payout(7), None)}
+    assert differences([entry("a")], seen([event("a")]), judgements=right) == []

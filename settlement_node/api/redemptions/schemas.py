@@ -190,6 +190,23 @@ class ParticipationOut(Schema):
     transaction: TransactionOut
 
 
+class PaymentOut(Schema):
+    """A payment that a settler's event shows, beside what should have been paid: by the batch that
+    made it, or, where no settlement of this book did, by the fund's terms of its time. What a
+    whole share was paid with is rounded down, fee taken off."""
+
+    transaction_hash: HashOut
+    settler_address: AddressOut
+    block_number: int
+    is_found: bool = Field(description="No settlement of this book made it.")
+    shares_base_units: BaseUnitsOut
+    payout_base_units: BaseUnitsOut
+    expected_payout_base_units: BaseUnitsOut | None
+    payout_per_share_base_units: BaseUnitsOut | None
+    expected_payout_per_share_base_units: BaseUnitsOut | None
+    difference: str | None = Field(description="What is wrong with it, in words.")
+
+
 class PostingOut(Schema):
     """One movement in the double-entry ledger."""
 
@@ -207,4 +224,5 @@ class RedemptionDetailOut(RedemptionOut):
     waiting_for: list[WaitingOut]
     facts: list[FactOut]
     settlements: list[ParticipationOut]
+    payments: list[PaymentOut]
     ledger: list[PostingOut]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from settlement_node.api.context import ApiContext
+from settlement_node.api.redemptions.payments import payments_of
 from settlement_node.api.redemptions.schemas import (
     FactOut,
     ParticipationOut,
@@ -81,6 +82,7 @@ def tell(context: ApiContext, tx: Tx, redemption_id: Hex32) -> RedemptionDetailO
         ],
         facts=_facts(tx, redemption_id),
         settlements=[_participation(item, batches[item.settlement_id], shown) for item in items],
+        payments=payments_of(tx, fund, row, items, batches, carried),
         ledger=_postings(tx, redemption_id),
     )
 

@@ -16,6 +16,7 @@ from settlement_node.store.tables.base import (
 )
 from settlement_node.store.tables.book import (
     fund_settlers,
+    fund_terms,
     funds,
     investors,
     ledger_postings,
@@ -54,6 +55,7 @@ __all__ = [
     "audit_events",
     "breaks",
     "fund_settlers",
+    "fund_terms",
     "funds",
     "heads",
     "idempotency_keys",

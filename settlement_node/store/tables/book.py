@@ -44,6 +44,21 @@ funds = sa.Table(
     comment="A fund: its tokens, its present settler, and the lane that settles it.",
 )
 
+fund_terms = sa.Table(
+    "fund_terms",
+    metadata,
+    sa.Column("terms_id", RowId, primary_key=True),
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), nullable=False),
+    *units("nav_per_share"),
+    sa.Column("nav_decimals", sa.Integer, nullable=False),
+    sa.Column("fee_bps", sa.Integer, nullable=False),
+    sa.Column("valid_from_utc", UtcDateTime, nullable=False),
+    sa.Column("recorded_at_utc", UtcDateTime, nullable=False),
+    sa.Column("recorded_by", sa.String(100), nullable=False),
+    sa.Index("ix_fund_terms_fund", "fund_id", "valid_from_utc", "terms_id"),
+    comment="Every terms a fund ever had, never changed; each held until the next one's time.",
+)
+
 fund_settlers = sa.Table(
     "fund_settlers",
     metadata,

@@ -28,6 +28,7 @@ settler_events = sa.Table(
     sa.Column("settler_address", ADDRESS, nullable=False),
     sa.Column("block_number", sa.BigInteger, nullable=False),
     sa.Column("block_hash", HASH, nullable=False),
+    sa.Column("block_timestamp_seconds", sa.BigInteger),
     sa.Column("kind", sa.String(10), nullable=False),
     sa.Column("redemption_id", HASH),
     sa.Column("redemption_index", sa.BigInteger),

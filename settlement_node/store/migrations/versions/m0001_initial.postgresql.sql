@@ -130,6 +130,7 @@ CREATE TABLE settler_events (
     settler_address VARCHAR(42) NOT NULL,
     block_number BIGINT NOT NULL,
     block_hash VARCHAR(66) NOT NULL,
+    block_timestamp_seconds BIGINT,
     kind VARCHAR(10) NOT NULL,
     redemption_id VARCHAR(66),
     redemption_index BIGINT,
@@ -267,6 +268,24 @@ CREATE TABLE fund_settlers (
 );
 
 COMMENT ON TABLE fund_settlers IS 'Every settler a fund ever had; events are replayed from all of them.';
+
+CREATE TABLE fund_terms (
+    terms_id BIGSERIAL NOT NULL,
+    fund_id VARCHAR(64) NOT NULL,
+    nav_per_share NUMERIC(78, 0) NOT NULL,
+    nav_decimals INTEGER NOT NULL,
+    fee_bps INTEGER NOT NULL,
+    valid_from_utc TIMESTAMP WITH TIME ZONE NOT NULL,
+    recorded_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
+    recorded_by VARCHAR(100) NOT NULL,
+    CONSTRAINT pk_fund_terms PRIMARY KEY (terms_id),
+    CONSTRAINT ck_fund_terms_nav_per_share_range CHECK (nav_per_share >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND nav_per_share <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
+    CONSTRAINT fk_fund_terms_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id)
+);
+
+CREATE INDEX ix_fund_terms_fund ON fund_terms (fund_id, valid_from_utc, terms_id);
+
+COMMENT ON TABLE fund_terms IS 'Every terms a fund ever had, never changed; each held until the next one''s time.';
 
 CREATE TABLE investors (
     investor_id BIGSERIAL NOT NULL,

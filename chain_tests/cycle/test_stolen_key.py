@@ -1,0 +1,157 @@
+"""The operator's key is stolen: whoever has it settles genuine orders, to the right payees, for
+next to nothing. Book and chain must not be said to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from chain_tests.marks import both_chains
+from chain_tests.world import CONFIRMATIONS_BLOCKS, World
+from settlement_node.chain.contracts import encode_settle
+from settlement_node.chain.signers import TransactionFields
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.observations import SettleItem
+from settlement_node.domain.redemption import price_redemption
+from settlement_node.node import operators
+from settlement_node.store import tables as t
+from settlement_node.store.attention import open_breaks
+from settlement_node.units import Payout, Wei
+
+S = RedemptionStatus
+GWEI = 10**9
+ORDERS = 3
+
+
+def fair_payout(world: World, name: str) -> Payout:
+    """What the node itself would pay for an order now."""
+    terms = world.fund_row().terms()
+    assert terms is not None
+    return price_redemption(world.row(name).shares_base_units, terms).payout_base_units
+
+
+def settle_with_stolen_key(world: World, names: Sequence[str], payouts: Sequence[int]) -> None:
+    """A batch the node knows nothing of: the orders as they are, at the thief's price."""
+    world.client.refresh()
+    fund, signer = world.stage.fund, world.stage.operator
+    rows = [world.row(name) for name in names]
+    items = [
+        SettleItem(
+            row.redemption_id,
+            row.redemption_index,
+            row.investor_address,
+            row.payee_address,
+            row.shares_base_units,
+            Payout(payout),
+        )
+        for row, payout in zip(rows, payouts, strict=True)
+    ]
+    signed = signer.sign(
+        TransactionFields(
+            chain_id=world.chain.chain_id,
+            nonce=world.client.nonce(signer.address),
+            to_address=fund.settler_address,
+            data=encode_settle(world.client.batch_hash(fund.settler_address), items),
+            value_wei=Wei(0),
+            gas_limit=2_000_000,
+            max_fee_per_gas_wei=Wei(50 * GWEI),
+            max_priority_fee_per_gas_wei=Wei(GWEI),
+        )
+    )
+    world.send_raw(signed.raw)
+    world.mine()
+
+
+def seen_as_theft(world: World, names: Sequence[str]) -> None:
+    """Booked as the chain has it, and stopped by a money break for each order."""
+    subjects = {world.row(name).redemption_id for name in names}
+    with world.store.read() as tx:
+        found = [row for row in open_breaks(tx) if row["kind"] == "price_differs"]
+    assert {row["subject"] for row in found} == subjects
+    assert all(row["is_money"] and row["fund_id"] == world.fund_id for row in found)
+    assert {row["actual"] for row in found} == {"a payout of 1"}
+    assert {row["expected"] for row in found} == {
+        f"a payout of {fair_payout(world, name)}" for name in names
+    }
+    assert world.statuses(names) == [S.SETTLED] * len(names)
+    assert [world.row(name).payout_base_units for name in names] == [1] * len(names)
+    later = world.enter(1, "later")
+    for _ in range(3):
+        world.mine()
+        world.node.tick()
+    assert world.statuses(later) == [S.APPROVED]
+    assert world.unfinal() == []
+
+
+@both_chains
+def test_stolen_key__node_runs__each_order_is_a_money_break(world: World) -> None:
+    world.tick()
+    names = world.enter(ORDERS)
+    settle_with_stolen_key(world, names, [1] * ORDERS)
+    for _ in range(CONFIRMATIONS_BLOCKS + 1):
+        world.node.tick()
+        world.mine()
+    world.node.tick()
+    seen_as_theft(world, names)
+
+
+@both_chains
+def test_stolen_key__node_is_down__each_order_is_a_money_break(world: World) -> None:
+    world.tick()
+    names = world.enter(ORDERS)
+    settle_with_stolen_key(world, names, [1] * ORDERS)
+    world.mine(CONFIRMATIONS_BLOCKS)
+
+    again = world.new_node(node_id=world.context().node_id)
+    for _ in range(3):
+        again.node.tick()
+        again.mine()
+    seen_as_theft(again, names)
+
+
+@both_chains
+def test_stolen_key__orders_dated_tomorrow__too_early_whatever_the_price(world: World) -> None:
+    world.tick()
+    tomorrow = world.store.clock() + timedelta(days=1)
+    orders = [replace(order, settle_after_utc=tomorrow) for order in world.orders(ORDERS)]
+    names = [order.external_id for order in orders]
+    world.take_in(*orders)
+    settle_with_stolen_key(world, names, [fair_payout(world, name) for name in names])
+    for _ in range(CONFIRMATIONS_BLOCKS + 1):
+        world.node.tick()
+        world.mine()
+    world.node.tick()
+    with world.store.read() as tx:
+        told = [row["detail"] for row in open_breaks(tx) if row["kind"] == "price_differs"]
+    assert [True] * ORDERS == ["before its settlement date" in detail for detail in told]
+
+
+def booked_as_found(world: World) -> str:
+    """One order, settled with the stolen key and booked by the node; returns its name."""
+    world.tick()
+    (name,) = world.enter(1)
+    settle_with_stolen_key(world, [name], [1])
+    for _ in range(CONFIRMATIONS_BLOCKS + 1):
+        world.node.tick()
+        world.mine()
+    world.node.tick()
+    assert world.status(name) is S.SETTLED
+    return name
+
+
+def test_stolen_key__reconciliation__judges_by_what_the_chain_says_then(world: World) -> None:
+    booked_as_found(world)
+    with world.store.transaction(actor="test") as tx:
+        tx.connection.execute(t.breaks.delete())
+    assert "price_differs" in world.reconcile()
+
+
+def test_stolen_key__break_closed_by_a_person__reconciliation_opens_no_second_one(
+    world: World,
+) -> None:
+    booked_as_found(world)
+    with world.store.transaction(actor="test") as tx:
+        for row in open_breaks(tx):
+            operators.resolve_break(tx, row["break_id"], reason="recovered from the payee")
+    assert "price_differs" not in world.reconcile()
