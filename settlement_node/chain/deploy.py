@@ -175,7 +175,7 @@ class Deployer:
                 receipt = self._client.receipts([transaction_hash])[transaction_hash]
             except Transient:
                 continue
-            if receipt is not None:
+            if isinstance(receipt, Receipt):
                 return receipt
         return None
 

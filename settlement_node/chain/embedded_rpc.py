@@ -6,11 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from eth_typing import Address as CanonicalAddress
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from settlement_node.chain.embedded import EmbeddedChain, SendRefused
 from settlement_node.chain.embedded_evm import ExecutedBlock
+from settlement_node.chain.embedded_views import (
+    hexed,
+    show_block,
+    show_logs,
+    show_mined,
+    show_receipt,
+    show_transaction,
+)
 from settlement_node.chain.transport import (
     RpcError,
     RpcOk,
@@ -46,6 +52,7 @@ class EmbeddedTransport:
             "eth_getBlockByHash": self._block_by_hash,
             "eth_sendRawTransaction": self._send,
             "eth_getTransactionReceipt": self._receipt,
+            "eth_getBlockReceipts": self._block_receipts,
             "eth_getTransactionByHash": self._transaction,
             "eth_getTransactionCount": self._nonce,
             "eth_getBalance": self._balance,
@@ -105,68 +112,37 @@ class EmbeddedTransport:
 
     # Methods
 
-    def _block_by_number(self, block: str, *_full_transactions: Any) -> dict[str, Any] | None:
+    def _block_by_number(self, block: str, *full: bool) -> dict[str, Any] | None:
         found = self._chain.block(self._number(block))
-        return None if found is None else _show_block(found)
+        return None if found is None else show_block(found, full=any(full))
 
-    def _block_by_hash(self, block_hash: str, *_full_transactions: Any) -> dict[str, Any] | None:
+    def _block_by_hash(self, block_hash: str, *full: bool) -> dict[str, Any] | None:
         found = self._chain.block_by_hash(_bytes(block_hash))
-        return None if found is None else _show_block(found)
+        return None if found is None else show_block(found, full=any(full))
+
+    def _block_receipts(self, block: str) -> list[dict[str, Any]] | None:
+        found = self._chain.block(self._number(block))
+        if found is None:
+            return None
+        return [show_receipt(found, position) for position in range(len(found.transactions))]
 
     def _send(self, raw: str) -> str:
-        return _hex(self._chain.send(_bytes(raw)))
+        return hexed(self._chain.send(_bytes(raw)))
 
     def _receipt(self, transaction_hash: str) -> dict[str, Any] | None:
         hash_bytes = _bytes(transaction_hash)
         place = self._chain.mined(hash_bytes)
         if place is None:
             return None
-        block, position = place
-        item = block.transactions[position]
-        created = item.contract_address
-        return {
-            "transactionHash": _hex(hash_bytes),
-            "transactionIndex": quantity(position),
-            "blockHash": _hex(block.header.hash),
-            "blockNumber": quantity(block.header.block_number),
-            "from": to_checksum_address(item.transaction.sender),
-            "to": _address_or_null(item.transaction.to),
-            "contractAddress": None if created is None else to_checksum_address(created),
-            "status": quantity(int(item.succeeded)),
-            "gasUsed": quantity(item.gas_used),
-            "effectiveGasPrice": quantity(item.effective_gas_price_wei),
-            "type": quantity(2),
-            "logs": [
-                log for log in _show_logs(block) if log["transactionHash"] == _hex(hash_bytes)
-            ],
-        }
+        return show_receipt(*place)
 
     def _transaction(self, transaction_hash: str) -> dict[str, Any] | None:
         hash_bytes = _bytes(transaction_hash)
         place = self._chain.mined(hash_bytes)
         pending = self._chain.pending(hash_bytes)
         if place is not None:
-            block, position = place
-            transaction = block.transactions[position].transaction
-        elif pending is not None:
-            block, position, transaction = None, None, pending.transaction
-        else:
-            return None
-        return {
-            "hash": _hex(hash_bytes),
-            "blockHash": None if block is None else _hex(block.header.hash),
-            "blockNumber": None if block is None else quantity(block.header.block_number),
-            "transactionIndex": None if position is None else quantity(position),
-            "from": to_checksum_address(transaction.sender),
-            "to": _address_or_null(transaction.to),
-            "nonce": quantity(transaction.nonce),
-            "gas": quantity(transaction.gas),
-            "value": quantity(transaction.value),
-            "input": _hex(transaction.data),
-            "maxFeePerGas": quantity(transaction.max_fee_per_gas),
-            "maxPriorityFeePerGas": quantity(transaction.max_priority_fee_per_gas),
-            "type": quantity(2),
-        }
+            return show_mined(*place)
+        return None if pending is None else show_transaction(pending.transaction, hash_bytes)
 
     def _nonce(self, address: str, block: str | dict[str, str]) -> str:
         account = CanonicalAddress(_bytes(address))
@@ -180,7 +156,7 @@ class EmbeddedTransport:
 
     def _code(self, address: str, block: str | dict[str, str]) -> str:
         account = CanonicalAddress(_bytes(address))
-        return _hex(self._chain.evm.contract_code(self._state(block).header, account))
+        return hexed(self._chain.evm.contract_code(self._state(block).header, account))
 
     def _storage(self, address: str, slot: str, block: str | dict[str, str]) -> str:
         account = CanonicalAddress(_bytes(address))
@@ -198,9 +174,9 @@ class EmbeddedTransport:
             value=int(message.get("value", "0x0"), 16),
         )
         if outcome.error is None:
-            return _hex(outcome.output)
+            return hexed(outcome.output)
         if outcome.reverted:
-            raise _Failed(_REVERTED, outcome.error, _hex(outcome.output))
+            raise _Failed(_REVERTED, outcome.error, hexed(outcome.output))
         raise _Failed(_SERVER_ERROR, outcome.error)
 
     def _fee_history(self, count: str, newest: str, percentiles: Sequence[float]) -> dict[str, Any]:
@@ -230,7 +206,7 @@ class EmbeddedTransport:
         return [
             log
             for block in self._chain.blocks(first, last)
-            for log in _show_logs(block)
+            for log in show_logs(block)
             if (not addresses or log["address"].lower() in addresses)
             and _matches(log["topics"], query.get("topics") or [])
         ]
@@ -264,54 +240,7 @@ def _matches(topics: Sequence[str], wanted: Sequence[str | Sequence[str] | None]
     return True
 
 
-def _show_block(block: ExecutedBlock) -> dict[str, Any]:
-    header = block.header
-    return {
-        "number": quantity(header.block_number),
-        "hash": _hex(header.hash),
-        "parentHash": _hex(header.parent_hash),
-        "timestamp": quantity(header.timestamp),
-        "baseFeePerGas": quantity(header.base_fee_per_gas or 0),
-        "gasLimit": quantity(header.gas_limit),
-        "gasUsed": quantity(header.gas_used),
-        "miner": to_checksum_address(header.coinbase),
-        "stateRoot": _hex(header.state_root),
-        "extraData": _hex(header.extra_data),
-        "transactions": [_hex(keccak(item.raw)) for item in block.transactions],
-    }
-
-
-def _show_logs(block: ExecutedBlock) -> list[dict[str, Any]]:
-    logs = [
-        (position, keccak(item.raw), log)
-        for position, item in enumerate(block.transactions)
-        for log in item.logs
-    ]
-    return [
-        {
-            "address": to_checksum_address(log.address),
-            "topics": [_hex(topic) for topic in log.topics],
-            "data": _hex(log.data),
-            "blockNumber": quantity(block.header.block_number),
-            "blockHash": _hex(block.header.hash),
-            "transactionHash": _hex(hash_bytes),
-            "transactionIndex": quantity(position),
-            "logIndex": quantity(index),
-            "removed": False,
-        }
-        for index, (position, hash_bytes, log) in enumerate(logs)
-    ]
-
-
-def _address_or_null(address: bytes) -> str | None:
-    return to_checksum_address(address) if address else None
-
-
 def _bytes(text: str) -> bytes:
     if not text.startswith("0x"):
         raise ValueError("not a 0x string")
     return bytes.fromhex(text[2:])
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -32,6 +32,7 @@ from settlement_node.chain.node_errors import (
     is_log_range_error,
     revert_data,
 )
+from settlement_node.chain.proofs import BLOCK_TRANSACTIONS_MAX, NotProven, prove_place
 from settlement_node.chain.transport import (
     RpcError,
     RpcOk,
@@ -93,10 +94,11 @@ class CallReturned:
 
 @dataclass(frozen=True, slots=True)
 class CallReverted:
-    """The contract said no; `data` is its revert data, possibly empty."""
+    """The contract said no; `data` is its revert data, possibly empty. Two are the same whatever
+    words the endpoints put around it."""
 
     data: bytes
-    message: str
+    message: str = field(compare=False)
     out_of_gas: bool
 
 
@@ -114,6 +116,23 @@ class ReceiptsReport:
     receipts: dict[Hex32, Receipt | None]
     failures: dict[Hex32, str]
     block_at_head: Block | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockContent:
+    """A block and its receipts in JSON-RPC form, unchecked."""
+
+    block: dict[str, Any]
+    receipts: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPlace:
+    """Who sent a transaction and with which nonce; `is_proven` when its own hash says so."""
+
+    sender: Address
+    nonce: int
+    is_proven: bool
 
 
 class Endpoint:
@@ -200,6 +219,25 @@ class Endpoint:
                 failures[transaction_hash] = str(error)
         return ReceiptsReport(receipts, failures, self._block_or_none(results[0], head_number))
 
+    def block_content(self, number: int) -> BlockContent:
+        """A block with its transactions and all its receipts, as they came: nothing of it is
+        checked but the bound, since it is there to be proven against a hash."""
+        block, receipts = self._ask(
+            [
+                RpcRequest("eth_getBlockByNumber", (quantity(number), True)),
+                RpcRequest("eth_getBlockReceipts", (quantity(number),)),
+            ]
+        )
+        shown = self._read(block, _as_object)
+        if isinstance(receipts, RpcOk) and isinstance(receipts.value, list):
+            return BlockContent(shown, receipts.value)
+        listed = shown.get("transactions")
+        if not isinstance(listed, list) or len(listed) > BLOCK_TRANSACTIONS_MAX:
+            raise self._failure(f"block {number} does not list its transactions")
+        hashes = [item.get("hash") for item in listed if isinstance(item, dict)]
+        each = self._ask([RpcRequest("eth_getTransactionReceipt", (item,)) for item in hashes])
+        return BlockContent(shown, [self._read(result, _as_object) for result in each])
+
     def transactions_seen(self, hashes: Sequence[Hex32]) -> dict[Hex32, bool]:
         """Whether the endpoint has each transaction, mined or in its mempool.
 
@@ -212,10 +250,17 @@ class Endpoint:
                 seen[transaction_hash] = self._place(result, transaction_hash) is not None
         return seen
 
-    def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
+    def transaction_place(self, transaction_hash: Hex32) -> TransactionPlace | None:
         """Sender and nonce of a transaction this endpoint has, mined or waiting; `None` if not."""
         (result,) = self._ask([RpcRequest("eth_getTransactionByHash", (transaction_hash,))])
-        return self._place(result, transaction_hash)
+        place = self._place(result, transaction_hash)
+        if place is None:
+            return None
+        assert isinstance(result, RpcOk)
+        try:
+            return TransactionPlace(*prove_place(result.value, transaction_hash), is_proven=True)
+        except NotProven:
+            return TransactionPlace(*place, is_proven=False)
 
     def nonce(self, address: Address, block: BlockParameter) -> int:
         """`eth_getTransactionCount`."""
@@ -238,12 +283,14 @@ class Endpoint:
         (result,) = self._ask([RpcRequest("eth_feeHistory", parameters)])
         return self._read(result, read_fee_history)
 
-    def calls(self, requests: Sequence[CallRequest], block: BlockParameter) -> list[CallOutcome]:
+    def calls(
+        self, requests: Sequence[CallRequest], block: BlockParameter
+    ) -> tuple[CallOutcome, ...]:
         """`eth_call` for each, in one round trip and in order."""
         results = self._ask(
             [RpcRequest("eth_call", (_call_parameters(item), block)) for item in requests]
         )
-        return [self._call_outcome(result) for result in results]
+        return tuple(self._call_outcome(result) for result in results)
 
     def logs(
         self,
@@ -318,6 +365,12 @@ class Endpoint:
 
     def _failure(self, why: str, *, rpc_code: int | None = None) -> EndpointFailed:
         return EndpointFailed(f"endpoint {self.name}: {why}", endpoint=self.name, rpc_code=rpc_code)
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedData(f"{type(value).__name__} is not an object")
+    return value
 
 
 def _block_request(number: int) -> RpcRequest:

@@ -1,17 +1,30 @@
-"""All endpoints of one chain: whom to ask next, and what their answers do to their health."""
+"""All endpoints of one chain: whom to ask next, when an answer counts, and who was wrong.
+
+No answer counts because one endpoint gave it: `agreed` asks on until enough have given the same
+content. What they contradict is booked to its endpoint by name; what nothing decides is remembered
+as a disagreement for as long as it lasts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from settlement_node.chain.endpoint import Endpoint, LogRangeTooLarge
+from settlement_node.chain.agreement import Answer, EndpointsDisagree, difference, who_says_what
+from settlement_node.chain.endpoint import Endpoint
 from settlement_node.chain.health import HealthPolicy, HealthRecord
 from settlement_node.chain.transport import Transport
-from settlement_node.chain.views import EndpointHealth
+from settlement_node.chain.views import Disagreement, EndpointHealth
 from settlement_node.errors import InvalidInput, Transient
 
-_Answer = TypeVar("_Answer")
+_Content = TypeVar("_Content")
+READ_ATTEMPTS = 4
+"""How often one endpoint is asked what it does not answer. Sends are never repeated."""
+READ_AGAIN_SECONDS = 2.0
+"""What took long to fail would do so again: failed endpoints are asked again within this time."""
+DISAGREEMENT_SECONDS = 600.0
+"""A disagreement is forgotten when its question was not asked for so long."""
+DISAGREEMENTS_MAX = 100
 
 
 class EndpointSet:
@@ -37,6 +50,7 @@ class EndpointSet:
         self.now = now
         self.endpoints = tuple(Endpoint(transport) for transport in transports)
         self._records = {name: HealthRecord(name, policy) for name in names}
+        self._disagreements: dict[str, tuple[Disagreement, float]] = {}
 
     def record(self, endpoint: Endpoint) -> HealthRecord:
         """The endpoint's health."""
@@ -48,9 +62,8 @@ class EndpointSet:
         Quarantined endpoints are left out unless that left fewer than must agree: being asked
         for little is better than not being able to decide anything.
         """
+        usable = self._usable()
         now_seconds = self.now()
-        usable = [item for item in self.endpoints if not self.record(item).on_wrong_chain]
-        usable.sort(key=lambda item: self.record(item).order_key(now_seconds=now_seconds))
         healthy = [
             item for item in usable if not self.record(item).quarantined(now_seconds=now_seconds)
         ]
@@ -67,56 +80,175 @@ class EndpointSet:
         ]
         return due if len(due) >= self.agreement else list(self.endpoints)
 
-    def ask(self, endpoint: Endpoint, question: Callable[[Endpoint], _Answer]) -> _Answer:
+    # Asking
+
+    def ask(self, endpoint: Endpoint, question: Callable[[Endpoint], _Content]) -> _Content:
         """Ask one endpoint and book the outcome to its health; Transient is passed on."""
-        answer, latency_seconds = self.poll(endpoint, question)
-        self.record(endpoint).succeeded(now_seconds=self.now(), latency_seconds=latency_seconds)
-        return answer
+        answer = self.poll(endpoint, question)
+        self.stands(answer)
+        return answer.content
 
     def poll(
-        self, endpoint: Endpoint, question: Callable[[Endpoint], _Answer]
-    ) -> tuple[_Answer, float]:
+        self, endpoint: Endpoint, question: Callable[[Endpoint], _Content], *, again: bool = False
+    ) -> Answer[_Content]:
         """Ask, but leave it to the caller to book a success, once the answer has been compared
-        with others'. Returns the answer and how many seconds it took."""
+        with others'. A failure is booked, unless the question is only asked `again`."""
         started = self.now()
         try:
-            answer = question(endpoint)
-        except LogRangeTooLarge:
-            raise  # a limit, not a failure
+            content = question(endpoint)
         except Transient as error:
-            self.record(endpoint).failed(error.message, now_seconds=self.now())
+            if not again:
+                self.record(endpoint).failed(error.message, now_seconds=self.now())
             raise
-        return answer, self.now() - started
+        return Answer(endpoint, content, self.now() - started)
+
+    def insist(
+        self, endpoint: Endpoint, question: Callable[[Endpoint], _Content]
+    ) -> Answer[_Content]:
+        """As `poll`, and a failing endpoint is asked a few times more."""
+        started = self.now()
+        for attempt in range(1, READ_ATTEMPTS):
+            try:
+                return self.poll(endpoint, question, again=attempt > 1)
+            except Transient:
+                if self.now() - started >= READ_AGAIN_SECONDS:
+                    raise
+        return self.poll(endpoint, question, again=True)
 
     def answers(
-        self, question: Callable[[Endpoint], _Answer]
-    ) -> Iterator[tuple[Endpoint, _Answer]]:
-        """Ask one endpoint after another for as long as the caller goes on.
+        self, question: Callable[[Endpoint], _Content], *, errors: list[str] | None = None
+    ) -> Iterator[Answer[_Content]]:
+        """Ask one endpoint after another for as long as the caller goes on: the healthy ones, then
+        those that failed once more, a few times, and at last those in quarantine.
 
-        Endpoints that fail are passed over; raises Transient when none has answered.
+        Raises Transient when none has answered. What went wrong is added to `errors`. Only for
+        questions: what is sent is sent once.
         """
+        errors = [] if errors is None else errors
+        started = self.now()
+        first = self.in_order()
         answered = False
-        errors: list[str] = []
-        for endpoint in self.in_order():
+        asking: list[Endpoint] = list(first)
+        for attempt in range(READ_ATTEMPTS):
+            if attempt and self.now() - started >= READ_AGAIN_SECONDS:
+                break
+            failed: list[Endpoint] = []
+            for endpoint in asking:
+                try:
+                    answer = self.poll(endpoint, question, again=attempt > 0)
+                except Transient as error:
+                    errors.append(error.message)
+                    failed.append(endpoint)
+                    continue
+                answered = True
+                yield answer
+            asking = failed
+        for endpoint in self._usable():
+            if endpoint in first:
+                continue
             try:
-                answer = self.ask(endpoint, question)
-            except LogRangeTooLarge:
-                raise
+                answer = self.poll(endpoint, question)
             except Transient as error:
                 errors.append(error.message)
                 continue
             answered = True
-            yield endpoint, answer
+            yield answer
         if not answered:
-            raise Transient("no endpoint answered: " + ("; ".join(errors) or "none is usable"))
+            raise Transient(
+                "no endpoint answered: " + ("; ".join(dict.fromkeys(errors)) or "none is usable")
+            )
 
-    def first_answer(self, question: Callable[[Endpoint], _Answer]) -> _Answer:
-        """The first endpoint's answer that comes; Transient when none comes."""
-        for _endpoint, answer in self.answers(question):
-            return answer
+    def first_answer(self, question: Callable[[Endpoint], _Content]) -> _Content:
+        """The first answer that comes, for hints only: nothing is decided by it."""
+        for answer in self.answers(question):
+            self.stands(answer)
+            return answer.content
         raise AssertionError("answers() yields or raises")
+
+    def agreed(
+        self,
+        question: Callable[[Endpoint], _Content],
+        *,
+        about: str,
+        excused: Callable[[_Content], bool] = lambda _content: False,
+    ) -> _Content:
+        """The content that `agreement` endpoints gave, asked about something at the agreed block.
+
+        Contents are compared whole and must be hashable. Who said something else is blamed, unless
+        it is `excused`: an endpoint's own limit, say, which tells nothing of the chain.
+        Raises EndpointsDisagree when they differ and nobody is left to decide, Transient when too
+        few answered. `about` names the question, the same each time it is asked.
+        """
+        votes: dict[Hashable, list[Answer[_Content]]] = {}
+        errors: list[str] = []
+        for answer in self.answers(question, errors=errors):
+            same = votes.setdefault(answer.content, [])
+            same.append(answer)
+            if len(same) >= self.agreement:
+                others = [item for group in votes.values() if group is not same for item in group]
+                wrong = [item for item in others if not excused(item.content)]
+                self.settle(about, right=same, wrong=wrong)
+                return answer.content
+        answered = [item for group in votes.values() for item in group]
+        if len(votes) > 1:
+            raise self.undecided(about, answered)
+        raise Transient(
+            f"{len(answered)} endpoints answered about {about}, {self.agreement} must agree: "
+            + ("; ".join(dict.fromkeys(errors)) or "no more are usable")
+        )
+
+    # Judging
+
+    def stands(self, answer: Answer[Any]) -> None:
+        """Book an answer that turned out to be usable."""
+        self.record(answer.endpoint).succeeded(
+            now_seconds=self.now(), latency_seconds=answer.latency_seconds
+        )
+
+    def settle(
+        self, about: str, *, right: Iterable[Answer[Any]], wrong: Iterable[Answer[Any]] = ()
+    ) -> None:
+        """A question is decided: book it to those who were right and to those who were not."""
+        right = list(right)
+        for answer in right:
+            self.stands(answer)
+        for answer in wrong:
+            said, others = difference(answer.content, right[0].content)
+            self.blame(answer.endpoint, f"{about}: it says {said}, and others say {others}")
+        self._disagreements.pop(about, None)
+
+    def blame(self, endpoint: Endpoint, why: str) -> None:
+        """Book a false answer about the agreed chain."""
+        self.record(endpoint).contradicted(f"false: {why}", now_seconds=self.now())
+
+    def undecided(self, about: str, answers: Sequence[Answer[Any]]) -> EndpointsDisagree:
+        """Remember that endpoints differ about something, and give the error that says so."""
+        detail = f"endpoints disagree about {about}: {who_says_what(answers)}"
+        if len(self._disagreements) < DISAGREEMENTS_MAX or about in self._disagreements:
+            self._disagreements[about] = (Disagreement(about, detail), self.now())
+        return EndpointsDisagree(
+            detail, about=about, endpoints=tuple(item.endpoint.name for item in answers)
+        )
+
+    def is_decided(self, about: str) -> None:
+        """The endpoints no longer differ about it."""
+        self._disagreements.pop(about, None)
+
+    def disagreements(self) -> list[Disagreement]:
+        """What the endpoints differ about now, the oldest first."""
+        oldest = self.now() - DISAGREEMENT_SECONDS
+        self._disagreements = {
+            about: entry for about, entry in self._disagreements.items() if entry[1] > oldest
+        }
+        return [disagreement for disagreement, _ in self._disagreements.values()]
 
     def health(self) -> list[EndpointHealth]:
         """In configured order."""
         now_seconds = self.now()
         return [self.record(item).show(now_seconds=now_seconds) for item in self.endpoints]
+
+    def _usable(self) -> list[Endpoint]:
+        now_seconds = self.now()
+        usable = [item for item in self.endpoints if not self.record(item).on_wrong_chain]
+        usable.sort(key=lambda item: self.record(item).order_key(now_seconds=now_seconds))
+        return usable

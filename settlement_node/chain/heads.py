@@ -12,17 +12,18 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from settlement_node.chain.agreement import Answer
 from settlement_node.chain.endpoint import Endpoint, EndpointHead
-from settlement_node.chain.endpoint_set import EndpointSet
+from settlement_node.chain.endpoint_set import READ_AGAIN_SECONDS, READ_ATTEMPTS, EndpointSet
 from settlement_node.chain.finality_tags import numbers_to_check, tagged_number
 from settlement_node.chain.views import HeadView
 from settlement_node.domain.observations import Block
 from settlement_node.errors import Transient
-from settlement_node.units import Hex32
 
 _REMEMBERED_BLOCKS_MAX = 1024
 _FORK_SEARCH_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
 """How far below the tip agreement is looked for; beyond it, people have to look."""
+_ABOUT_BLOCKS = "the blocks below the head"
 
 
 class HeadTracker:
@@ -101,22 +102,36 @@ class HeadTracker:
 
     def _poll(self) -> dict[Endpoint, EndpointHead]:
         heads: dict[Endpoint, EndpointHead] = {}
-        for endpoint in self._endpoints.due():
-            record = self._endpoints.record(endpoint)
-            try:
-                head, self._latencies[endpoint] = self._endpoints.poll(endpoint, Endpoint.head)
-            except Transient:
-                continue
-            record.head_number = head.head.number
-            record.on_wrong_chain = head.chain_id != self._chain_id
-            if record.on_wrong_chain:
-                record.failed(
-                    f"it is on chain {head.chain_id}, not {self._chain_id}",
-                    now_seconds=self._endpoints.now(),
-                )
-                continue
-            heads[endpoint] = head
+        started = self._endpoints.now()
+        asking = self._endpoints.due()
+        for attempt in range(READ_ATTEMPTS):
+            failed = [item for item in asking if not self._poll_one(item, heads, again=attempt > 0)]
+            took_seconds = self._endpoints.now() - started
+            if len(heads) >= self._endpoints.agreement or took_seconds >= READ_AGAIN_SECONDS:
+                break
+            asking = failed
         return heads
+
+    def _poll_one(
+        self, endpoint: Endpoint, heads: dict[Endpoint, EndpointHead], *, again: bool
+    ) -> bool:
+        """Put its head, if it has one of this chain, among the others; whether it answered."""
+        record = self._endpoints.record(endpoint)
+        try:
+            answer = self._endpoints.poll(endpoint, Endpoint.head, again=again)
+        except Transient:
+            return False
+        head, self._latencies[endpoint] = answer.content, answer.latency_seconds
+        record.head_number = head.head.number
+        record.on_wrong_chain = head.chain_id != self._chain_id
+        if record.on_wrong_chain:
+            record.failed(
+                f"it is on chain {head.chain_id}, not {self._chain_id}",
+                now_seconds=self._endpoints.now(),
+            )
+        else:
+            heads[endpoint] = head
+        return True
 
     def _agree(
         self, heads: dict[Endpoint, EndpointHead]
@@ -128,10 +143,11 @@ class HeadTracker:
             number = top - step
             if number < 0:
                 break
-            votes: dict[Hex32, dict[Endpoint, Block]] = {}
+            # Whole headers are compared: a true hash beside a false time or parent is no vote.
+            votes: dict[Block, dict[Endpoint, Block]] = {}
             for endpoint, block in self._blocks_at(heads, number).items():
-                votes.setdefault(block.block_hash, {})[endpoint] = block
-            # Among hashes with enough votes the one with most wins; a tie goes to the endpoint
+                votes.setdefault(block, {})[endpoint] = block
+            # Among headers with enough votes the one with most wins; a tie goes to the endpoint
             # configured first, which keeps the choice the same from run to run.
             winners = max(votes.values(), key=len, default={})
             if len(winners) >= needed:
@@ -149,10 +165,10 @@ class HeadTracker:
                 found[endpoint] = head.head
             elif head.head.number > number:
                 try:
-                    block, _ = self._endpoints.poll(endpoint, lambda item: item.blocks([number]))
+                    answer = self._endpoints.insist(endpoint, lambda item: item.blocks([number]))
                 except Transient:
                     continue
-                at_number = block[number]
+                at_number = answer.content[number]
                 if at_number is not None:
                     found[endpoint] = at_number
         return found
@@ -229,24 +245,62 @@ class HeadTracker:
         return HeadView(head=head, safe_number=number(safe), finalized_number=number(finalized))
 
     def _agreed_blocks(self, numbers: Sequence[int], head: Block) -> dict[int, Block]:
+        """Headers that enough endpoints of the agreed head give alike. The head's hash stands for
+        all below it, so who has that and another header below is wrong about one of them."""
         asked = list(numbers) if head.number in numbers else [*numbers, head.number]
-        votes: dict[int, dict[Hex32, int]] = {number: {} for number in numbers}
+        votes: dict[int, dict[Block, list[Answer[dict[int, Block | None]]]]] = {
+            number: {} for number in numbers
+        }
         agreed: dict[int, Block] = {}
-        for _endpoint, blocks in self._endpoints.answers(lambda item: item.blocks(asked)):
-            at_head = blocks[head.number]
+        useful: list[Answer[dict[int, Block | None]]] = []
+        for answer in self._endpoints.answers(lambda item: item.blocks(asked)):
+            at_head = answer.content[head.number]
             if at_head is None or at_head.block_hash != head.block_hash:
                 continue  # this endpoint's chain is not the one that was agreed on
+            useful.append(answer)
             for number in numbers:
-                block = blocks[number]
-                if block is None or number in agreed:
+                block = answer.content[number]
+                if block is None:
                     continue
-                count = votes[number].get(block.block_hash, 0) + 1
-                votes[number][block.block_hash] = count
-                if count >= self._endpoints.agreement:
-                    agreed[number] = block
+                same = votes[number].setdefault(block, [])
+                same.append(answer)
+                if len(same) >= self._endpoints.agreement:
+                    agreed.setdefault(number, block)
             if len(agreed) == len(numbers):
+                self._judge_blocks(agreed, useful)
                 return agreed
-        short = [number for number in numbers if number not in agreed]
+        short = next(number for number in numbers if number not in agreed)
+        if len(votes[short]) > 1:
+            raise self._endpoints.undecided(
+                _ABOUT_BLOCKS,
+                [
+                    Answer(answer.endpoint, answer.content[short], answer.latency_seconds)
+                    for answer in useful
+                    if answer.content[short] is not None
+                ],
+            )
         raise Transient(
-            f"{self._endpoints.agreement} endpoints must agree on block {short[0]}, and do not"
+            f"{self._endpoints.agreement} endpoints must agree on block {short}, and do not"
         )
+
+    def _judge_blocks(
+        self, agreed: dict[int, Block], answers: Sequence[Answer[dict[int, Block | None]]]
+    ) -> None:
+        self._endpoints.is_decided(_ABOUT_BLOCKS)
+        for answer in answers:
+            wrong = next(
+                (
+                    (block, agreed[number])
+                    for number, block in answer.content.items()
+                    if number in agreed and block is not None and block != agreed[number]
+                ),
+                None,
+            )
+            if wrong is None:
+                self._endpoints.stands(answer)
+            else:
+                self._endpoints.blame(
+                    answer.endpoint,
+                    f"block {wrong[1].number}: it says {wrong[0].block_hash}, and others say"
+                    f" {wrong[1].block_hash}, or another header",
+                )

@@ -3,7 +3,8 @@
 A failure halves the score and a good answer mends a fifth of what is missing; the memory of both
 fades with a half-life. Repeated failures quarantine the endpoint for a while that doubles each
 time; after it the endpoint is on probation: asked again, last of all, until it has answered well
-a few times in a row.
+a few times in a row. What enough others or a proof contradict is no failure but a false answer: it
+quarantines at once, for twice as long as the last one did, and is told by name for a while.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class HealthPolicy:
     probation_answers: int = 2
     stale_blocks: int = 12
     """Further behind the agreed head than this counts as a failure."""
+    contradiction_seconds: float = 3_600.0
+    """How long a false answer is remembered and told."""
 
 
 class HealthRecord:
@@ -43,6 +46,9 @@ class HealthRecord:
         self._quarantines_in_row = 0
         self._probation_left = 0
         self._last_error: str | None = None
+        self._contradiction: str | None = None
+        self._contradicted_at = 0.0
+        self._contradictions_in_row = 0
 
     def succeeded(self, *, now_seconds: float, latency_seconds: float) -> None:
         """It answered, and what it said was usable."""
@@ -71,6 +77,23 @@ class HealthRecord:
         if on_probation or self._failures_in_row >= self._policy.failures_to_quarantine:
             self._quarantine(now_seconds)
 
+    def contradicted(self, why: str, *, now_seconds: float) -> None:
+        """Enough others, or a proof, show an answer of it about the agreed chain as false."""
+        if self._told(now_seconds) is None:
+            self._contradictions_in_row = 0
+        seconds = min(
+            self._policy.quarantine_seconds * 2**self._contradictions_in_row,
+            self._policy.quarantine_max_seconds,
+        )
+        self._contradictions_in_row = min(self._contradictions_in_row + 1, 16)
+        self._fade(now_seconds)
+        self._score = 0.0
+        self._last_error = self._contradiction = why
+        self._contradicted_at = now_seconds
+        self._quarantined_until = max(self._quarantined_until or 0.0, now_seconds + seconds)
+        self._probation_left = self._policy.probation_answers
+        self._failures_in_row = 0
+
     def quarantined(self, *, now_seconds: float) -> bool:
         """Whether it is left alone for now, as long as there are others to ask."""
         return self._quarantined_until is not None and now_seconds < self._quarantined_until
@@ -96,7 +119,13 @@ class HealthRecord:
             score=self._score,
             quarantined=self.on_wrong_chain or self.quarantined(now_seconds=now_seconds),
             last_error=self._last_error,
+            contradiction=self._told(now_seconds),
         )
+
+    def _told(self, now_seconds: float) -> str | None:
+        """The last false answer, for as long as it is remembered."""
+        since = now_seconds - self._contradicted_at
+        return self._contradiction if since < self._policy.contradiction_seconds else None
 
     def _quarantine(self, now_seconds: float) -> None:
         if self.quarantined(now_seconds=now_seconds):

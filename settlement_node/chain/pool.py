@@ -3,6 +3,9 @@
 Everything it says is said as of the *agreed head*, the block the last `refresh` found. State is
 read at that block's hash (EIP-1898), so an endpoint that lags or is on a fork fails instead of
 answering about another chain; nonces, balances and receipts of one poll therefore fit together.
+And it is said by `agreement` endpoints alike, or proven against the agreed block's header: no
+single endpoint is believed where several are configured (ARCHITECTURE, invariant 11). The mempool
+and the fees are no part of that block: hints, and a middle over the endpoints.
 Call `refresh` at the start of a poll; the first question does it otherwise.
 """
 
@@ -14,6 +17,7 @@ from dataclasses import dataclass, field
 from settlement_node.chain.contracts import (
     BATCH_HASH_CALL,
     BATCH_SETTLED_TOPIC,
+    GAS_TOO_LOW_SELECTOR,
     REDEMPTION_SETTLED_TOPIC,
     REDEMPTION_SKIPPED_TOPIC,
     encode_is_settled,
@@ -23,25 +27,29 @@ from settlement_node.chain.endpoint import (
     CallOutcome,
     CallRequest,
     CallReturned,
+    CallReverted,
 )
 from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.chain.health import HealthPolicy
 from settlement_node.chain.logs import LogReader, read_events, read_transfers
-from settlement_node.chain.lookups import find_place, find_receipts, find_transactions
+from settlement_node.chain.lookups import ReceiptLookup, find_place, find_transactions
+from settlement_node.chain.proving import BlockProver
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.sending import send_to_all
 from settlement_node.chain.settler_reads import preview_items, read_settler
 from settlement_node.chain.token_reads import read_token, read_token_metadata
 from settlement_node.chain.tokens import TRANSFER_TOPIC, address_topic
-from settlement_node.chain.transport import Transport, quantity
+from settlement_node.chain.transport import Transport
 from settlement_node.chain.views import (
+    Disagreement,
     EndpointHealth,
     HeadView,
     SendAnswer,
     SettlerView,
     TokenMetadata,
     TokenView,
+    Undecided,
 )
 from settlement_node.chain.words import MalformedData, read_hex32
 from settlement_node.domain.observations import (
@@ -67,7 +75,8 @@ class PoolPolicy:
     """How endpoints are judged and how much is asked of them at once."""
 
     agreement: int = 2
-    """Endpoints that must have a block under one hash; capped by how many are configured."""
+    """Endpoints that must say the same of a block and of what is in it; capped by how many are
+    configured."""
     backward_tolerance_seconds: float = 30.0
     """How long a head that falls back without a visible fork is taken for a lag."""
     log_page_blocks: int = 2_000
@@ -100,7 +109,11 @@ class ChainClient:
             stale_blocks=policy.health.stale_blocks,
             backward_tolerance_seconds=policy.backward_tolerance_seconds,
         )
-        self._logs = LogReader(self._endpoints, self._heads, page_blocks=policy.log_page_blocks)
+        prover = BlockProver(self._endpoints)
+        self._receipts = ReceiptLookup(self._endpoints, self._heads, prover)
+        self._logs = LogReader(
+            self._endpoints, self._heads, prover, page_blocks=policy.log_page_blocks
+        )
 
     def check_chain_id(self) -> None:
         """Ask every endpoint for its chain id, at start-up.
@@ -155,6 +168,10 @@ class ChainClient:
         """Every endpoint's health, in configured order."""
         return self._endpoints.health()
 
+    def disagreements(self) -> list[Disagreement]:
+        """What the endpoints answer differently now, and nothing decides."""
+        return self._endpoints.disagreements()
+
     # Transactions
 
     def send_raw(self, raw: bytes) -> SendAnswer:
@@ -166,33 +183,42 @@ class ChainClient:
         """
         return send_to_all(self._endpoints, raw)
 
-    def receipts(self, hashes: Sequence[Hex32]) -> dict[Hex32, Receipt | None]:
+    def receipts(self, hashes: Sequence[Hex32]) -> dict[Hex32, Receipt | Undecided | None]:
         """Receipts on the agreed chain up to the agreed head; every hash is a key.
 
-        A receipt counts when its block is the agreed one at its height, whichever endpoint has it.
-        `None` means that an endpoint which has the agreed head said, without error, that it is not
-        there. Raises Transient, listing the hashes, when for any of them nobody could say.
+        A receipt counts when its block is the agreed one at its height, and `agreement` endpoints
+        give it alike or that block's roots prove it. `None` means that as many, with the agreed
+        head, said without error that it is not there, or that the proof refutes who showed one.
+        `Undecided` is neither: it moves nothing. Raises Transient when no endpoint answers.
         """
-        return find_receipts(self._endpoints, self._heads, hashes)
+        return self._receipts.find(hashes)
 
     def transactions_seen(self, hashes: Sequence[Hex32]) -> dict[Hex32, bool]:
         """Whether any endpoint has each transaction, mined or waiting in its mempool."""
         return find_transactions(self._endpoints, hashes)
 
     def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
-        """Sender and nonce of a transaction; `None` when every endpoint that answered lacks it."""
+        """Sender and nonce of a transaction, proven by its hash or agreed; `None` when every
+        endpoint that answered lacks it."""
         return find_place(self._endpoints, transaction_hash)
 
     def nonce(self, address: Address, block: BlockTag = "latest") -> int:
         """The account's next nonce. `"pending"` counts one endpoint's mempool: a hint only."""
-        parameter: BlockParameter = "pending" if block == "pending" else self._at(block)
-        return self._endpoints.first_answer(lambda item: item.nonce(address, parameter))
+        if block == "pending":
+            return self._endpoints.first_answer(lambda item: item.nonce(address, "pending"))
+        parameter = self._at(block)
+        return self._endpoints.agreed(
+            lambda item: item.nonce(address, parameter), about=f"the nonce of {address}"
+        )
 
     def native_balance(self, address: Address, block: BlockTag = "latest") -> Wei:
         """The balance in the chain's own coin, in wei."""
         parameter = self._at(block)
         return Wei(
-            self._endpoints.first_answer(lambda item: item.native_balance(address, parameter))
+            self._endpoints.agreed(
+                lambda item: item.native_balance(address, parameter),
+                about=f"the coins of {address}",
+            )
         )
 
     # Contracts
@@ -201,7 +227,9 @@ class ChainClient:
         """Whether there is a contract at the address."""
         parameter = self._at("latest")
         return bool(
-            self._endpoints.first_answer(lambda item: item.contract_code(address, parameter))
+            self._endpoints.agreed(
+                lambda item: item.contract_code(address, parameter), about=f"the code of {address}"
+            )
         )
 
     def call(
@@ -226,9 +254,18 @@ class ChainClient:
     def calls(
         self, requests: Sequence[CallRequest], *, block: BlockTag = "latest"
     ) -> list[CallOutcome]:
-        """Several calls in one round trip and in order; a revert is an outcome, not an error."""
+        """Several calls in one round trip to each endpoint that is asked, and in order; a revert is
+        an outcome, not an error."""
+        if not requests:
+            return []
         parameter = self._at(block)
-        return self._endpoints.first_answer(lambda item: item.calls(requests, parameter))
+        contracts = dict.fromkeys(str(request.to_address) for request in requests)
+        outcomes = self._endpoints.agreed(
+            lambda item: item.calls(requests, parameter),
+            about=f"the state of {', '.join(contracts)}",
+            excused=lambda outcomes: any(_wanted_more_gas(outcome) for outcome in outcomes),
+        )
+        return list(outcomes)
 
     def preview(
         self, settler: Address, items: Sequence[SettleItem], *, from_address: Address
@@ -337,5 +374,15 @@ class ChainClient:
         if block == "latest":
             return {"blockHash": self._heads.view.head.block_hash}
         if isinstance(block, int):
-            return quantity(block)
+            header = self._heads.canonical([block]).get(block)
+            if header is None:
+                raise Transient(f"block {block} is above the agreed head")
+            return {"blockHash": header.block_hash}
         raise InvalidInput(f"{block!r} is not a block this can be read at", field="block")
+
+
+def _wanted_more_gas(outcome: CallOutcome) -> bool:
+    """Endpoints bound the gas of a call each in their own way: that says nothing of the chain."""
+    return isinstance(outcome, CallReverted) and (
+        outcome.out_of_gas or outcome.data[:4] == GAS_TOO_LOW_SELECTOR
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from settlement_node.chain.agreement import EndpointsDisagree
 from settlement_node.chain.contracts import (
     GAS_TOO_LOW_SELECTOR,
     PREVIEW_RESULT_SELECTOR,
@@ -100,7 +101,23 @@ def preview_items(
     """What each item would do now, in the items' order; see `ChainClient.preview`."""
     if not items:
         return []
-    (outcome,) = calls([CallRequest(settler, encode_preview(items), from_address, gas_limit)])
+
+    def in_halves() -> list[ItemPreview]:
+        middle = len(items) // 2
+        return [
+            preview
+            for part in (items[:middle], items[middle:])
+            for preview in preview_items(
+                calls, settler, part, from_address=from_address, gas_limit=gas_limit
+            )
+        ]
+
+    try:
+        (outcome,) = calls([CallRequest(settler, encode_preview(items), from_address, gas_limit)])
+    except EndpointsDisagree:
+        if len(items) == 1:
+            raise
+        return in_halves()  # one of them may give a call less gas than the others do
     if isinstance(outcome, CallReturned):
         raise Refused(
             f"there is no settler at {settler}: preview did not revert",
@@ -123,14 +140,7 @@ def preview_items(
         )
     gas_bounded = head == GAS_TOO_LOW_SELECTOR or (outcome.out_of_gas and not outcome.data)
     if gas_bounded and len(items) > 1:
-        middle = len(items) // 2
-        return [
-            preview
-            for part in (items[:middle], items[middle:])
-            for preview in preview_items(
-                calls, settler, part, from_address=from_address, gas_limit=gas_limit
-            )
-        ]
+        return in_halves()
     why = revert_reason(outcome.data) if outcome.data else outcome.message
     raise Refused(
         f"settler {settler} refuses the preview: {why}",

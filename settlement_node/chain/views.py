@@ -82,7 +82,8 @@ class HeadView:
 
 @dataclass(frozen=True, slots=True)
 class EndpointHealth:
-    """One endpoint's state, for people. `score` is 0 (bad) to 1 (good)."""
+    """One endpoint's state, for people. `score` is 0 (bad) to 1 (good). `contradiction` is the last
+    answer of it that was shown to be false, for as long as that is told."""
 
     name: str
     head_number: int | None
@@ -90,6 +91,23 @@ class EndpointHealth:
     score: float
     quarantined: bool
     last_error: str | None
+    contradiction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A question that the endpoints answer differently, and nothing decides between them."""
+
+    about: str
+    detail: str
+    """Who says what, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Neither there nor absent: the endpoints differ, or could not say. It moves nothing."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     BurnStyle,
+    Receipt,
     RedemptionSettledEvent,
 )
 from settlement_node.store import redemptions
@@ -110,7 +111,7 @@ def audit(store: Store, client: ChainClient, fund_id: str) -> Audit:
         settled_on_chain=len(times),
         double_paid=sum(n - 1 for n in times.values()) + sum((paid - told_paid).values()),
         transactions=len(hashes),
-        gas_used=sum(r.gas_used for r in receipts.values() if r is not None),
+        gas_used=sum(r.gas_used for r in receipts.values() if isinstance(r, Receipt)),
         contradictions=tuple(wrong),
     )
 

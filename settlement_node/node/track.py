@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from settlement_node.chain.views import Undecided
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import InvariantBroken, Transient
@@ -46,7 +47,8 @@ def _look_up(
     rows: Sequence[TransactionRow],
     attempts: dict[int, list[AttemptRow]],
 ) -> tuple[int, TransactionRow | None]:
-    """Book the receipts that are there; returns how many, and the lowest without one."""
+    """Book the receipts that are there; returns how many, and the lowest that has none. One that
+    nobody could decide about is neither: it waits, and the others go on."""
     unmined = [
         row for row in rows if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
     ]
@@ -57,15 +59,19 @@ def _look_up(
     moved = 0
     missing: list[TransactionRow] = []
     for row in unmined:
-        found = [
-            (attempt, receipt)
-            for attempt in attempts[row.transaction_id]
-            if (receipt := receipts[attempt.attempt_hash]) is not None
+        own = [
+            (attempt, receipts[attempt.attempt_hash]) for attempt in attempts[row.transaction_id]
         ]
-        if found:
-            moved += _book_receipt(context, lane, row, *found[0])
+        for attempt, receipt in own:
+            if isinstance(receipt, Receipt):
+                moved += _book_receipt(context, lane, row, attempt, receipt)
+                break
         else:
-            missing.append(row)
+            undecided = [said.why for _, said in own if isinstance(said, Undecided)]
+            if undecided:
+                log.warning("receipt_undecided", nonce=row.nonce, reason=undecided[0])
+            else:
+                missing.append(row)
     return moved, missing[0] if missing else None
 
 
