@@ -219,7 +219,7 @@ class EndpointSet:
 
     def blame(self, endpoint: Endpoint, why: str) -> None:
         """Book a false answer about the agreed chain."""
-        self.record(endpoint).contradicted(f"false: {why}", now_seconds=self.now())
+        self.record(endpoint).contradicted(why, now_seconds=self.now())
 
     def undecided(self, about: str, answers: Sequence[Answer[Any]]) -> EndpointsDisagree:
         """Remember that endpoints differ about something, and give the error that says so."""

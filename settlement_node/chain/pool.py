@@ -52,6 +52,7 @@ from settlement_node.chain.views import (
     Undecided,
 )
 from settlement_node.chain.words import MalformedData, read_hex32
+from settlement_node.domain.fees import middle_history
 from settlement_node.domain.observations import (
     Block,
     FeeHistory,
@@ -155,13 +156,26 @@ class ChainClient:
     def fee_history(self, *, block_count: int, percentile: float) -> FeeHistory:
         """Base fees and tips of the last `block_count` blocks up to the agreed head.
 
-        `percentile` (0 to 100) picks the tip within each block, weighted by gas.
+        `percentile` (0 to 100) picks the tip within each block, weighted by gas. It is the middle
+        of what all endpoints give, of two the lower: see `middle_history`.
         """
         head = self._heads.view.head
-        return self._endpoints.first_answer(
+        answers = []
+        for answer in self._endpoints.answers(
             lambda item: item.fee_history(
                 block_count=block_count, newest_number=head.number, percentile=percentile
             )
+        ):
+            self._endpoints.stands(answer)
+            answers.append(answer)
+            if len(answers) >= len(self._endpoints.in_order()):
+                break
+        if len(answers) < self._endpoints.agreement:
+            raise Transient(
+                f"{len(answers)} endpoints gave a fee history, {self._endpoints.agreement} must"
+            )
+        return middle_history(
+            [answer.content for answer in answers], head_base_fee_wei=head.base_fee_per_gas_wei
         )
 
     def health(self) -> list[EndpointHealth]:

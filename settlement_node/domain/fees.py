@@ -7,6 +7,7 @@ some). The bump here is 12.5 % and one wei more, so that no rounding lands exact
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from settlement_node.domain.observations import FeeHistory
@@ -68,15 +69,38 @@ class AtCeiling:
     cap_ceiling_wei: Wei
 
 
+def middle_history(histories: Sequence[FeeHistory], *, head_base_fee_wei: Wei) -> FeeHistory:
+    """One history out of several endpoints' own: the middle one by its tips, the middle next base
+    fee; of two the lower, so that no single endpoint raises a price.
+
+    The next base fee is kept within an eighth of the agreed head's, as EIP-1559 has it; a head
+    without one (0) bounds nothing. Raises ValueError without any history.
+    """
+    if not histories:
+        raise ValueError("no fee history")
+    middle = (len(histories) - 1) // 2
+    tips = sorted((history.tips_wei for history in histories), key=median_tip)[middle]
+    base_fees = sorted((history.base_fees_wei for history in histories), key=lambda fees: fees[-1])
+    *earlier, next_base_fee = base_fees[middle]
+    if head_base_fee_wei:
+        lowest, highest = head_base_fee_wei * 7 // 8, head_base_fee_wei * 9 // 8 + 1
+        next_base_fee = Wei(min(max(next_base_fee, lowest), highest))
+    return FeeHistory(base_fees_wei=(*earlier, next_base_fee), tips_wei=tips)
+
+
+def median_tip(tips_wei: Sequence[Wei]) -> Wei:
+    """The median of some tips, of an even number the higher one; 0 without any."""
+    ordered = sorted(tips_wei)
+    return ordered[len(ordered) // 2] if ordered else Wei(0)
+
+
 def market_fees(history: FeeHistory, policy: FeePolicy) -> Fees:
     """Fees by today's market, within the policy's floor and ceiling.
 
     Tip: the median over the history's blocks of the asked percentile. Cap: next base fee with
     headroom, plus the tip.
     """
-    tips = sorted(history.tips_wei)
-    market_tip = tips[len(tips) // 2] if tips else policy.tip_floor_wei
-    tip = min(max(market_tip, policy.tip_floor_wei), policy.tip_ceiling_wei)
+    tip = min(max(median_tip(history.tips_wei), policy.tip_floor_wei), policy.tip_ceiling_wei)
     next_base_fee = history.base_fees_wei[-1] if history.base_fees_wei else 0
     cap = -(-next_base_fee * policy.base_fee_headroom_bps // 10_000) + tip
     cap = min(cap, policy.cap_ceiling_wei)

@@ -32,6 +32,8 @@ ALERT_KINDS = (
     "fee_at_ceiling",
     "transaction_stuck",
     "endpoint_quarantined",
+    "endpoint_contradicted",
+    "endpoints_disagree",
     "lane_paused",
     "settler_paused",
     "book_was_behind",
@@ -81,12 +83,27 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
 
 
 def _endpoints(lane: Lane) -> Iterable[Finding]:
+    """Who is left alone, who was shown to be wrong, and what nothing decides."""
     for endpoint in lane.chain.client.health():
         yield Finding(
             "endpoint_quarantined",
             f"{lane.chain_id}:{endpoint.name}",
             f"not asked for now: {endpoint.last_error}" if endpoint.quarantined else None,
         )
+        false = endpoint.contradiction
+        yield Finding(
+            "endpoint_contradicted",
+            f"{lane.chain_id}:{endpoint.name}",
+            f"endpoint {endpoint.name} gave a false answer: {false}"[:1000] if false else None,
+        )
+    differences = [difference.detail for difference in lane.chain.client.disagreements()]
+    yield Finding(
+        "endpoints_disagree",
+        str(lane.chain_id),
+        f"nothing moves that depends on it: {'; '.join(differences)}"[:1000]
+        if differences
+        else None,
+    )
 
 
 def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:

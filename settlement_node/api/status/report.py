@@ -75,6 +75,7 @@ def _chain(chain_id: int, chain: ChainContext) -> ChainOut:
                 score=round(e.score, 3),
                 quarantined=e.quarantined,
                 last_error=e.last_error,
+                contradiction=e.contradiction,
             )
             for e in chain.client.health()
         ],

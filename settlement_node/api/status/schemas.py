@@ -19,6 +19,9 @@ class EndpointOut(Schema):
     score: float = Field(description="0 is bad, 1 is good.")
     quarantined: bool
     last_error: str | None
+    contradiction: str | None = Field(
+        description="The last answer of it that others or a proof showed as false, for an hour."
+    )
 
 
 class ChainOut(Schema):
