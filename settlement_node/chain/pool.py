@@ -30,6 +30,7 @@ from settlement_node.chain.endpoint import (
     CallReverted,
 )
 from settlement_node.chain.endpoint_set import EndpointSet
+from settlement_node.chain.fee_reads import read_fee_history
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.chain.health import HealthPolicy
 from settlement_node.chain.logs import LogReader, read_events, read_transfers
@@ -52,7 +53,6 @@ from settlement_node.chain.views import (
     Undecided,
 )
 from settlement_node.chain.words import MalformedData, read_hex32
-from settlement_node.domain.fees import middle_history
 from settlement_node.domain.observations import (
     Block,
     FeeHistory,
@@ -159,23 +159,11 @@ class ChainClient:
         `percentile` (0 to 100) picks the tip within each block, weighted by gas. It is the middle
         of what all endpoints give, of two the lower: see `middle_history`.
         """
-        head = self._heads.view.head
-        answers = []
-        for answer in self._endpoints.answers(
-            lambda item: item.fee_history(
-                block_count=block_count, newest_number=head.number, percentile=percentile
-            )
-        ):
-            self._endpoints.stands(answer)
-            answers.append(answer)
-            if len(answers) >= len(self._endpoints.in_order()):
-                break
-        if len(answers) < self._endpoints.agreement:
-            raise Transient(
-                f"{len(answers)} endpoints gave a fee history, {self._endpoints.agreement} must"
-            )
-        return middle_history(
-            [answer.content for answer in answers], head_base_fee_wei=head.base_fee_per_gas_wei
+        return read_fee_history(
+            self._endpoints,
+            self._heads.view.head,
+            block_count=block_count,
+            percentile=percentile,
         )
 
     def health(self) -> list[EndpointHealth]:

@@ -17,7 +17,7 @@ from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
 from settlement_node.units import Hex32
 
-_KEPT_BLOCKS_MAX = 16
+KEPT_BLOCKS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,6 @@ class BlockProver:
 
     def _keep(self, block: ProvenBlock) -> ProvenBlock:
         self._kept[block.header.block_hash] = block
-        while len(self._kept) > _KEPT_BLOCKS_MAX:
+        while len(self._kept) > KEPT_BLOCKS_MAX:
             self._kept.popitem(last=False)
         return block

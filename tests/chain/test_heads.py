@@ -307,3 +307,56 @@ def test_blocks__a_header_that_does_not_name_its_parent__transient_and_not_kept(
 
     made_up.clear()
     assert client.blocks([97])[97].block_hash == block_hash(97)
+
+
+@pytest.mark.parametrize("liar", [0, 1, 2])
+def test_refresh__one_of_three_changes_a_field_of_the_head__not_believed(liar: int) -> None:
+    endpoints = [ScriptedTransport(name) for name in "abc"]
+    plain = endpoints[liar]._block
+    endpoints[liar].methods["eth_getBlockByNumber"] = lambda which, _: RpcOk(
+        (plain(which) or {}) | {"timestamp": "0x1", "gasLimit": "0x1"}
+    )
+
+    head = client_of(*endpoints).refresh().head
+
+    assert (head.timestamp_seconds, head.gas_limit) == (1_100, 30_000_000)
+
+
+@pytest.mark.parametrize("liar", [0, 1])
+def test_blocks__one_of_three_has_another_below_the_agreed_head__blamed(liar: int) -> None:
+    endpoints = [ScriptedTransport(name) for name in "abc"]
+    client = client_of(*endpoints)
+    client.refresh()
+    plain = endpoints[liar]._block
+    endpoints[liar].methods["eth_getBlockByNumber"] = lambda which, _: RpcOk(
+        block(95, "made up") if which == hex(95) else plain(which)
+    )
+
+    assert client.blocks([95])[95].block_hash == block_hash(95)
+    assert "block 95" in (client.health()[liar].contradiction or "")
+
+
+def test_blocks__two_differ_below_the_agreed_head__transient_and_both_named() -> None:
+    endpoints = [ScriptedTransport(name) for name in "ab"]
+    client = client_of(*endpoints)
+    client.refresh()
+    plain = endpoints[0]._block
+    endpoints[0].methods["eth_getBlockByNumber"] = lambda which, _: RpcOk(
+        block(95, "made up") if which == hex(95) else plain(which)
+    )
+
+    with pytest.raises(Transient, match=r"a says .*, b says"):
+        client.blocks([95])
+
+
+@pytest.mark.parametrize("liar", [0, 1, 2])
+@pytest.mark.parametrize("count", [2, 3])
+def test_refresh__one_endpoint_calls_the_head_final__not_believed(liar: int, count: int) -> None:
+    endpoints = [ScriptedTransport(name) for name in "abc"[:count]]
+    for endpoint in endpoints:
+        endpoint.safe = endpoint.finalized = 80
+    endpoints[min(liar, count - 1)].safe = endpoints[min(liar, count - 1)].finalized = 100
+
+    view = client_of(*endpoints).refresh()
+
+    assert (view.safe_number, view.finalized_number) == (80, 80)

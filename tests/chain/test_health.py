@@ -212,6 +212,29 @@ def test_pool__endpoint_back_on_our_chain__taken_back() -> None:
     assert not client.health()[0].quarantined
 
 
+def test_contradicted__once__quarantined_at_once_and_told_for_an_hour() -> None:
+    record = HealthRecord("a", POLICY)
+
+    record.contradicted("the nonce: it says 5", now_seconds=0.0)
+
+    assert record.quarantined(now_seconds=9.9)
+    assert not record.quarantined(now_seconds=10.0)
+    told = [record.show(now_seconds=seconds).contradiction for seconds in (0.0, 3_599.0, 3_600.0)]
+    assert told == ["the nonce: it says 5", "the nonce: it says 5", None]
+
+
+def test_contradicted__again_after_good_answers__twice_as_long() -> None:
+    record = HealthRecord("a", POLICY)
+    record.contradicted("one", now_seconds=0.0)
+    for _ in range(5):
+        record.succeeded(now_seconds=11.0, latency_seconds=0.1)
+
+    record.contradicted("two", now_seconds=12.0)
+
+    assert record.quarantined(now_seconds=31.9)
+    assert not record.quarantined(now_seconds=32.0)
+
+
 def test_pool__same_answers__same_order_every_time() -> None:
     def run() -> list[int]:
         endpoints = [ScriptedTransport(name) for name in ("a", "b", "c")]
@@ -223,7 +246,7 @@ def test_pool__same_answers__same_order_every_time() -> None:
             client.native_balance(ACCOUNT)
         return [endpoint.round_trips for endpoint in endpoints]
 
-    assert run() == run() == [21, 1, 1]
+    assert run() == run() == [21, 21, 1]
 
 
 def test_client__two_endpoints_of_one_name__invalid_input() -> None:

@@ -69,6 +69,9 @@ def endpoint_with(logs: Logs, name: str = "a") -> ScriptedTransport:
     return endpoint
 
 
+GOOD = (settled_log(50, 0), batch_log(50, 1, settled=1))
+
+
 def test_settler_events__complete_batch__in_chain_order() -> None:
     logs = Logs(batch_log(50, 3, settled=1), settled_log(50, 2))
 
@@ -180,8 +183,8 @@ def test_settler_events__page_size__never_above_the_configured() -> None:
 
 def test_settler_events__endpoint_lost_the_head__next_endpoint_is_asked() -> None:
     lagging = endpoint_with(Logs(), "lagging")
-    good = endpoint_with(Logs(settled_log(50, 0), batch_log(50, 1, settled=1)), "good")
-    client = client_of(lagging, good)
+    good = [endpoint_with(Logs(*GOOD), name) for name in "bc"]
+    client = client_of(lagging, *good)
     client.refresh()
     lagging.head = 40
 
@@ -203,7 +206,6 @@ def test_settler_events__log_marked_removed__transient() -> None:
         client_of(endpoint_with(logs)).settler_events([SETTLER], from_block=0, to_block=100)
 
 
-GOOD = (settled_log(50, 0), batch_log(50, 1, settled=1))
 CUT = {"data": "0x"}
 SPOILT = [
     pytest.param([GOOD[0] | CUT, GOOD[1]], id="an event without its data"),
@@ -225,7 +227,7 @@ def test_settler_events__first_endpoint_spoils_them__another_is_asked_and_it_is_
 ) -> None:
     bad = ScriptedTransport("bad")
     bad.methods["eth_getLogs"] = lambda _query: RpcOk(answer)
-    client = client_of(bad, endpoint_with(Logs(*GOOD), "good"))
+    client = client_of(bad, *[endpoint_with(Logs(*GOOD), name) for name in "bc"])
 
     events = client.settler_events([SETTLER], from_block=0, to_block=100)
 
@@ -233,13 +235,47 @@ def test_settler_events__first_endpoint_spoils_them__another_is_asked_and_it_is_
     assert client.health()[0].last_error is not None
 
 
+@pytest.mark.parametrize("answer", SPOILT)
+def test_settler_events__one_of_two_spoils_them_and_nothing_proves__transient_and_kept(
+    answer: Any,
+) -> None:
+    bad = ScriptedTransport("bad")
+    bad.methods["eth_getLogs"] = lambda _query: RpcOk(answer)
+
+    with pytest.raises(Transient):
+        client_of(bad, endpoint_with(Logs(*GOOD), "good")).settler_events(
+            [SETTLER], from_block=0, to_block=100
+        )
+
+
+@pytest.mark.parametrize("liar", [0, 1])
+def test_settler_events__one_of_three_leaves_out_a_batch__given_and_it_is_blamed(liar: int) -> None:
+    endpoints = [endpoint_with(Logs(*GOOD), name) for name in "abc"]
+    endpoints[liar].methods["eth_getLogs"] = Logs()
+    client = client_of(*endpoints)
+
+    assert len(client.settler_events([SETTLER], from_block=0, to_block=100)) == 2
+    why = client.health()[liar].contradiction or ""
+    assert "it gives 0 logs in block 50, and there are 2 logs in block 50" in why
+
+
+def test_settler_events__one_of_three_always_wants_less__the_others_decide_at_once() -> None:
+    small = endpoint_with(Logs(*GOOD, blocks_max=1), "small")
+    others = [endpoint_with(Logs(*GOOD), name) for name in "bc"]
+
+    client_of(small, *others).settler_events([SETTLER], from_block=0, to_block=100)
+
+    assert [(0, 100)] == others[0].methods["eth_getLogs"].ranges  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("data", [b"", b"\x01"])
 def test_transfers__first_endpoint_spoils_them__another_is_asked(data: bytes) -> None:
     topics = [TRANSFER_TOPIC, address_topic(ACCOUNT), address_topic(OTHER)]
     bad = endpoint_with(Logs(log(10, 0, address=TOKEN, topics=topics, data=data)), "bad")
-    good = endpoint_with(Logs(log(10, 0, address=TOKEN, topics=topics, data=words(5))), "good")
+    right = Logs(log(10, 0, address=TOKEN, topics=topics, data=words(5)))
+    good = [endpoint_with(right, name) for name in "bc"]
 
-    (transfer,) = client_of(bad, good).transfers(TOKEN, from_block=0, to_block=100)
+    (transfer,) = client_of(bad, *good).transfers(TOKEN, from_block=0, to_block=100)
 
     assert transfer.value_base_units == 5
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from settlement_node.chain.agreement import EndpointsDisagree
 from settlement_node.chain.transport import RpcError, RpcOk
+from settlement_node.chain.views import Undecided
+from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
 
-from .scripted import ACCOUNT, ScriptedTransport, block_hash, client_of, hash_of, receipt
+from .scripted import ACCOUNT, OTHER, ScriptedTransport, block_hash, client_of, hash_of, receipt
 
 MINED, PENDING = hash_of("mined"), hash_of("pending")
 
@@ -26,53 +29,97 @@ def test_receipts__null_from_an_endpoint_with_the_head__none() -> None:
     assert client_of(ScriptedTransport("a")).receipts([PENDING]) == {PENDING: None}
 
 
-def test_receipts__null_from_an_endpoint_behind_the_head__transient() -> None:
+def test_receipts__null_from_an_endpoint_behind_the_head__undecided() -> None:
     endpoint = ScriptedTransport("a")
     client = client_of(endpoint)
     client.refresh()
     endpoint.head = 99
 
-    with pytest.raises(Transient, match="unknown"):
-        client.receipts([PENDING])
+    assert isinstance(client.receipts([PENDING])[PENDING], Undecided)
 
 
-def test_receipts__null_from_an_endpoint_on_a_fork__transient() -> None:
+def test_receipts__null_from_an_endpoint_on_a_fork__undecided() -> None:
     endpoint = ScriptedTransport("a")
     client = client_of(endpoint)
     client.refresh()
     endpoint.fork_from(98, "other")
 
-    with pytest.raises(Transient):
-        client.receipts([PENDING])
+    assert isinstance(client.receipts([PENDING])[PENDING], Undecided)
 
 
-def test_receipts__lookup_errors__transient_naming_the_hash() -> None:
+def test_receipts__lookup_errors__undecided_and_the_others_are_not() -> None:
     endpoint = ScriptedTransport("a")
     endpoint.receipts[MINED] = RpcError(-32000, "transaction indexing is in progress")
 
-    with pytest.raises(Transient) as caught:
-        client_of(endpoint).receipts([PENDING, MINED])
+    found = client_of(endpoint).receipts([PENDING, MINED])
 
-    assert caught.value.details["transaction_hashes"] == (MINED,)
+    assert found[PENDING] is None
+    assert found[MINED] == Undecided("transaction indexing is in progress")
 
 
-def test_receipts__first_endpoint_errors__answered_by_the_next() -> None:
-    broken, good = ScriptedTransport("broken"), ScriptedTransport("good")
+def test_receipts__lookup_fails_now_and_then__asked_again_at_once() -> None:
+    endpoint = ScriptedTransport("a")
+    left = [RpcError(-32000, "busy"), RpcError(-32000, "busy"), RpcOk(receipt(MINED, 95))]
+    endpoint.methods["eth_getTransactionReceipt"] = lambda _hash: left.pop(0)
+
+    assert isinstance(client_of(endpoint).receipts([MINED])[MINED], Receipt)
+
+
+def test_receipts__first_endpoint_errors__answered_by_the_others() -> None:
+    broken, *good = [ScriptedTransport(name) for name in "abc"]
     broken.receipts[MINED] = RpcError(-32000, "internal error")
-    good.receipts[MINED] = receipt(MINED, 95)
+    for endpoint in good:
+        endpoint.receipts[MINED] = receipt(MINED, 95)
 
-    found = client_of(broken, good).receipts([MINED])[MINED]
-
-    assert found is not None
+    assert isinstance(client_of(broken, *good).receipts([MINED])[MINED], Receipt)
 
 
-def test_receipts__one_says_null_and_another_has_it__the_receipt_wins() -> None:
-    indexing, good = ScriptedTransport("indexing"), ScriptedTransport("good")
-    good.receipts[MINED] = receipt(MINED, 95)
+def test_receipts__one_of_two_says_null__undecided_and_both_named() -> None:
+    first, second = ScriptedTransport("first"), ScriptedTransport("second")
+    second.receipts[MINED] = receipt(MINED, 95)
+    client = client_of(first, second)
 
-    found = client_of(indexing, good).receipts([MINED])[MINED]
+    found = client.receipts([MINED])[MINED]
 
-    assert found is not None
+    assert isinstance(found, Undecided)
+    (disagreement,) = client.disagreements()
+    assert "first says no receipt, second says succeeded in block 95" in disagreement.detail
+    assert all(health.contradiction is None for health in client.health())
+
+
+def test_receipts__they_agree_at_last__the_disagreement_is_over() -> None:
+    first, second = ScriptedTransport("first"), ScriptedTransport("second")
+    second.receipts[MINED] = receipt(MINED, 95)
+    client = client_of(first, second)
+    client.receipts([MINED])
+    first.receipts[MINED] = receipt(MINED, 95)
+
+    assert isinstance(client.receipts([MINED])[MINED], Receipt)
+    assert client.disagreements() == []
+
+
+@pytest.mark.parametrize("liar", [0, 1, 2])
+def test_receipts__one_of_three_calls_it_reverted__not_believed_and_blamed(liar: int) -> None:
+    endpoints = [ScriptedTransport(name) for name in "abc"]
+    for endpoint in endpoints:
+        endpoint.receipts[MINED] = receipt(MINED, 95)
+    endpoints[liar].receipts[MINED] = receipt(MINED, 95, status=0)
+    client = client_of(*endpoints)
+
+    found = client.receipts([MINED])[MINED]
+
+    assert isinstance(found, Receipt)
+    assert found.succeeded
+    asked = liar < 2  # who is third in the order is not needed
+    assert asked == (client.health()[liar].contradiction is not None)
+
+
+@pytest.mark.parametrize("liar", [0, 1, 2])
+def test_receipts__one_of_three_makes_one_up__absent_all_the_same(liar: int) -> None:
+    endpoints = [ScriptedTransport(name) for name in "abc"]
+    endpoints[liar].receipts[PENDING] = receipt(PENDING, 95)
+
+    assert client_of(*endpoints).receipts([PENDING]) == {PENDING: None}
 
 
 def test_receipts__receipt_in_a_block_of_a_fork__does_not_count() -> None:
@@ -83,14 +130,13 @@ def test_receipts__receipt_in_a_block_of_a_fork__does_not_count() -> None:
     assert client_of(forked, *honest).receipts([MINED]) == {MINED: None}
 
 
-def test_receipts__only_source_is_on_a_fork__transient_and_not_none() -> None:
+def test_receipts__only_source_is_on_a_fork__undecided_and_not_none() -> None:
     endpoint = ScriptedTransport("a")
     client = client_of(endpoint)
     client.refresh()
     endpoint.receipts[MINED] = receipt(MINED, 95, "other")
 
-    with pytest.raises(Transient):
-        client.receipts([MINED])
+    assert isinstance(client.receipts([MINED])[MINED], Undecided)
 
 
 def test_receipts__mined_above_the_agreed_head__not_there_yet() -> None:
@@ -112,16 +158,14 @@ def test_receipts__no_status__never_taken_for_success() -> None:
     endpoint = ScriptedTransport("a")
     endpoint.receipts[MINED] = receipt(MINED, 95) | {"status": None}
 
-    with pytest.raises(Transient):
-        client_of(endpoint).receipts([MINED])
+    assert isinstance(client_of(endpoint).receipts([MINED])[MINED], Undecided)
 
 
-def test_receipts__receipt_of_another_transaction__transient() -> None:
+def test_receipts__receipt_of_another_transaction__undecided() -> None:
     endpoint = ScriptedTransport("a")
     endpoint.receipts[MINED] = receipt(PENDING, 95)
 
-    with pytest.raises(Transient):
-        client_of(endpoint).receipts([MINED])
+    assert isinstance(client_of(endpoint).receipts([MINED])[MINED], Undecided)
 
 
 def test_receipts__all_endpoints_down__transient() -> None:
@@ -188,10 +232,42 @@ def test_transactions_seen__only_errors__transient_and_not_false() -> None:
         client_of(endpoint).transactions_seen([PENDING])
 
 
-def test_transaction_place__only_the_second_endpoint_has_it__found() -> None:
-    first, second = ScriptedTransport("a"), ScriptedTransport("b")
-    first.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(None)
-    found = {"hash": MINED, "from": ACCOUNT.lower(), "nonce": "0x9"}
-    second.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(found)
+PLACE = {"hash": MINED, "from": ACCOUNT.lower(), "nonce": "0x9"}
 
-    assert client_of(first, second).transaction_place(MINED) == (ACCOUNT, 9)
+
+def placed(**places: object) -> list[ScriptedTransport]:
+    """Endpoints by name, each with its answer to where a transaction stands."""
+    endpoints = []
+    for name, place in places.items():
+        endpoint = ScriptedTransport(name)
+        endpoint.methods["eth_getTransactionByHash"] = lambda _hash, place=place: RpcOk(place)
+        endpoints.append(endpoint)
+    return endpoints
+
+
+def test_transaction_place__two_of_three_have_it__found() -> None:
+    client = client_of(*placed(a=None, b=PLACE, c=PLACE))
+
+    assert client.transaction_place(MINED) == (ACCOUNT, 9)
+
+
+def test_transaction_place__one_of_two_has_it_and_nothing_proves_it__transient() -> None:
+    with pytest.raises(EndpointsDisagree):
+        client_of(*placed(a=None, b=PLACE)).transaction_place(MINED)
+
+
+def test_transaction_place__one_of_three_names_another_sender__not_believed_and_blamed() -> None:
+    client = client_of(*placed(a=PLACE | {"from": OTHER.lower()}, b=PLACE, c=PLACE))
+
+    assert client.transaction_place(MINED) == (ACCOUNT, 9)
+    assert "the sender of transaction" in (client.health()[0].contradiction or "")
+
+
+def test_transaction_place__one_says_null_and_the_other_nothing__transient() -> None:
+    silent, null = placed(silent=PLACE, null=None)
+    client = client_of(silent, null)
+    client.refresh()
+    silent.down = True
+
+    with pytest.raises(Transient):
+        client.transaction_place(MINED)

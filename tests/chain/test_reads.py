@@ -36,7 +36,7 @@ def word(number: int) -> str:
     return f"0x{number:064x}"
 
 
-def test_nonce__latest__at_the_agreed_heads_hash() -> None:
+def test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash() -> None:
     asked: list[Any] = []
     endpoint = ScriptedTransport("a")
 
@@ -52,15 +52,17 @@ def test_nonce__latest__at_the_agreed_heads_hash() -> None:
         9,
         9,
     ]
-    assert asked == [(ACCOUNT, AT_HEAD), (ACCOUNT, "pending"), (ACCOUNT, "0x5")]
+    at_five = {"blockHash": block_hash(5)}
+    assert asked == [(ACCOUNT, AT_HEAD), (ACCOUNT, "pending"), (ACCOUNT, at_five)]
 
 
 def test_native_balance__endpoint_lacks_the_head__next_one_answers() -> None:
-    lagging, good = ScriptedTransport("lagging"), ScriptedTransport("good")
+    lagging, *good = [ScriptedTransport(name) for name in "abc"]
     lagging.methods["eth_getBalance"] = lambda *_: RpcError(-32000, "header not found")
-    good.methods["eth_getBalance"] = lambda *_: RpcOk("0x5")
+    for endpoint in good:
+        endpoint.methods["eth_getBalance"] = lambda *_: RpcOk("0x5")
 
-    assert client_of(lagging, good).native_balance(ACCOUNT) == 5
+    assert client_of(lagging, *good).native_balance(ACCOUNT) == 5
 
 
 def test_native_balance__nobody_has_the_head__transient() -> None:
@@ -93,20 +95,58 @@ def test_has_code__code_at_the_address__whether(code: str, has_code: bool) -> No
     assert client_of(endpoint).has_code(ACCOUNT) is has_code
 
 
+GWEI = 10**9
+
+
+def fees_of(name: str, *, next_base: int = GWEI, tip: int = 5) -> ScriptedTransport:
+    """An endpoint whose history of two blocks ends with this base fee and these tips."""
+    endpoint = ScriptedTransport(name)
+    answer = {
+        "baseFeePerGas": ["0x1", "0x2", hex(next_base)],
+        "reward": [[hex(tip)], [hex(tip)]],
+    }
+    endpoint.methods["eth_feeHistory"] = lambda *_: RpcOk(answer)
+    return endpoint
+
+
 def test_fee_history__up_to_the_agreed_head__base_fees_and_tips() -> None:
-    asked: list[Any] = []
-    endpoint = ScriptedTransport("a")
-
-    def answer(*params: Any) -> RpcResult:
-        asked.append(params)
-        return RpcOk({"baseFeePerGas": ["0x1", "0x2", "0x3"], "reward": [["0x4"], ["0x5"]]})
-
-    endpoint.methods["eth_feeHistory"] = answer
+    endpoint = fees_of("a", tip=4)
 
     history = client_of(endpoint).fee_history(block_count=2, percentile=50)
 
-    assert (history.base_fees_wei, history.tips_wei) == ((1, 2, 3), (4, 5))
-    assert asked == [("0x2", "0x64", [50])]
+    assert ((1, 2, GWEI), (4, 4)) == (history.base_fees_wei, history.tips_wei)
+    (asked,) = [item for item in endpoint.asked if item.method == "eth_feeHistory"]
+    assert asked.params == ("0x2", "0x64", [50])
+
+
+@pytest.mark.parametrize("liar", [0, 1, 2])
+@pytest.mark.parametrize("times", [0.001, 1_000])
+@pytest.mark.parametrize("count", [2, 3])
+def test_fee_history__one_endpoint_is_far_off__not_dearer(
+    liar: int, times: float, count: int
+) -> None:
+    endpoints = [fees_of(name) for name in "abc"[:count]]
+    liar = min(liar, count - 1)
+    endpoints[liar] = fees_of("liar", next_base=int(GWEI * times), tip=int(5_000 * times))
+
+    history = client_of(*endpoints).fee_history(block_count=2, percentile=50)
+
+    assert max(history.tips_wei) <= 5
+    assert GWEI * 7 // 8 <= history.base_fees_wei[-1] <= GWEI
+
+
+def test_fee_history__only_endpoint_lies_about_the_base_fee__within_an_eighth_of_the_head() -> None:
+    client = client_of(fees_of("a", next_base=1_000 * GWEI))
+
+    assert client.fee_history(block_count=2, percentile=50).base_fees_wei[-1] == GWEI * 9 // 8 + 1
+
+
+def test_fee_history__one_of_two_does_not_answer__transient() -> None:
+    silent = fees_of("silent")
+    silent.methods["eth_feeHistory"] = lambda *_: RpcError(-32000, "busy")
+
+    with pytest.raises(Transient, match="2 must"):
+        client_of(fees_of("a"), silent).fee_history(block_count=2, percentile=50)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +199,7 @@ def preview_client(*answers: RpcResult) -> tuple[Any, list[Any]]:
 
     def answer(call: dict[str, str], _block: object) -> RpcResult:
         asked.append(call)
-        return left.pop(0)
+        return left.pop(0) if len(left) > 1 else left[0]
 
     endpoint.methods["eth_call"] = answer
     return client_of(endpoint), asked

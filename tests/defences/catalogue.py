@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.agreement import AGREEMENT_ROWS
 from tests.defences.callers import CALLERS
 from tests.defences.chain import CHAIN
 from tests.defences.database import DATABASE
@@ -15,6 +16,7 @@ DEFENCES: tuple[Defence, ...] = (
     *SENDING,
     *LANES,
     *CHAIN,
+    *AGREEMENT_ROWS,
     *ENDPOINTS,
     *DATABASE,
     *CALLERS,

@@ -137,9 +137,11 @@ LANES: tuple[Defence, ...] = (
         happens="the endpoint that answers is ahead of the others, behind them, or on a fork",
         holds="nonces are read at the hash of the agreed head, or not at all",
         file="settlement_node/chain/pool.py",
-        old='"pending" if block == "pending" else self._at(block)',
-        new='"latest" if block == "latest" else "pending"',
-        tests=("tests/chain/test_reads.py::test_nonce__latest__at_the_agreed_heads_hash",),
+        old="lambda item: item.nonce(address, parameter)",
+        new='lambda item: item.nonce(address, "latest")',
+        tests=(
+            "tests/chain/test_reads.py::test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash",
+        ),
     ),
     Defence(
         name="nonce_is_given_in_turn",

@@ -42,6 +42,7 @@ class Line(Enum):
     REORGANISATION = (Part.CHAIN, "Blocks that held our transactions are replaced")
     DEEP_REORGANISATION = (Part.CHAIN, "Blocks are replaced that had counted as final")
     FALSE_ENDPOINT = (Part.CHAIN, "An endpoint lags, flaps, or follows another chain")
+    LYING_ENDPOINT = (Part.CHAIN, "One endpoint says of the agreed chain what is not so")
     LOGS_MISSING = (Part.CHAIN, "Logs are refused in bulk, or left out in silence")
     FEES_AND_HALTS = (Part.CHAIN, "Fees leap, blocks stay away or stay empty")
 

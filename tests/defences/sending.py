@@ -6,6 +6,7 @@ from tests.defences.model import Defence, Line
 
 KEEPING = "chain_tests/cycle/test_keeping.py"
 SENDING_TESTS = "tests/chain/test_sending.py"
+PROVING = "tests/chain/test_proving.py"
 LOOKUPS = "tests/chain/test_lookups.py"
 CYCLE_SENDING = "chain_tests/cycle/test_sending.py"
 
@@ -52,13 +53,16 @@ SENDING: tuple[Defence, ...] = (
         name="failed_lookup_is_unknown",
         line=Line.UNKNOWN_RECEIPT,
         happens="asking for the receipt of a mined transaction ends in an error",
-        holds="a hash nobody could speak about raises Transient; the pass ends, nothing moves",
+        holds="a hash nobody could speak about is undecided, which is no absence: nothing moves",
         file="settlement_node/chain/lookups.py",
-        old="unknown = [item for item in wanted if item not in found and item not in nulls]",
-        new="unknown: list[Hex32] = []",
+        old=(
+            '        return Undecided(self.failure or "too few endpoints that have the agreed head'
+            ' could say")\n'
+        ),
+        new="        return None\n",
         tests=(
-            f"{LOOKUPS}::test_receipts__lookup_errors__transient_naming_the_hash",
-            f"{LOOKUPS}::test_receipts__only_source_is_on_a_fork__transient_and_not_none",
+            f"{LOOKUPS}::test_receipts__lookup_errors__undecided_and_the_others_are_not",
+            f"{LOOKUPS}::test_receipts__only_source_is_on_a_fork__undecided_and_not_none",
         ),
     ),
     Defence(
@@ -67,22 +71,22 @@ SENDING: tuple[Defence, ...] = (
         happens="a replica that is behind answers null for a transaction that is mined",
         holds="only an endpoint that has the agreed head may say that a receipt is not there",
         file="settlement_node/chain/lookups.py",
-        old="        elif has_head:\n",
-        new="        else:\n",
+        old="            elif has_head:\n",
+        new="            else:\n",
         tests=(
-            f"{LOOKUPS}::test_receipts__null_from_an_endpoint_behind_the_head__transient",
-            f"{LOOKUPS}::test_receipts__null_from_an_endpoint_on_a_fork__transient",
+            f"{LOOKUPS}::test_receipts__null_from_an_endpoint_behind_the_head__undecided",
+            f"{LOOKUPS}::test_receipts__null_from_an_endpoint_on_a_fork__undecided",
         ),
     ),
     Defence(
         name="second_opinion_on_null",
         line=Line.UNKNOWN_RECEIPT,
         happens="one endpoint is still indexing the block whose receipt another has already",
-        holds="null is asked of as many endpoints as must agree, and a receipt beats it",
+        holds="what the endpoints differ about is proven against the block, and a receipt is found",
         file="settlement_node/chain/lookups.py",
-        old="nulls.get(item, 0) < endpoints.agreement",
-        new="item not in nulls",
-        tests=(f"{LOOKUPS}::test_receipts__one_says_null_and_another_has_it__the_receipt_wins",),
+        old="[ballot for ballot in ballots.values() if ballot.is_disputed(needed)]",
+        new="list[_Ballot]()",
+        tests=(f"{PROVING}::test_receipts__null_for_a_block_just_mined__not_blamed",),
     ),
     Defence(
         name="receipt_of_a_fork_does_not_count",
@@ -90,9 +94,9 @@ SENDING: tuple[Defence, ...] = (
         happens="an endpoint that follows another fork answers with a receipt from there",
         holds="a receipt counts only if its block is the agreed one at its height",
         file="settlement_node/chain/lookups.py",
-        old="if canonical[receipt.block_number].block_hash == receipt.block_hash:",
-        new="if receipt.block_number in canonical:",
-        tests=(f"{LOOKUPS}::test_receipts__receipt_in_a_block_of_a_fork__does_not_count",),
+        old="if agreed.get(receipt.block_number) == receipt.block_hash:",
+        new="if receipt.block_number in agreed:",
+        tests=(f"{LOOKUPS}::test_receipts__only_source_is_on_a_fork__undecided_and_not_none",),
     ),
     Defence(
         name="written_before_sent",
@@ -153,8 +157,8 @@ SENDING: tuple[Defence, ...] = (
         happens="two attempts of one nonce were out, and the older one got into the block",
         holds="the book names the attempt the receipt belongs to",
         file="settlement_node/node/track.py",
-        old="*found[0])",
-        new="attempts[row.transaction_id][-1], found[0][1])",
+        old="moved += _book_receipt(context, lane, row, attempt, receipt)",
+        new="moved += _book_receipt(context, lane, row, own[-1][0], receipt)",
         tests=(
             f"{KEEPING}::test_keeping__original_mined_although_cancelled__it_counts_and_is_paid_once"
             "[sqlite-pyevm]",

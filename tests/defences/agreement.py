@@ -1,0 +1,208 @@
+"""Defences against one endpoint that lies about what is in the agreed chain: invariant 11."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+AGREEMENT = "tests/chain/test_agreement.py"
+HEADS = "tests/chain/test_heads.py"
+HEALTH = "tests/chain/test_health.py"
+LOGS = "tests/chain/test_logs.py"
+LOOKUPS = "tests/chain/test_lookups.py"
+PROOFS = "tests/chain/test_proofs.py"
+PROVING = "tests/chain/test_proving.py"
+READS = "tests/chain/test_reads.py"
+
+AGREEMENT_ROWS: tuple[Defence, ...] = (
+    Defence(
+        name="state_is_agreed",
+        line=Line.LYING_ENDPOINT,
+        happens="one endpoint makes up a nonce, a balance, code or a contract's answer",
+        holds="state counts when as many endpoints as must agree gave the same content",
+        file="settlement_node/chain/endpoint_set.py",
+        old="            if len(same) >= self.agreement:\n",
+        new="            if same:\n",
+        tests=(
+            f"{AGREEMENT}::test_agreed__one_of_three_says_something_else__passed_over_and_blamed"
+            "[0-nonce]",
+            f"{AGREEMENT}::test_agreed__two_differ__nothing_is_said_and_both_are_named[nonce]",
+        ),
+    ),
+    Defence(
+        name="old_state_at_the_agreed_blocks_hash",
+        line=Line.LYING_ENDPOINT,
+        happens="state of an earlier block is read from an endpoint on another fork",
+        holds="it is read at the hash of the agreed block at that height",
+        file="settlement_node/chain/pool.py",
+        old='            return {"blockHash": header.block_hash}\n',
+        new="            return hex(block)\n",
+        tests=(f"{READS}::test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash",),
+    ),
+    Defence(
+        name="a_false_answer_is_blamed",
+        line=Line.LYING_ENDPOINT,
+        happens="an endpoint's answer is contradicted by enough others",
+        holds="it is left alone at once, longer each time, and told by name",
+        file="settlement_node/chain/endpoint_set.py",
+        old="        self.record(endpoint).contradicted(why, now_seconds=self.now())\n",
+        new="        self.record(endpoint).failed(why, now_seconds=self.now())\n",
+        tests=(
+            f"{AGREEMENT}::test_agreed__one_of_three_says_something_else__passed_over_and_blamed"
+            "[0-nonce]",
+        ),
+    ),
+    Defence(
+        name="who_is_in_quarantine_decides_at_last",
+        line=Line.LYING_ENDPOINT,
+        happens="two endpoints differ, and the one that could decide is in quarantine",
+        holds="it is asked all the same",
+        file="settlement_node/chain/endpoint_set.py",
+        old="        for endpoint in self._usable():\n            if endpoint in first:\n",
+        new="        for endpoint in self._usable():\n            if endpoint:\n",
+        tests=(
+            f"{AGREEMENT}::test_agreed__the_deciding_endpoint_is_in_quarantine__asked_all_the_same",
+        ),
+    ),
+    Defence(
+        name="failed_reads_are_asked_again",
+        line=Line.LYING_ENDPOINT,
+        happens="every seventh read fails, and two endpoints must both answer",
+        holds="after all were asked, who failed is asked again within the same pass",
+        file="settlement_node/chain/endpoint_set.py",
+        old="            if attempt and self.now() - started >= READ_AGAIN_SECONDS:\n",
+        new="            if attempt:\n",
+        tests=(
+            f"{AGREEMENT}::test_agreed__one_of_two_fails_now_and_then__"
+            "asked_again_within_the_question",
+        ),
+    ),
+    Defence(
+        name="receipts_are_agreed",
+        line=Line.LYING_ENDPOINT,
+        happens="one endpoint makes up a receipt, or calls a mined batch reverted",
+        holds="a receipt counts when enough endpoints give it alike, or its block proves it",
+        file="settlement_node/chain/lookups.py",
+        old=(
+            "        enough = [content for content, votes in self.votes.items()"
+            " if len(votes) >= needed]\n"
+        ),
+        new="        enough = list(self.votes)\n",
+        tests=(
+            f"{LOOKUPS}::test_receipts__one_of_two_says_null__undecided_and_both_named",
+            f"{LOOKUPS}::test_receipts__one_of_three_makes_one_up__absent_all_the_same[0]",
+        ),
+    ),
+    Defence(
+        name="receipts_are_proven",
+        line=Line.LYING_ENDPOINT,
+        happens="one of two endpoints lies about receipts for as long as it likes",
+        holds="the block's own roots decide, so that the lane goes on and the liar is named",
+        file="settlement_node/chain/lookups.py",
+        old="            if block is not None and block.receipts is not None:\n",
+        new="            if block is None and number < 0:\n",
+        tests=(
+            f"{PROVING}::test_receipts__one_of_two_lies__the_true_one_and_the_liar_is_named"
+            "[reverted-0]",
+        ),
+    ),
+    Defence(
+        name="logs_are_agreed",
+        line=Line.LYING_ENDPOINT,
+        happens="one endpoint leaves out a batch, or makes one up, in a page that fits together",
+        holds="a page counts when enough endpoints give it alike, or its blocks prove it",
+        file="settlement_node/chain/logs.py",
+        old="if len(same) >= self._endpoints.agreement and page.fault is None:",
+        new="if page.fault is None:",
+        tests=(
+            f"{LOGS}::test_settler_events__one_of_three_leaves_out_a_batch__"
+            "given_and_it_is_blamed[0]",
+        ),
+    ),
+    Defence(
+        name="logs_are_proven",
+        line=Line.LYING_ENDPOINT,
+        happens="one of two endpoints leaves out or changes logs for as long as it likes",
+        holds="the blocks they differ about are proven by their receipts or their blooms",
+        file="settlement_node/chain/logs.py",
+        old="        proven = self._prove(question, differing)\n",
+        new="        proven: dict[int, tuple[Log, ...]] | None = None\n",
+        tests=(
+            f"{PROVING}::test_transfers__one_of_two_lies__the_true_ones_and_the_liar_is_named"
+            "[left out-0]",
+        ),
+    ),
+    Defence(
+        name="a_proof_covers_the_header",
+        line=Line.LYING_ENDPOINT,
+        happens="an endpoint makes up a block whose roots fit its false receipts",
+        holds="its header must hash to the agreed hash",
+        file="settlement_node/chain/proofs.py",
+        old="if to_hex32(keccak(rlp.encode(fields))) != block_hash or header.number != number:",
+        new="if header.number != number:",
+        tests=(
+            f"{PROOFS}::test_prove_header__a_field_is_changed_or_missing__not_proven[receiptsRoot]",
+        ),
+    ),
+    Defence(
+        name="a_proof_covers_the_receipts",
+        line=Line.LYING_ENDPOINT,
+        happens="an endpoint shows a true header beside false receipts",
+        holds="all receipts of the block together must have the header's root",
+        file="settlement_node/chain/proofs.py",
+        old="        if _root(encoded) != header.receipts_root:\n",
+        new="        if not encoded:\n",
+        tests=(f"{PROOFS}::test_prove_receipts__something_is_changed__not_proven[no logs]",),
+    ),
+    Defence(
+        name="a_proof_covers_whose_receipt_it_is",
+        line=Line.LYING_ENDPOINT,
+        happens="an endpoint attributes another transaction's receipt to ours",
+        holds="the transactions must have the header's root too: a place in both tries is one",
+        file="settlement_node/chain/proofs.py",
+        old="        if _root(raws) != header.transactions_root:\n",
+        new="        if not raws:\n",
+        tests=(
+            f"{PROOFS}::test_prove_receipts__something_is_changed__not_proven"
+            "[a transaction is another]",
+        ),
+    ),
+    Defence(
+        name="the_sender_is_agreed_or_proven",
+        line=Line.LYING_ENDPOINT,
+        happens="one endpoint names our key as the sender of somebody else's transaction",
+        holds="the hash must prove sender and nonce, or enough endpoints say the same",
+        file="settlement_node/chain/lookups.py",
+        old="if place is not None and (place.is_proven or len(same) >= endpoints.agreement):",
+        new="if place is not None:",
+        tests=(
+            f"{LOOKUPS}::test_transaction_place__one_of_two_has_it_and_nothing_proves_it__"
+            "transient",
+        ),
+    ),
+    Defence(
+        name="one_history_makes_no_price",
+        line=Line.LYING_ENDPOINT,
+        happens="one endpoint says that everybody pays a thousandfold",
+        holds="the middle of all endpoints' histories counts, of two the lower",
+        file="settlement_node/domain/fees.py",
+        old="    middle = (len(histories) - 1) // 2\n",
+        new="    middle = len(histories) - 1\n",
+        tests=(f"{READS}::test_fee_history__one_endpoint_is_far_off__not_dearer[2-1000-0]",),
+    ),
+    Defence(
+        name="whole_headers_are_compared",
+        line=Line.LYING_ENDPOINT,
+        happens="an endpoint shows a head's true hash beside a false time, parent or gas limit",
+        holds="headers count as they are, not by their hash alone",
+        file="settlement_node/chain/heads.py",
+        old="                votes.setdefault(block, {})[endpoint] = block\n",
+        new=(
+            "                same = next((b for b in votes if b.block_hash == block.block_hash),"
+            " block)\n"
+            "                votes.setdefault(same, {})[endpoint] = block\n"
+        ),
+        tests=(
+            f"{HEADS}::test_refresh__one_of_three_changes_a_field_of_the_head__not_believed[0]",
+        ),
+    ),
+)
