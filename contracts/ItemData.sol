@@ -7,9 +7,16 @@ import {IRedemptionSettler} from "./interfaces/IRedemptionSettler.sol";
 /// @notice An item is six words without gaps: id 0x00, index 0x20, investor 0x40, payee 0x60, shares 0x80, payout 0xa0.
 /// In assembly, so that words are checked together and nothing is decoded and encoded again on its way.
 library ItemData {
-    /// @notice Whether the addresses and amounts can be settled at all: nothing is zero, no address is wider than 160
-    /// bits, no amount wider than 128, neither account is the settler, and the payee is not the treasury.
-    function isValid(IRedemptionSettler.Item calldata item, address treasury) internal view returns (bool valid) {
+    uint256 private constant INDEX_BITS = 62;
+
+    /// @notice Whether the index, addresses and amounts can be settled at all: the index is within 62 bits, nothing
+    /// else is zero, no address is wider than 160 bits, no amount wider than 128, neither account is the settler or one
+    /// of its tokens, and the payee is not the treasury.
+    function isValid(IRedemptionSettler.Item calldata item, address treasury, address shareToken, address payoutToken)
+        internal
+        view
+        returns (bool valid)
+    {
         assembly ("memory-safe") {
             let investor := calldataload(add(item, 0x40))
             let payee := calldataload(add(item, 0x60))
@@ -17,8 +24,14 @@ library ItemData {
             let payout := calldataload(add(item, 0xa0))
             let zero := or(or(iszero(investor), iszero(payee)), or(iszero(shares), iszero(payout)))
             let tooWide := or(shr(160, or(investor, payee)), shr(128, or(shares, payout)))
+            let tooFar := shr(INDEX_BITS, calldataload(add(item, 0x20)))
             let excluded := or(eq(investor, address()), or(eq(payee, address()), eq(payee, treasury)))
-            valid := iszero(or(or(zero, tooWide), excluded))
+            let token :=
+                or(
+                    or(eq(investor, shareToken), eq(investor, payoutToken)),
+                    or(eq(payee, shareToken), eq(payee, payoutToken))
+                )
+            valid := iszero(or(or(or(zero, tooWide), tooFar), or(excluded, token)))
         }
     }
 

@@ -26,8 +26,9 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     /// the last event.
     uint256 private constant TAIL_GAS = 80_000;
     uint256 private constant DETAIL_BYTES_MAX = 256;
-    /// @dev The calldata of `settleItem`: selector, the six words of an item, two limits.
-    uint256 private constant FRAME_BYTES = 4 + 8 * 32;
+    /// @dev The calldata of `settleItemFrame`: selector, the six words of an item, the two prices, what the limit still
+    /// allows, and the treasury's balance.
+    uint256 private constant FRAME_BYTES = 4 + 10 * 32;
 
     /// @inheritdoc IRedemptionSettler
     address public immutable shareToken;
@@ -39,6 +40,8 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     BurnStyle public immutable burnStyle;
     /// @inheritdoc IRedemptionSettler
     uint256 public immutable itemGasLimit;
+    /// @inheritdoc IRedemptionSettler
+    address public immutable predecessor;
     uint256 private immutable _wholeShare;
     uint256 private immutable _burnSelector;
     /// @dev Whether the burn function takes an account and an amount, and nothing else.
@@ -62,6 +65,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             guardian,
             settings.changeDelay,
             settings.dailyPayoutLimit,
+            settings.floorPrice,
             settings.ceilingPrice,
             settings.restrictPayees
         )
@@ -76,6 +80,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         _checkRange("itemGasLimit", settings.itemGasLimit, ITEM_GAS_LIMIT_MIN, ITEM_GAS_LIMIT_MAX);
         uint256 shareDecimals = IERC20Metadata(settings.shareToken).decimals();
         _checkRange("shareDecimals", shareDecimals, 0, SHARE_DECIMALS_MAX);
+        if (settings.predecessor != address(0)) _checkPredecessor(settings);
 
         shareToken = settings.shareToken;
         payoutToken = settings.payoutToken;
@@ -86,6 +91,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             || settings.burnStyle == BurnStyle.AdminBurn;
         itemGasLimit = settings.itemGasLimit;
         _wholeShare = 10 ** shareDecimals;
+        predecessor = settings.predecessor;
     }
 
     /// @inheritdoc IRedemptionSettler
@@ -112,15 +118,23 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     }
 
     /// @inheritdoc IRedemptionSettler
-    function settleItem(Item calldata item, uint256 priceLimit, uint256 payoutLeft) external {
+    function settleItemFrame(
+        Item calldata item,
+        uint256 floorPrice_,
+        uint256 ceilingPrice_,
+        uint256 payoutLeft,
+        uint256 treasuryHeld
+    ) external returns (uint256 treasuryHeldAfter) {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
-        if (!item.isValid(treasury)) _skip(SkipReason.InvalidItem);
+        if (!item.isValid(treasury, shareToken, payoutToken)) _skip(SkipReason.InvalidItem);
         // Nearly every item pays its investor, and needs neither the call nor the slot.
         if (item.paysAnother()) _checkPayee(item.investor, item.payee);
         (uint256 shares, uint256 payout) = (item.shares, item.payout);
         unchecked {
-            // No overflow: all four factors are below 2^128.
-            if (payout * _wholeShare > shares * priceLimit) _skip(SkipReason.PriceAboveCeiling);
+            // No overflow: every factor is at most 2^128 and one of each two below it.
+            if (payout * _wholeShare > shares * ceilingPrice_) _skip(SkipReason.PriceAboveCeiling);
+            // payout < floor(shares * floorPrice / wholeShare), without the division.
+            if ((payout + 1) * _wholeShare <= shares * floorPrice_) _skip(SkipReason.PriceBelowFloor);
         }
         if (payout > payoutLeft) _skip(SkipReason.DailyLimitExceeded);
 
@@ -132,7 +146,8 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         } else {
             _burnOtherwise(item.redemptionId, investor, shares);
         }
-        uint256 paid = payoutToken.transferExactly(treasury, payee, payout);
+        uint256 paid;
+        (paid, treasuryHeldAfter) = payoutToken.transferExactly(treasury, payee, payout, treasuryHeld);
         if (paid != TokenCalls.EXACT) _skipMove(paid, SkipReason.PayoutFailed, SkipReason.PayoutNotExact);
     }
 
@@ -157,7 +172,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         uint256 window = _payouts.paidInWindow();
         uint256 payoutLeftAtFirst = _left(window);
         uint256 payoutLeft = payoutLeftAtFirst;
-        uint256 frame = _newFrame(ceilingPrice());
+        uint256 frame = _newFrame(floorPrice(), ceilingPrice());
         // A call is given at most 63/64 of the gas left. With this much left it is given the full item limit, so how an
         // item ends never depends on the transaction's gas.
         uint256 gasNeeded = itemGasLimit + itemGasLimit / 63 + TAIL_GAS;
@@ -203,24 +218,29 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         if (settledCount != 0) _payouts.record(window, payoutLeftAtFirst - payoutLeft);
     }
 
-    /// @dev Memory for the calldata of `settleItem`, with what is the same for every item of a batch.
-    function _newFrame(uint256 priceLimit) private pure returns (uint256 frame) {
-        bytes4 selector = this.settleItem.selector;
+    /// @dev Memory for the calldata of `settleItemFrame`, with what is the same for every item of a batch, and the treasury's
+    /// balance still to be read.
+    function _newFrame(uint256 floorPrice_, uint256 ceilingPrice_) private pure returns (uint256 frame) {
+        bytes4 selector = this.settleItemFrame.selector;
         bytes memory allocated = new bytes(FRAME_BYTES);
         assembly ("memory-safe") {
             frame := add(allocated, 0x20)
             mstore(frame, selector)
-            mstore(add(frame, 0xc4), priceLimit)
+            mstore(add(frame, 0xc4), floorPrice_)
+            mstore(add(frame, 0xe4), ceilingPrice_)
+            mstore(add(frame, 0x124), not(0))
         }
     }
 
-    /// @dev Calls `settleItem` with the item as it stands in the calldata.
+    /// @dev Calls `settleItemFrame` with the item as it stands in the calldata. The treasury's balance that a settled item
+    /// leaves is what the next one starts from; a failed frame has changed nothing.
     function _callFrame(uint256 frame, Item calldata item, uint256 payoutLeft) private returns (bool settled) {
         uint256 gasLimit = itemGasLimit;
         assembly ("memory-safe") {
             calldatacopy(add(frame, 0x04), item, 0xc0)
-            mstore(add(frame, 0xe4), payoutLeft)
+            mstore(add(frame, 0x104), payoutLeft)
             settled := call(gasLimit, address(), 0, frame, FRAME_BYTES, 0, 0)
+            if settled { returndatacopy(add(frame, 0x124), 0, 0x20) }
         }
     }
 
@@ -237,6 +257,22 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             returndatacopy(add(words, 0x20), 4, sub(size, 4))
         }
         return abi.decode(words, (SkipReason, bytes));
+    }
+
+    /// @dev Asked in low-level calls, so that a contract that is no settler is named and not just reverted with.
+    function _checkPredecessor(Settings memory settings) private view {
+        address named = settings.predecessor;
+        if (
+            !_answers(named, IRedemptionSettler.shareToken.selector, settings.shareToken)
+                || !_answers(named, IRedemptionSettler.payoutToken.selector, settings.payoutToken)
+        ) revert NotAPredecessor(named);
+        (bool succeeded, bytes memory answer) = named.staticcall(abi.encodeCall(IRedemptionSettler.batchHash, ()));
+        if (!succeeded || answer.length != 32) revert NotAPredecessor(named);
+    }
+
+    function _answers(address named, bytes4 selector, address expected) private view returns (bool) {
+        (bool succeeded, bytes memory answer) = named.staticcall(abi.encodeWithSelector(selector));
+        return succeeded && answer.length == 32 && bytes32(answer) == bytes32(uint256(uint160(expected)));
     }
 
     function _checkPayee(address investor, address payee) private view {

@@ -9,6 +9,7 @@ abstract contract SettlerControls is ISettlerControls {
     uint256 internal constant AMOUNT_MAX = type(uint128).max;
     uint256 private constant CHANGE_DELAY_MIN = 1 hours;
     uint256 private constant CHANGE_DELAY_MAX = 30 days;
+    uint256 private constant PROPOSAL_GRACE = 14 days;
 
     struct ProposedAccount {
         address account;
@@ -26,13 +27,14 @@ abstract contract SettlerControls is ISettlerControls {
     /// @inheritdoc ISettlerControls
     bool public immutable restrictPayees;
 
-    /// @dev The operator and the pause are in one slot, the two bounds in another: every batch reads all four.
+    /// @dev The operator and the pause are in one slot, the limit and the ceiling in another: every batch reads them all,
+    /// and the floor.
     address private _operator;
 
     /// @inheritdoc ISettlerControls
     bool public paused;
 
-    uint128[2] private _bounds;
+    uint128[3] private _bounds;
     address private _owner;
     address private _guardian;
     mapping(Role => ProposedAccount) private _proposedAccounts;
@@ -65,6 +67,7 @@ abstract contract SettlerControls is ISettlerControls {
         address guardian_,
         uint256 changeDelay_,
         uint256 dailyPayoutLimit_,
+        uint256 floorPrice_,
         uint256 ceilingPrice_,
         bool restrictPayees_
     ) {
@@ -75,11 +78,15 @@ abstract contract SettlerControls is ISettlerControls {
         _setHolder(Role.Operator, operator_);
         _setHolder(Role.Guardian, guardian_);
         _checkRange("dailyPayoutLimit", dailyPayoutLimit_, 0, AMOUNT_MAX);
+        _checkRange("floorPrice", floorPrice_, 0, AMOUNT_MAX);
         _checkRange("ceilingPrice", ceilingPrice_, 0, AMOUNT_MAX);
+        _checkBand(floorPrice_, ceilingPrice_);
         _setBound(Bound.DailyPayoutLimit, dailyPayoutLimit_);
         _setBound(Bound.CeilingPrice, ceilingPrice_);
-        emit BoundLowered(Bound.DailyPayoutLimit, dailyPayoutLimit_, 0);
-        emit BoundLowered(Bound.CeilingPrice, ceilingPrice_, 0);
+        _setBound(Bound.FloorPrice, floorPrice_);
+        emit BoundNarrowed(Bound.DailyPayoutLimit, dailyPayoutLimit_, 0);
+        emit BoundNarrowed(Bound.CeilingPrice, ceilingPrice_, 0);
+        emit BoundNarrowed(Bound.FloorPrice, floorPrice_, 0);
     }
 
     /// @inheritdoc ISettlerControls
@@ -95,17 +102,19 @@ abstract contract SettlerControls is ISettlerControls {
         ProposedAccount memory proposal = _proposedAccounts[role];
         if (proposal.account == address(0)) revert NothingProposed();
         if (msg.sender != proposal.account) revert NotProposed(msg.sender, proposal.account);
-        if (block.timestamp < proposal.acceptableAt) revert DelayNotPassed(proposal.acceptableAt, block.timestamp);
+        _checkRipe(proposal.acceptableAt);
         delete _proposedAccounts[role];
+        // What the owner before has proposed is not the new one's wish.
+        if (role == Role.Owner) _cancelAll();
         _setHolder(role, proposal.account);
     }
 
     /// @inheritdoc ISettlerControls
     function cancelRole(Role role) external onlyOwnerOrGuardian {
-        address account = _proposedAccounts[role].account;
-        if (account == address(0)) revert NothingProposed();
-        delete _proposedAccounts[role];
-        emit RoleProposalCancelled(role, account, msg.sender);
+        // Or a guardian could stay for ever.
+        if (role == Role.Guardian && msg.sender != owner()) revert NotOwner(msg.sender);
+        if (_proposedAccounts[role].account == address(0)) revert NothingProposed();
+        _cancelRole(role);
     }
 
     /// @inheritdoc ISettlerControls
@@ -114,42 +123,46 @@ abstract contract SettlerControls is ISettlerControls {
         if (account == address(0)) revert ZeroAddress();
         delete _operator;
         emit OperatorRevoked(account, msg.sender);
+        _cancelRole(Role.Operator);
+        _cancelWidenings();
     }
 
     /// @inheritdoc ISettlerControls
-    function lowerBound(Bound bound, uint256 value) external onlyOwner {
+    function narrowBound(Bound bound, uint256 value) external onlyOwner {
         uint256 current = _bound(bound);
-        if (value >= current) revert NotLower(value, current);
-        if (_proposedValues[bound].applicableAt != 0) _cancelRaise(bound);
+        if (bound == Bound.FloorPrice ? value <= current : value >= current) revert NotNarrower(value, current);
+        if (bound == Bound.FloorPrice) _checkBand(value, ceilingPrice());
+        if (bound == Bound.CeilingPrice) _checkBand(floorPrice(), value);
+        _cancelWidening(bound);
         _setBound(bound, value);
-        emit BoundLowered(bound, value, current);
+        emit BoundNarrowed(bound, value, current);
     }
 
     /// @inheritdoc ISettlerControls
-    function proposeRaise(Bound bound, uint256 value) external onlyOwner {
+    function proposeWidening(Bound bound, uint256 value) external onlyOwner {
         _checkRange("bound", value, 0, AMOUNT_MAX);
         uint256 current = _bound(bound);
-        if (value <= current) revert NotHigher(value, current);
+        if (bound == Bound.FloorPrice ? value >= current : value <= current) revert NotWider(value, current);
         uint48 applicableAt = _readyAt();
         _proposedValues[bound] = ProposedValue(value, applicableAt);
-        emit BoundRaiseProposed(bound, value, applicableAt);
+        emit WideningProposed(bound, value, applicableAt);
     }
 
     /// @inheritdoc ISettlerControls
-    function applyRaise(Bound bound) external onlyOwner {
+    function applyWidening(Bound bound) external onlyOwner {
         ProposedValue memory proposal = _proposedValues[bound];
         if (proposal.applicableAt == 0) revert NothingProposed();
-        if (block.timestamp < proposal.applicableAt) revert DelayNotPassed(proposal.applicableAt, block.timestamp);
+        _checkRipe(proposal.applicableAt);
         uint256 current = _bound(bound);
         delete _proposedValues[bound];
         _setBound(bound, proposal.value);
-        emit BoundRaised(bound, proposal.value, current);
+        emit BoundWidened(bound, proposal.value, current);
     }
 
     /// @inheritdoc ISettlerControls
-    function cancelRaise(Bound bound) external onlyOwnerOrGuardian {
+    function cancelWidening(Bound bound) external onlyOwnerOrGuardian {
         if (_proposedValues[bound].applicableAt == 0) revert NothingProposed();
-        _cancelRaise(bound);
+        _cancelWidening(bound);
     }
 
     /// @inheritdoc ISettlerControls
@@ -182,7 +195,7 @@ abstract contract SettlerControls is ISettlerControls {
     }
 
     /// @inheritdoc ISettlerControls
-    function proposedRaise(Bound bound) external view returns (uint256 value, uint48 applicableAt) {
+    function proposedWidening(Bound bound) external view returns (uint256 value, uint48 applicableAt) {
         ProposedValue memory proposal = _proposedValues[bound];
         return (proposal.value, proposal.applicableAt);
     }
@@ -217,6 +230,11 @@ abstract contract SettlerControls is ISettlerControls {
         return _bound(Bound.CeilingPrice);
     }
 
+    /// @inheritdoc ISettlerControls
+    function floorPrice() public view returns (uint256) {
+        return _bound(Bound.FloorPrice);
+    }
+
     function _checkRange(string memory setting, uint256 given, uint256 minimum, uint256 maximum) internal pure {
         if (given < minimum || given > maximum) revert SettingOutOfRange(setting, given, minimum, maximum);
     }
@@ -241,10 +259,43 @@ abstract contract SettlerControls is ISettlerControls {
         emit PayeePermitted(investor, payee, permitted);
     }
 
-    function _cancelRaise(Bound bound) private {
-        uint256 value = _proposedValues[bound].value;
+    /// @dev Nothing happens where nothing is proposed; so in the next one.
+    function _cancelRole(Role role) private {
+        address account = _proposedAccounts[role].account;
+        if (account == address(0)) return;
+        delete _proposedAccounts[role];
+        emit RoleProposalCancelled(role, account, msg.sender);
+    }
+
+    function _cancelWidening(Bound bound) private {
+        ProposedValue memory proposal = _proposedValues[bound];
+        if (proposal.applicableAt == 0) return;
         delete _proposedValues[bound];
-        emit BoundRaiseCancelled(bound, value, msg.sender);
+        emit WideningCancelled(bound, proposal.value, msg.sender);
+    }
+
+    function _cancelWidenings() private {
+        _cancelWidening(Bound.DailyPayoutLimit);
+        _cancelWidening(Bound.CeilingPrice);
+        _cancelWidening(Bound.FloorPrice);
+    }
+
+    function _cancelAll() private {
+        _cancelRole(Role.Owner);
+        _cancelRole(Role.Operator);
+        _cancelRole(Role.Guardian);
+        _cancelWidenings();
+    }
+
+    function _checkRipe(uint256 readyAt) private view {
+        if (block.timestamp < readyAt) revert DelayNotPassed(readyAt, block.timestamp);
+        if (block.timestamp >= readyAt + PROPOSAL_GRACE) {
+            revert ProposalExpired(readyAt + PROPOSAL_GRACE, block.timestamp);
+        }
+    }
+
+    function _checkBand(uint256 floor, uint256 ceiling) private pure {
+        if (floor > ceiling) revert FloorAboveCeiling(floor, ceiling);
     }
 
     /// @dev Every value has been checked against `AMOUNT_MAX`, or is below one that was.

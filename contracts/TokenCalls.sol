@@ -24,6 +24,9 @@ library TokenCalls {
     /// @notice No call failed, and the balance changed by something else.
     uint256 internal constant NOT_EXACT = 2;
 
+    /// @notice A balance that is still to be read: every bit set.
+    uint256 internal constant UNKNOWN = type(uint256).max;
+
     /// @notice Burns shares, and compares the account's balance before and after.
     /// @param selector of a function of an account and an amount, as the last four bytes of the word.
     function burnExactly(address token, uint256 selector, address account, uint256 shares)
@@ -62,16 +65,28 @@ library TokenCalls {
         }
     }
 
-    /// @notice Moves tokens out of an allowance, and compares the receiver's balance before and after.
-    /// @dev The same three steps as `burnExactly`, written out again: a shared function would cost every redemption
-    /// some fifty gas for its arguments.
-    function transferExactly(address token, address from, address to, uint256 value)
+    /// @notice Moves tokens out of an allowance, and compares both balances before and after: a token may take its fee
+    /// from the receiver, or from the sender on top of what the receiver gets. The two must be different accounts.
+    /// @dev The same steps as `burnExactly`, written out again: a shared function would cost every redemption some
+    /// fifty gas for its arguments. For the same reason the sender's balance is handed from one transfer to the next.
+    /// @param heldBefore the sender's balance, or `UNKNOWN` to have it read.
+    /// @return verdict one of the three above.
+    /// @return heldAfter the sender's balance when the verdict is `EXACT`.
+    function transferExactly(address token, address from, address to, uint256 value, uint256 heldBefore)
         internal
-        returns (uint256 verdict)
+        returns (uint256 verdict, uint256 heldAfter)
     {
         assembly ("memory-safe") {
             verdict := FAILED
             for {} 1 {} {
+                if iszero(not(heldBefore)) {
+                    mstore(0x20, from)
+                    mstore(0, BALANCE_OF)
+                    if iszero(and(gt(returndatasize(), 0x1f), staticcall(gas(), token, 0x1c, 0x24, 0, 0x20))) {
+                        break
+                    }
+                    heldBefore := mload(0)
+                }
                 mstore(0x20, to)
                 mstore(0, BALANCE_OF)
                 if iszero(and(gt(returndatasize(), 0x1f), staticcall(gas(), token, 0x1c, 0x24, 0, 0x20))) {
@@ -95,7 +110,15 @@ library TokenCalls {
                 if iszero(and(gt(returndatasize(), 0x1f), staticcall(gas(), token, 0x1c, 0x24, 0, 0x20))) {
                     break
                 }
-                verdict := shl(1, iszero(eq(mload(0), expected)))
+                let received := eq(mload(0), expected)
+
+                mstore(0x20, from)
+                mstore(0, BALANCE_OF)
+                if iszero(and(gt(returndatasize(), 0x1f), staticcall(gas(), token, 0x1c, 0x24, 0, 0x20))) {
+                    break
+                }
+                heldAfter := mload(0)
+                verdict := shl(1, iszero(and(received, eq(heldAfter, sub(heldBefore, value)))))
                 break
             }
         }

@@ -10,16 +10,18 @@ import {ISettlerControls} from "./ISettlerControls.sol";
 ///
 /// - Paid once. Every redemption has an index for life; a settled index is refused.
 /// - One history. A batch names the batch before it; a sender that has missed one can settle nothing.
-/// - No custody. Payouts move from the treasury to the payee; the treasury's allowance bounds what can ever leave.
-/// - Bounded. A limit in any 24 hours, a ceiling on the price of a share, and a pause.
+/// - No custody. Payouts move from the treasury to the payee, and the balances of both change by exactly the payout; the
+///   treasury's allowance bounds what can ever leave.
+/// - Bounded. A limit in any 24 hours, a floor and a ceiling for the price of a share, and a pause.
 /// - To the right account. Where payees are restricted, an item pays its investor or an account that the investor or the
 ///   owner has permitted for it, so a stolen operator key has nobody else to pay.
 ///
 /// Where this departs from the plain reading of the design, and why:
 ///
-/// - Amounts above 2^128 - 1 and addresses wider than 160 bits are `InvalidItem`. No fund comes near, and no product in the checks can overflow, so a
-///   hostile amount skips its item and cannot revert the batch.
-/// - The settler itself as investor or payee is `InvalidItem`: nothing may rest here.
+/// - Amounts above 2^128 - 1, indexes above 2^62 - 1 and addresses wider than 160 bits are `InvalidItem`. No fund comes
+///   near, and no product in the checks can overflow, so a hostile amount skips its item and cannot revert the batch.
+/// - The settler itself as investor or payee is `InvalidItem`: nothing may rest here. So is either of the two tokens,
+///   where shares or payouts would be lost.
 /// - The chain knows a redemption by its index. That one redemption id keeps one index is the book's rule; were it
 ///   broken, the 24-hour limit and the burn of the shares still bound the harm.
 /// - Non-zero return values of a token all count as success, since the balances are verified afterwards.
@@ -32,6 +34,9 @@ import {ISettlerControls} from "./ISettlerControls.sol";
 ///   merely leave the investor is what the fund trusts its token with.
 /// - The index bits of a batch are written once per 256 indexes, after the items that set them. A call back into the
 ///   settler meanwhile is refused, `isSettled` and `payoutAvailable` included, so none can see or use an old bit.
+/// - The treasury's balance is read once in a batch before the first payout and after every payout: what one item leaves
+///   is what the next starts from. Whatever else moves the treasury's payout tokens within the frame of an item, a token
+///   that calls back included, makes that item `PayoutNotExact`.
 /// - Tokens sent here by mistake are lost; a way to take them out would be a way to take things out.
 interface IRedemptionSettler is ISettlerControls {
     /// @notice How the fund token takes shares out of existence.
@@ -52,21 +57,22 @@ interface IRedemptionSettler is ISettlerControls {
     enum SkipReason {
         None, // settled
         AlreadySettled, // the index was settled before, or earlier in this batch
-        InvalidItem, // a zero amount or address, an amount above 2^128 - 1, or the payee is the treasury or the settler
+        InvalidItem, // a zero or too large field; an account that is the settler or a token; or the payee is the treasury
         PriceAboveCeiling, // payout per share above the ceiling
         DailyLimitExceeded, // the 24-hour limit has no room for the payout now
         BurnFailed, // the fund token refused; its words are in the detail
         BurnNotExact, // the investor's balance did not fall by exactly the shares, or shares came to rest here
         PayoutFailed, // the payout token refused; its words are in the detail
-        PayoutNotExact, // the payee's balance did not rise by exactly the payout
+        PayoutNotExact, // the payee's balance did not rise, or the treasury's not fall, by exactly the payout
         ItemOutOfGas, // the item needs more than itemGasLimit
-        PayeeNotPermitted // payees are restricted, and this one is neither the investor nor permitted for it
+        PayeeNotPermitted, // payees are restricted, and this one is neither the investor nor permitted for it
+        PriceBelowFloor // payout below floor(shares * floorPrice / one whole share)
     }
 
     /// @notice One redemption to settle.
     struct Item {
         bytes32 redemptionId; // the order, the same on every settler the fund ever has
-        uint256 index; // given to the redemption once, for ever
+        uint256 index; // given to the redemption once, for ever; below 2^62
         address investor; // whose shares are burned
         address payee; // who is paid
         uint256 shares; // in share base units
@@ -81,17 +87,19 @@ interface IRedemptionSettler is ISettlerControls {
         bytes detail; // the token's own words, cut to 256 bytes
     }
 
-    /// @notice What a settler is deployed with. Only the two bounds can change afterwards.
+    /// @notice What a settler is deployed with. Only the three bounds can change afterwards.
     struct Settings {
         address shareToken;
         address payoutToken;
         address treasury; // approves this settler to take payouts
         BurnStyle burnStyle;
         uint256 dailyPayoutLimit; // payout base units in any 24 hours
-        uint256 ceilingPrice; // payout base units per one whole share (10**shareDecimals base units)
+        uint256 floorPrice; // payout base units per one whole share (10**shareDecimals base units); zero for none
+        uint256 ceilingPrice; // the same; never below the floor
         uint256 itemGasLimit; // gas one item may use, 100,000 to 10,000,000
         uint48 changeDelay; // seconds a loosening change waits, one hour to 30 days
         bool restrictPayees; // an item's payee must be its investor, or permitted for it
+        address predecessor; // the settler that this one takes over from, for the same two tokens; zero for none
     }
 
     /// @notice The investor's shares were burned and the payee was paid.
@@ -125,7 +133,7 @@ interface IRedemptionSettler is ISettlerControls {
     /// @notice A batch holds at least one item.
     error EmptyBatch();
 
-    /// @notice `settleItem` is the settler's own call frame, for nobody else.
+    /// @notice `settleItemFrame` is the settler's own call frame, for nobody else.
     error NotSelf(address caller);
 
     /// @notice How the frame of an item ends when it is left out; seen from outside only in traces.
@@ -136,6 +144,9 @@ interface IRedemptionSettler is ISettlerControls {
 
     /// @notice There is no contract at a token's address.
     error NotAContract(address account);
+
+    /// @notice The predecessor named is no settler for the same two tokens.
+    error NotAPredecessor(address account);
 
     /// @notice Settles the items in order. An item that cannot be settled is skipped with its reason in an event and
     /// the rest go on; a batch of nothing but skipped items still advances the ratchet. Operator only.
@@ -148,10 +159,20 @@ interface IRedemptionSettler is ISettlerControls {
     function preview(Item[] calldata items) external;
 
     /// @notice One item in its own call frame: everything but the index bit, which is the batch's. Only the settler
-    /// itself can call it.
-    /// @param priceLimit the ceiling price in force for the batch.
+    /// itself can call it. It is the function called most, and under this name its selector is the lowest of all, which
+    /// the compiled search finds first: another name would cost every redemption up to 500 gas.
+    /// @param floorPrice_ the floor price in force for the batch.
+    /// @param ceilingPrice_ the ceiling price in force for the batch.
     /// @param payoutLeft what the 24-hour limit still allows.
-    function settleItem(Item calldata item, uint256 priceLimit, uint256 payoutLeft) external;
+    /// @param treasuryHeld the treasury's payout tokens before the item, or the highest number to have them read.
+    /// @return treasuryHeldAfter the same after the item.
+    function settleItemFrame(
+        Item calldata item,
+        uint256 floorPrice_,
+        uint256 ceilingPrice_,
+        uint256 payoutLeft,
+        uint256 treasuryHeld
+    ) external returns (uint256 treasuryHeldAfter);
 
     /// @notice The hash the next batch must name as its previous one.
     function batchHash() external view returns (bytes32);
@@ -172,4 +193,8 @@ interface IRedemptionSettler is ISettlerControls {
 
     /// @notice Gas one item may use.
     function itemGasLimit() external view returns (uint256);
+
+    /// @notice The settler that this one takes over from; zero for none. It says where else payments of this fund are
+    /// recorded and gives no right: this settler's own bits and limits begin empty.
+    function predecessor() external view returns (address);
 }

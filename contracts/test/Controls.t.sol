@@ -11,6 +11,7 @@ contract ControlsTest is SettlerTest {
     ISettlerControls.Role private constant GUARDIAN = ISettlerControls.Role.Guardian;
     ISettlerControls.Bound private constant LIMIT = ISettlerControls.Bound.DailyPayoutLimit;
     ISettlerControls.Bound private constant PRICE = ISettlerControls.Bound.CeilingPrice;
+    uint256 private constant GRACE = 14 days;
     uint48 private constant READY_AT = uint48(START) + CHANGE_DELAY;
 
     function test_role__accepted_after_delay__moves() public {
@@ -106,6 +107,124 @@ contract ControlsTest is SettlerTest {
         settler.cancelRole(OPERATOR);
     }
 
+    function test_role__accepted_in_the_last_second__moves() public {
+        _propose(OPERATOR, stranger);
+        vm.warp(READY_AT + GRACE - 1);
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        vm.assertEq(settler.operator(), stranger, "operator");
+    }
+
+    function test_role__accepted_too_late__refused_until_proposed_again() public {
+        _propose(OPERATOR, stranger);
+        uint256 expiredAt = READY_AT + GRACE;
+        vm.warp(expiredAt);
+        _expect(abi.encodeWithSelector(ISettlerControls.ProposalExpired.selector, expiredAt, expiredAt));
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        _propose(OPERATOR, stranger);
+        vm.warp(expiredAt + CHANGE_DELAY);
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        vm.assertEq(settler.operator(), stranger, "operator");
+    }
+
+    /// @dev What the owner before has left to ripen must not be there for anybody to take up.
+    function test_role__owner_changes__its_proposals_are_gone() public {
+        _propose(OPERATOR, stranger);
+        _propose(GUARDIAN, stranger);
+        _proposeWidening(LIMIT, 2 * DAILY_LIMIT);
+        _propose(OWNER, payee);
+        vm.warp(READY_AT);
+        vm.expectEmit(address(settler));
+        emit ISettlerControls.RoleProposalCancelled(OPERATOR, stranger, payee);
+        vm.expectEmit(address(settler));
+        emit ISettlerControls.RoleProposalCancelled(GUARDIAN, stranger, payee);
+        vm.expectEmit(address(settler));
+        emit ISettlerControls.WideningCancelled(LIMIT, 2 * DAILY_LIMIT, payee);
+        vm.prank(payee);
+        settler.acceptRole(OWNER);
+        bytes memory nothing = abi.encodeWithSelector(ISettlerControls.NothingProposed.selector);
+        _expect(nothing);
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        _expect(nothing);
+        vm.prank(stranger);
+        settler.acceptRole(GUARDIAN);
+        _expect(nothing);
+        vm.prank(payee);
+        settler.applyWidening(LIMIT);
+    }
+
+    function test_role__operator_or_guardian_changes__other_proposals_stay() public {
+        _propose(OPERATOR, stranger);
+        _propose(GUARDIAN, payee);
+        _proposeWidening(LIMIT, 2 * DAILY_LIMIT);
+        vm.warp(READY_AT);
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        vm.prank(payee);
+        settler.acceptRole(GUARDIAN);
+        vm.prank(owner);
+        settler.applyWidening(LIMIT);
+        vm.assertEq(settler.dailyPayoutLimit(), 2 * DAILY_LIMIT, "limit");
+    }
+
+    function test_guardian__own_replacement__cannot_be_cancelled_by_it() public {
+        _propose(GUARDIAN, stranger);
+        _expect(abi.encodeWithSelector(ISettlerControls.NotOwner.selector, guardian));
+        vm.prank(guardian);
+        settler.cancelRole(GUARDIAN);
+        vm.warp(READY_AT);
+        vm.prank(stranger);
+        settler.acceptRole(GUARDIAN);
+        vm.assertEq(settler.guardian(), stranger, "guardian");
+        _propose(GUARDIAN, guardian);
+        vm.prank(owner);
+        settler.cancelRole(GUARDIAN);
+        (address proposed,) = settler.proposedRole(GUARDIAN);
+        vm.assertEq(proposed, address(0), "the owner may");
+    }
+
+    function test_operator__revoked__ripe_proposals_do_not_outrun_it() public {
+        _propose(OPERATOR, stranger);
+        _proposeWidening(LIMIT, 2 * DAILY_LIMIT);
+        _proposeWidening(PRICE, 2 * CEILING_PRICE);
+        _propose(GUARDIAN, payee);
+        vm.warp(READY_AT);
+        vm.prank(guardian);
+        settler.revokeOperator();
+        bytes memory nothing = abi.encodeWithSelector(ISettlerControls.NothingProposed.selector);
+        _expect(nothing);
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        ISettlerControls.Bound[2] memory bounds = [LIMIT, PRICE];
+        for (uint256 i; i < bounds.length; ++i) {
+            _expect(nothing);
+            vm.prank(owner);
+            settler.applyWidening(bounds[i]);
+        }
+        // The way back: a new operator waits its whole delay. The guardian's replacement goes on.
+        vm.prank(payee);
+        settler.acceptRole(GUARDIAN);
+        _propose(OPERATOR, stranger);
+        vm.warp(READY_AT + CHANGE_DELAY);
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        vm.assertEq(settler.operator(), stranger, "operator");
+    }
+
+    function test_pause__proposals_ripen_meanwhile() public {
+        _propose(OPERATOR, stranger);
+        vm.prank(guardian);
+        settler.pause();
+        vm.warp(READY_AT);
+        vm.prank(stranger);
+        settler.acceptRole(OPERATOR);
+        vm.assertEq(settler.operator(), stranger, "operator");
+        vm.assertTrue(settler.paused(), "and nothing settles until the owner says so");
+    }
+
     function test_operator__revoked__settles_no_more() public {
         vm.expectEmit(address(settler));
         emit ISettlerControls.OperatorRevoked(operator, guardian);
@@ -126,90 +245,6 @@ contract ControlsTest is SettlerTest {
         _expect(abi.encodeWithSelector(ISettlerControls.ZeroAddress.selector));
         vm.prank(owner);
         settler.revokeOperator();
-    }
-
-    function test_bound__lowered__at_once() public {
-        vm.expectEmit(address(settler));
-        emit ISettlerControls.BoundLowered(LIMIT, DOLLAR, DAILY_LIMIT);
-        vm.prank(owner);
-        settler.lowerBound(LIMIT, DOLLAR);
-        vm.assertEq(settler.dailyPayoutLimit(), DOLLAR, "limit");
-        vm.prank(owner);
-        settler.lowerBound(PRICE, 0);
-        vm.assertEq(settler.ceilingPrice(), 0, "price");
-    }
-
-    function test_bound__lowered_to_no_less_or_by_another__refused() public {
-        _expect(abi.encodeWithSelector(ISettlerControls.NotLower.selector, DAILY_LIMIT, DAILY_LIMIT));
-        vm.prank(owner);
-        settler.lowerBound(LIMIT, DAILY_LIMIT);
-        _expect(abi.encodeWithSelector(ISettlerControls.NotOwner.selector, guardian));
-        vm.prank(guardian);
-        settler.lowerBound(LIMIT, 0);
-    }
-
-    function test_bound__raised_after_delay() public {
-        vm.expectEmit(address(settler));
-        emit ISettlerControls.BoundRaiseProposed(LIMIT, 2 * DAILY_LIMIT, READY_AT);
-        _proposeRaise(LIMIT, 2 * DAILY_LIMIT);
-        (uint256 value, uint48 applicableAt) = settler.proposedRaise(LIMIT);
-        vm.assertEq(value, 2 * DAILY_LIMIT, "value");
-        vm.assertEq(applicableAt, READY_AT, "applicable at");
-        vm.warp(READY_AT - 1);
-        _expect(abi.encodeWithSelector(ISettlerControls.DelayNotPassed.selector, READY_AT, READY_AT - 1));
-        vm.prank(owner);
-        settler.applyRaise(LIMIT);
-        vm.warp(READY_AT);
-        vm.expectEmit(address(settler));
-        emit ISettlerControls.BoundRaised(LIMIT, 2 * DAILY_LIMIT, DAILY_LIMIT);
-        vm.prank(owner);
-        settler.applyRaise(LIMIT);
-        vm.assertEq(settler.dailyPayoutLimit(), 2 * DAILY_LIMIT, "limit");
-        _expect(abi.encodeWithSelector(ISettlerControls.NothingProposed.selector));
-        vm.prank(owner);
-        settler.applyRaise(LIMIT);
-    }
-
-    function test_bound__raise_proposed_wrongly__refused() public {
-        _expect(abi.encodeWithSelector(ISettlerControls.NotHigher.selector, CEILING_PRICE, CEILING_PRICE));
-        _proposeRaise(PRICE, CEILING_PRICE);
-        uint256 tooLarge = 1 << 128;
-        _expect(abi.encodeWithSelector(ISettlerControls.SettingOutOfRange.selector, "bound", tooLarge, 0, tooLarge - 1));
-        _proposeRaise(PRICE, tooLarge);
-        _expect(abi.encodeWithSelector(ISettlerControls.NotOwner.selector, guardian));
-        vm.prank(guardian);
-        settler.proposeRaise(PRICE, CEILING_PRICE + 1);
-        _expect(abi.encodeWithSelector(ISettlerControls.NotOwner.selector, guardian));
-        vm.prank(guardian);
-        settler.applyRaise(PRICE);
-    }
-
-    function test_bound__raise_cancelled__cannot_be_applied() public {
-        _proposeRaise(PRICE, CEILING_PRICE + 1);
-        vm.expectEmit(address(settler));
-        emit ISettlerControls.BoundRaiseCancelled(PRICE, CEILING_PRICE + 1, guardian);
-        vm.prank(guardian);
-        settler.cancelRaise(PRICE);
-        vm.warp(READY_AT);
-        _expect(abi.encodeWithSelector(ISettlerControls.NothingProposed.selector));
-        vm.prank(owner);
-        settler.applyRaise(PRICE);
-        _expect(abi.encodeWithSelector(ISettlerControls.NothingProposed.selector));
-        vm.prank(owner);
-        settler.cancelRaise(PRICE);
-        _expect(abi.encodeWithSelector(ISettlerControls.NotOwnerOrGuardian.selector, operator));
-        vm.prank(operator);
-        settler.cancelRaise(PRICE);
-    }
-
-    function test_bound__lowered_while_a_raise_waits__raise_is_gone() public {
-        _proposeRaise(LIMIT, 2 * DAILY_LIMIT);
-        vm.expectEmit(address(settler));
-        emit ISettlerControls.BoundRaiseCancelled(LIMIT, 2 * DAILY_LIMIT, owner);
-        vm.prank(owner);
-        settler.lowerBound(LIMIT, DOLLAR);
-        (, uint48 applicableAt) = settler.proposedRaise(LIMIT);
-        vm.assertEq(applicableAt, 0, "no raise waits");
     }
 
     function test_pause__by_owner_or_guardian__lifted_by_owner_only() public {
@@ -252,9 +287,9 @@ contract ControlsTest is SettlerTest {
         settler.proposeRole(role, account);
     }
 
-    function _proposeRaise(ISettlerControls.Bound bound, uint256 value) private {
+    function _proposeWidening(ISettlerControls.Bound bound, uint256 value) private {
         vm.prank(owner);
-        settler.proposeRaise(bound, value);
+        settler.proposeWidening(bound, value);
     }
 
     function _expect(bytes memory revertData) private {

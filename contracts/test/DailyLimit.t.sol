@@ -54,7 +54,7 @@ contract DailyLimitTest is SettlerTest {
     function test_limit__lowered_below_what_was_paid__nothing_left() public {
         _pay(DAILY_LIMIT / 2);
         vm.prank(owner);
-        settler.lowerBound(_limitBound(), DAILY_LIMIT / 4);
+        settler.narrowBound(_limitBound(), DAILY_LIMIT / 4);
         vm.assertEq(settler.payoutAvailable(), 0, "no underflow");
     }
 

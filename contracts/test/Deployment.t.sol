@@ -13,7 +13,9 @@ contract DeploymentTest is SettlerTest {
         vm.assertEq(settler.treasury(), treasury, "treasury");
         vm.assertEq(uint256(settler.burnStyle()), 0, "burn style");
         vm.assertEq(settler.dailyPayoutLimit(), DAILY_LIMIT, "daily limit");
+        vm.assertEq(settler.floorPrice(), 0, "floor price");
         vm.assertEq(settler.ceilingPrice(), CEILING_PRICE, "ceiling price");
+        vm.assertEq(settler.predecessor(), address(0), "predecessor");
         vm.assertEq(settler.itemGasLimit(), ITEM_GAS_LIMIT, "item gas");
         vm.assertEq(settler.changeDelay(), CHANGE_DELAY, "delay");
         vm.assertTrue(!settler.restrictPayees(), "payees");
@@ -52,6 +54,38 @@ contract DeploymentTest is SettlerTest {
         _checkRefused(settings, abi.encodeWithSelector(IRedemptionSettler.NotAContract.selector, stranger));
     }
 
+    function test_deploy__price_band__can_be_read_and_is_never_empty() public {
+        IRedemptionSettler.Settings memory settings = _settings();
+        settings.floorPrice = settings.ceilingPrice;
+        vm.assertEq(_deploy(settings).floorPrice(), CEILING_PRICE, "floor price");
+        settings.floorPrice = CEILING_PRICE + 1;
+        _checkRefused(
+            settings,
+            abi.encodeWithSelector(ISettlerControls.FloorAboveCeiling.selector, CEILING_PRICE + 1, CEILING_PRICE)
+        );
+    }
+
+    function test_deploy__predecessor__can_be_read() public {
+        IRedemptionSettler.Settings memory settings = _settings();
+        settings.predecessor = address(settler);
+        IRedemptionSettler successor = _deploy(settings);
+        vm.assertEq(successor.predecessor(), address(settler), "predecessor");
+        settings.predecessor = address(successor);
+        vm.assertEq(_deploy(settings).predecessor(), address(successor), "the one behind it");
+    }
+
+    function test_deploy__predecessor_that_is_no_settler_of_these_tokens__refused() public {
+        IRedemptionSettler.Settings memory settings = _settings();
+        (settings.shareToken, settings.payoutToken) = (address(dollars), address(shares));
+        address otherTokens = address(_deploy(settings));
+        address[4] memory named = [stranger, address(shares), address(this), otherTokens];
+        settings = _settings();
+        for (uint256 i; i < named.length; ++i) {
+            settings.predecessor = named[i];
+            _checkRefused(settings, abi.encodeWithSelector(IRedemptionSettler.NotAPredecessor.selector, named[i]));
+        }
+    }
+
     function test_deploy__numbers_out_of_range__refused() public {
         IRedemptionSettler.Settings memory settings = _settings();
         settings.changeDelay = 1 hours - 1;
@@ -69,6 +103,9 @@ contract DeploymentTest is SettlerTest {
         settings = _settings();
         settings.ceilingPrice = 1 << 128;
         _checkRange(settings, "ceilingPrice", 1 << 128, 0, type(uint128).max);
+        settings = _settings();
+        settings.floorPrice = 1 << 128;
+        _checkRange(settings, "floorPrice", 1 << 128, 0, type(uint128).max);
         settings = _settings();
         settings.shareToken = address(_deployShares(37));
         _checkRange(settings, "shareDecimals", 37, 0, 36);

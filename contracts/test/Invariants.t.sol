@@ -19,7 +19,7 @@ contract InvariantsTest {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](11);
+        bytes4[] memory selectors = new bytes4[](12);
         selectors[0] = SettlementHandler.settleBatch.selector;
         // Settling is what all the rest is there for, so it comes up most.
         selectors[1] = SettlementHandler.settleBatch.selector;
@@ -32,6 +32,7 @@ contract InvariantsTest {
         selectors[8] = SettlementHandler.moveLimit.selector;
         selectors[9] = SettlementHandler.pauseOrUnpause.selector;
         selectors[10] = SettlementHandler.permitOrNot.selector;
+        selectors[11] = SettlementHandler.moveBand.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(_handler), selectors);
     }
@@ -44,6 +45,15 @@ contract InvariantsTest {
     function invariant_paid_once() public view {
         vm.assertEq(_handler.paidToPayees(), _handler.expectedPaid(), "payees hold what the bits say was paid");
         vm.assertEq(_handler.bitsCleared(), 0, "a settled index stays settled");
+    }
+
+    function invariant_treasury_loses_what_payees_get() public view {
+        vm.assertEq(_handler.paidByTreasury(), _handler.expectedPaid(), "out of the treasury");
+    }
+
+    function invariant_every_price_paid_was_within_the_band() public view {
+        vm.assertEq(_handler.pricesOutsideTheBandPaid(), 0, "prices outside the band");
+        vm.assertEq(_handler.bandsCrossed(), 0, "floors above their ceiling");
     }
 
     function invariant_burned_exactly_when_paid() public view {
@@ -84,6 +94,7 @@ contract InvariantsTest {
             if (i % 9 == 5) _handler.changeTokens(seed);
             if (i % 3 == 2) _handler.passTime(seed);
             if (i % 7 == 4) _handler.permitOrNot(seed);
+            if (i % 11 == 8) _handler.moveBand(seed);
             if (i % 4 == 3) _handler.settleOnForgottenHash(seed);
             _handler.settleBatch(seed);
         }
@@ -94,6 +105,8 @@ contract InvariantsTest {
         invariant_never_more_than_the_allowance();
         invariant_never_more_than_the_limit_in_a_day();
         invariant_one_history();
+        invariant_treasury_loses_what_payees_get();
+        invariant_every_price_paid_was_within_the_band();
         invariant_nobody_paid_who_was_not_permitted();
     }
 }

@@ -6,11 +6,14 @@ import {SettlerTest} from "./SettlerTest.sol";
 import {
     BurnsFromAnotherShare,
     FeeTakingToken,
+    ForgetfulToken,
     GasBurningToken,
     MisbehavingShare,
     OddToken,
     ReentrantToken,
     ReturnsFalseToken,
+    SelfFillingToken,
+    SenderFeeToken,
     VerboseToken
 } from "./tokens/OddTokens.sol";
 import {ReturnsNothingToken} from "./tokens/ReturnsNothingToken.sol";
@@ -54,6 +57,70 @@ contract OddTokensTest is SettlerTest {
         _check(_item(0), IRedemptionSettler.SkipReason.PayoutNotExact, "");
         vm.assertEq(shares.balanceOf(investor), 1_000_000 * SHARE, "shares untouched");
         vm.assertEq(payout.balanceOf(payee), 0, "payee");
+    }
+
+    function test_fee_from_the_sender__skipped_and_nothing_moves() public {
+        SenderFeeToken payout = new SenderFeeToken();
+        _usePayout(payout);
+        _check(_item(0), IRedemptionSettler.SkipReason.PayoutNotExact, "");
+        vm.assertEq(payout.balanceOf(treasury), 1000 * DOLLAR, "treasury");
+        vm.assertEq(payout.balanceOf(payee), 0, "payee");
+        vm.assertEq(shares.balanceOf(investor), 1_000_000 * SHARE, "shares untouched");
+    }
+
+    function test_fee_from_the_sender__every_item_of_a_batch_skipped() public {
+        SenderFeeToken payout = new SenderFeeToken();
+        _usePayout(payout);
+        _settle(_items(0, 3));
+        for (uint256 i; i < 3; ++i) {
+            vm.assertTrue(!settler.isSettled(i), "bit");
+        }
+        vm.assertEq(payout.balanceOf(treasury), 1000 * DOLLAR, "treasury");
+    }
+
+    function test_treasury_that_does_not_fall__skipped() public {
+        SelfFillingToken payout = new SelfFillingToken();
+        _usePayout(payout);
+        _check(_item(0), IRedemptionSettler.SkipReason.PayoutNotExact, "");
+        vm.assertEq(payout.balanceOf(payee), 0, "payee");
+    }
+
+    function test_treasury_that_cannot_be_read__skipped_with_the_words() public {
+        ForgetfulToken payout = new ForgetfulToken();
+        _usePayout(payout);
+        payout.forget(treasury);
+        bytes memory words = abi.encodeWithSignature("Error(string)", "forgotten");
+        _check(_item(0), IRedemptionSettler.SkipReason.PayoutFailed, words);
+        vm.assertEq(shares.balanceOf(investor), 1_000_000 * SHARE, "shares untouched");
+    }
+
+    /// @dev The treasury's balance is handed from item to item: a skipped one in between must not spoil it.
+    function test_treasury_balance__skips_between__the_others_are_settled() public {
+        GasBurningToken payout = new GasBurningToken();
+        _usePayout(payout);
+        payout.setWasteful(stranger, true);
+        IRedemptionSettler.Item[] memory items = _items(0, 5);
+        (items[0].payee, items[2].payee, items[3].shares) = (stranger, stranger, 0);
+        _settle(items);
+        vm.assertTrue(settler.isSettled(1) && settler.isSettled(4), "settled");
+        vm.assertEq(payout.balanceOf(treasury), 800 * DOLLAR, "treasury");
+    }
+
+    function testFuzz_fee_of_either_side__the_treasury_loses_what_the_payees_get(uint256 word) public {
+        OddToken payout = word % 2 == 0 ? OddToken(new SenderFeeToken()) : OddToken(new FeeTakingToken());
+        _usePayout(payout);
+        IRedemptionSettler.Item[] memory items = _items(0, 1 + (word >> 8) % 4);
+        for (uint256 i; i < items.length; ++i) {
+            // One base unit costs no fee with either token, so some are settled and some are not.
+            items[i].payout = (word >> (16 + i)) % 2 == 0 ? 1 : 1 + (word >> (32 + 8 * i)) % (100 * DOLLAR);
+        }
+        _settle(items);
+        uint256 settled;
+        for (uint256 i; i < items.length; ++i) {
+            if (settler.isSettled(i)) settled += items[i].payout;
+        }
+        vm.assertEq(payout.balanceOf(payee), settled, "payees");
+        vm.assertEq(payout.balanceOf(treasury), 1000 * DOLLAR - settled, "treasury");
     }
 
     function test_burn_of_too_much__skipped() public {
@@ -139,7 +206,8 @@ contract OddTokensTest is SettlerTest {
         ReentrantToken payout = new ReentrantToken();
         _usePayout(payout);
         payout.setCallback(
-            address(settler), abi.encodeCall(IRedemptionSettler.settleItem, (_item(9), CEILING_PRICE, DAILY_LIMIT))
+            address(settler),
+            abi.encodeCall(IRedemptionSettler.settleItemFrame, (_item(9), 0, CEILING_PRICE, DAILY_LIMIT, 0))
         );
         _settleOne(_item(0));
         vm.assertTrue(payout.called() && !payout.succeeded(), "item frame");

@@ -20,9 +20,10 @@ contract PayeesTest is SettlerTest {
         vm.assertTrue(!settler.isPayeePermitted(investor, payee), "another");
     }
 
-    function test_payees__skip_reason__is_the_last_number() public pure {
+    function test_payees__skip_reasons__new_ones_come_last() public pure {
         vm.assertEq(uint256(REFUSED), 10, "number");
-        vm.assertEq(uint256(type(IRedemptionSettler.SkipReason).max), 10, "last");
+        vm.assertEq(uint256(IRedemptionSettler.SkipReason.PriceBelowFloor), 11, "number of the floor");
+        vm.assertEq(uint256(type(IRedemptionSettler.SkipReason).max), 11, "last");
     }
 
     function test_payees__investor_itself__paid() public {

@@ -34,6 +34,8 @@ contract SettlementHandler is SettlerTest {
     uint256 public dayLimitsExceeded;
     uint256 public previewsThatChanged;
     uint256 public payeesNotPermittedPaid;
+    uint256 public pricesOutsideTheBandPaid;
+    uint256 public bandsCrossed;
     /// @notice What was reached, so that a history of nothing but skips is noticed.
     uint256 public settledCount;
     uint256 public skippedCount;
@@ -104,11 +106,30 @@ contract SettlementHandler is SettlerTest {
 
     function moveLimit(uint256 seed) external {
         uint256 limit = settler.dailyPayoutLimit();
-        (uint256 waiting, uint48 applicableAt) = settler.proposedRaise(LIMIT);
+        (uint256 waiting, uint48 applicableAt) = settler.proposedWidening(LIMIT);
         vm.prank(owner);
-        if (waiting != 0 && block.timestamp >= applicableAt) settler.applyRaise(LIMIT);
-        else if (limit < DAILY_LIMIT) settler.proposeRaise(LIMIT, DAILY_LIMIT);
-        else settler.lowerBound(LIMIT, limit / (2 + seed % 3));
+        if (waiting != 0 && block.timestamp >= applicableAt) settler.applyWidening(LIMIT);
+        else if (limit < DAILY_LIMIT) settler.proposeWidening(LIMIT, DAILY_LIMIT);
+        else settler.narrowBound(LIMIT, limit / (2 + seed % 3));
+    }
+
+    /// @dev Floor and ceiling in turn, each tried beyond the other as well.
+    function moveBand(uint256 seed) external {
+        ISettlerControls.Bound bound =
+            seed % 2 == 0 ? ISettlerControls.Bound.FloorPrice : ISettlerControls.Bound.CeilingPrice;
+        uint256 price = (85 + (seed >> 8) % 30) * DOLLAR;
+        (, uint48 applicableAt) = settler.proposedWidening(bound);
+        vm.prank(owner);
+        if (applicableAt != 0 && block.timestamp >= applicableAt) {
+            try settler.applyWidening(bound) {} catch {}
+        } else if ((seed >> 16) % 4 == 0) {
+            try settler.narrowBound(bound, price) {} catch {}
+        } else {
+            // Wide again, so that most prices fit most of the time.
+            price = bound == ISettlerControls.Bound.FloorPrice ? 90 * DOLLAR : CEILING_PRICE;
+            try settler.proposeWidening(bound, price) {} catch {}
+        }
+        if (settler.floorPrice() > settler.ceilingPrice()) ++bandsCrossed;
     }
 
     function pauseOrUnpause(uint256 seed) external {
@@ -132,6 +153,10 @@ contract SettlementHandler is SettlerTest {
         for (uint256 i; i < PEOPLE; ++i) {
             total -= shares.balanceOf(_investor(i));
         }
+    }
+
+    function paidByTreasury() external view returns (uint256) {
+        return 10 * DAILY_LIMIT - dollars.balanceOf(treasury);
     }
 
     function tokensInSettler() external view returns (uint256) {
@@ -158,6 +183,9 @@ contract SettlementHandler is SettlerTest {
             ++settledCount;
             // Nothing is permitted or forbidden while a batch settles.
             if (!_mayBePaid(items[i])) ++payeesNotPermittedPaid;
+            // Whole shares, so nothing is rounded.
+            uint256 price = items[i].payout * SHARE / items[i].shares;
+            if (price < settler.floorPrice() || price > settler.ceilingPrice()) ++pricesOutsideTheBandPaid;
             paid += items[i].payout;
             expectedBurned += items[i].shares;
         }

@@ -61,10 +61,12 @@ abstract contract SettlerTest {
             treasury: treasury,
             burnStyle: style,
             dailyPayoutLimit: DAILY_LIMIT,
+            floorPrice: 0,
             ceilingPrice: CEILING_PRICE,
             itemGasLimit: ITEM_GAS_LIMIT,
             changeDelay: CHANGE_DELAY,
-            restrictPayees: false
+            restrictPayees: false,
+            predecessor: address(0)
         });
     }
 

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IRedemptionSettler} from "../interfaces/IRedemptionSettler.sol";
+import {ISettlerControls} from "../interfaces/ISettlerControls.sol";
 import {SettlerTest} from "./SettlerTest.sol";
 
 /// @notice Every reason for which an item is left out while its batch goes on.
@@ -57,6 +58,32 @@ contract SkipsTest is SettlerTest {
         _check(nobody, IRedemptionSettler.SkipReason.InvalidItem, "");
     }
 
+    function test_skip__accounts_that_are_a_token() public {
+        address[2] memory tokens = [address(shares), address(dollars)];
+        for (uint256 i; i < tokens.length; ++i) {
+            IRedemptionSettler.Item memory paid = _item(1);
+            paid.payee = tokens[i];
+            _check(paid, IRedemptionSettler.SkipReason.InvalidItem, "");
+            _issue(tokens[i], SHARE);
+            IRedemptionSettler.Item memory burned = _item(1);
+            burned.investor = tokens[i];
+            _check(burned, IRedemptionSettler.SkipReason.InvalidItem, "");
+        }
+    }
+
+    function test_skip__index_too_far() public {
+        _check(_item(1 << 62), IRedemptionSettler.SkipReason.InvalidItem, "");
+        _check(_item(type(uint256).max), IRedemptionSettler.SkipReason.InvalidItem, "");
+        _settleOne(_item((1 << 62) - 1));
+        vm.assertTrue(settler.isSettled((1 << 62) - 1), "the last one there is");
+    }
+
+    function testFuzz_skip__index__settled_exactly_when_within_62_bits(uint256 index, uint8 shift) public {
+        index >>= shift;
+        _settleOne(_item(index));
+        vm.assertTrue(settler.isSettled(index) == (index < 1 << 62), "settled");
+    }
+
     function test_skip__address_wider_than_160_bits() public {
         IRedemptionSettler.Item[] memory items = _items(0, 2);
         bytes memory data = abi.encodeCall(IRedemptionSettler.settle, (bytes32(0), items));
@@ -74,6 +101,50 @@ contract SkipsTest is SettlerTest {
         _check(_item(1, SHARE - 1, CEILING_PRICE), IRedemptionSettler.SkipReason.PriceAboveCeiling, "");
         _settleOne(_item(1, SHARE, CEILING_PRICE));
         vm.assertTrue(settler.isSettled(1), "at the ceiling");
+    }
+
+    function test_skip__price_one_unit_below_floor() public {
+        _raiseFloor(90 * DOLLAR);
+        _check(_item(1, SHARE, 90 * DOLLAR - 1), IRedemptionSettler.SkipReason.PriceBelowFloor, "");
+        _check(_item(1, 2 * SHARE, 180 * DOLLAR - 1), IRedemptionSettler.SkipReason.PriceBelowFloor, "");
+        _settleOne(_item(1, SHARE, 90 * DOLLAR));
+        vm.assertTrue(settler.isSettled(1), "at the floor");
+    }
+
+    /// @dev What is paid is rounded down, so the least payout is too: a price at the floor is never refused for it.
+    function test_skip__least_payout_is_rounded_down() public {
+        _raiseFloor(90 * DOLLAR);
+        _settleOne(_item(1, SHARE - 1, 90 * DOLLAR - 1));
+        _settleOne(_item(2, SHARE + SHARE / 7, 90 * DOLLAR + 90 * DOLLAR / 7));
+        vm.assertTrue(settler.isSettled(1) && settler.isSettled(2), "rounded down");
+        _check(_item(3, SHARE - 1, 90 * DOLLAR - 2), IRedemptionSettler.SkipReason.PriceBelowFloor, "");
+    }
+
+    function test_skip__no_floor__any_payout_but_nothing() public {
+        _settleOne(_item(1, 1000 * SHARE, 1));
+        vm.assertTrue(settler.isSettled(1), "settled");
+    }
+
+    function test_skip__floor_and_largest_amounts__no_overflow() public {
+        uint256 largest = type(uint128).max;
+        IRedemptionSettler.Settings memory settings = _settings();
+        (settings.floorPrice, settings.ceilingPrice) = (largest, largest);
+        settings.dailyPayoutLimit = largest;
+        settler = _deploy(settings);
+        _check(_item(1, largest, largest), IRedemptionSettler.SkipReason.PriceBelowFloor, "");
+        _check(_item(1, 1, largest), IRedemptionSettler.SkipReason.PriceAboveCeiling, "");
+    }
+
+    function testFuzz_price__settled_exactly_when_within_the_band(uint256 floor, uint256 shares_, uint256 payout)
+        public
+    {
+        floor %= CEILING_PRICE + 1;
+        shares_ = 1 + shares_ % (1000 * SHARE);
+        payout = 1 + payout % (shares_ * CEILING_PRICE / SHARE + 2);
+        if (floor != 0) _raiseFloor(floor);
+        _settleOne(_item(1, shares_, payout));
+        bool within = payout >= shares_ * floor / SHARE && payout * SHARE <= shares_ * CEILING_PRICE;
+        vm.assertTrue(settler.isSettled(1) == within, "settled");
     }
 
     function test_skip__over_daily_limit() public {
@@ -140,6 +211,11 @@ contract SkipsTest is SettlerTest {
         items[1].payout = 50 * DOLLAR;
         _settle(items);
         vm.assertTrue(!settler.isSettled(0) && settler.isSettled(1), "no jam at the head");
+    }
+
+    function _raiseFloor(uint256 price) private {
+        vm.prank(owner);
+        settler.narrowBound(ISettlerControls.Bound.FloorPrice, price);
     }
 
     /// @dev Sends the item alone: it is skipped for this reason, and nothing moves.

@@ -50,6 +50,38 @@ contract FeeTakingToken is OddToken {
     }
 }
 
+/// @notice Takes half of every transfer from the sender, on top of what the receiver gets.
+contract SenderFeeToken is OddToken {
+    address public constant FEE_COLLECTOR = address(0xFEE);
+
+    function _update(address from, address to, uint256 value) internal override {
+        super._update(from, to, value);
+        if (from != address(0) && to != address(0)) super._update(from, FEE_COLLECTOR, value / 2);
+    }
+}
+
+/// @notice Gives every sender back what it paid, so that the receiver's tokens come out of nothing.
+contract SelfFillingToken is OddToken {
+    function _update(address from, address to, uint256 value) internal override {
+        super._update(from, to, value);
+        if (from != address(0) && to != address(0)) _mint(from, value);
+    }
+}
+
+/// @notice Its balances become unreadable for one account once that account has been paid from.
+contract ForgetfulToken is OddToken {
+    address private _forgotten;
+
+    function forget(address account) external {
+        _forgotten = account;
+    }
+
+    function balanceOf(address account) public view override returns (uint256) {
+        require(account != _forgotten, "forgotten");
+        return super.balanceOf(account);
+    }
+}
+
 /// @notice Burns the shares of whoever was minted the last ones, whomever it was told to burn from.
 contract BurnsFromAnotherShare is OddToken {
     address private _last;
