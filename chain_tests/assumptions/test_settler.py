@@ -47,6 +47,7 @@ from .conftest import PAYEE, Program
 
 SHARES = Shares(10**18)
 PAYOUT = Payout(1_500_000)
+FLOOR_PRICE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def make_fund(program: Program, *, restrict_payees: bool) -> Fund:
             burn_style=BurnStyle.BURN,
             daily_payout_limit_base_units=Payout(100 * 10**6),
             ceiling_price=2 * 10**6,
+            floor_price=FLOOR_PRICE,
             restrict_payees=restrict_payees,
         ),
         owner_address=admin.address,
@@ -156,7 +158,9 @@ def test_settler_view__deployed__what_it_was_given(fund: Fund) -> None:
     assert (view.batch_hash, view.paused, view.burn_style) == (ZERO_HASH, False, BurnStyle.BURN)
     assert view.payout_available_base_units == view.daily_payout_limit_base_units == 10**8
     assert (view.ceiling_price, view.item_gas_limit) == (2 * 10**6, 400_000)
+    assert view.floor_price == FLOOR_PRICE
     assert not view.restrict_payees
+    assert view.predecessor_address == ZERO_ADDRESS
 
 
 def test_settle__two_items__burned_paid_recorded_and_the_hash_foreseen(fund: Fund) -> None:
@@ -222,6 +226,11 @@ def test_preview__good_and_bad_items__what_settle_then_does(fund: Fund) -> None:
         fund.item(2, payout=Payout(3 * 10**6)),
         fund.item(3, shares=Shares(2_000 * SHARES)),
         fund.item(4),
+        fund.item(5, payout=Payout(FLOOR_PRICE - 1)),
+        fund.item(6, payout=Payout(FLOOR_PRICE)),
+        fund.item(2**62),
+        replace(fund.item(7), payee_address=fund.share_token),
+        replace(fund.item(8), investor_address=fund.payout_token),
     ]
 
     previews = fund.client.preview(fund.settler, items, from_address=fund.operator.address)
@@ -232,6 +241,11 @@ def test_preview__good_and_bad_items__what_settle_then_does(fund: Fund) -> None:
         SkipReason.PRICE_ABOVE_CEILING,
         SkipReason.BURN_FAILED,
         SkipReason.NONE,
+        SkipReason.PRICE_BELOW_FLOOR,
+        SkipReason.NONE,
+        SkipReason.INVALID_ITEM,
+        SkipReason.INVALID_ITEM,
+        SkipReason.INVALID_ITEM,
     ]
     skipped = {
         event.redemption_id_hex: event.skip_reason
@@ -366,6 +380,56 @@ def test_transaction_place__mined__sender_and_nonce(fund: Fund) -> None:
     place = fund.client.transaction_place(first.hash_hex)
 
     assert place == (fund.admin.address, fund.client.nonce(fund.admin.address) - 1)
+
+
+def test_bound__narrowed__at_once_and_never_across(fund: Fund) -> None:
+    limit, ceiling, floor = range(3)
+
+    fund.admin.transact(fund.settler, "RedemptionSettler", "narrowBound", [floor, PAYOUT])
+    fund.admin.transact(fund.settler, "RedemptionSettler", "narrowBound", [limit, 5 * PAYOUT])
+    for bound, value in ((ceiling, PAYOUT - 1), (floor, PAYOUT), (limit, 6 * PAYOUT)):
+        with pytest.raises(Refused, match="reverted"):
+            fund.admin.transact(fund.settler, "RedemptionSettler", "narrowBound", [bound, value])
+    view = fund.client.settler_view(fund.settler)
+
+    assert (view.floor_price, view.ceiling_price) == (PAYOUT, 2 * 10**6)
+    assert view.daily_payout_limit_base_units == 5 * PAYOUT
+
+
+def successor_of(fund: Fund, predecessor: Address, *, share_token: Address) -> Address:
+    """Another settler of the fund, with a predecessor of its own."""
+    return deploy_settler(
+        fund.admin,
+        SettlerSettings(
+            share_token_address=share_token,
+            payout_token_address=fund.payout_token,
+            treasury_address=fund.treasury_address,
+            burn_style=BurnStyle.BURN,
+            daily_payout_limit_base_units=Payout(1),
+            ceiling_price=1,
+            predecessor_address=predecessor,
+        ),
+        owner_address=fund.admin.address,
+        operator_address=fund.operator.address,
+        guardian_address=fund.guardian.address,
+    )
+
+
+def test_predecessor__a_settler_of_the_same_tokens__is_named(fund: Fund) -> None:
+    successor = successor_of(fund, fund.settler, share_token=fund.share_token)
+
+    assert fund.client.settler_view(successor).predecessor_address == fund.settler
+
+
+def test_predecessor__no_settler_of_these_tokens__refused(fund: Fund) -> None:
+    other_share = deploy_test_tokens(fund.admin).share_token_address
+    for named, share in (
+        (PAYEE, fund.share_token),
+        (fund.share_token, fund.share_token),
+        (fund.settler, other_share),
+    ):
+        with pytest.raises(Refused, match="reverted"):
+            successor_of(fund, named, share_token=share)
 
 
 def test_deploy__constructor_reverts__refused(fund: Fund) -> None:

@@ -20,7 +20,7 @@ from settlement_node.chain.signers import Signer, TransactionFields
 from settlement_node.chain.views import Accepted, Rejected
 from settlement_node.domain.observations import BurnStyle, Receipt
 from settlement_node.errors import OutcomeUnknown, Refused, Transient
-from settlement_node.units import Address, Hex32, Payout, Wei
+from settlement_node.units import ZERO_ADDRESS, Address, Hex32, Payout, Wei
 
 DEPLOY_GAS_LIMIT = 8_000_000
 """Twice what the largest contract takes, and below the cap for one transaction (EIP-7825)."""
@@ -40,11 +40,14 @@ class SettlerSettings:
     burn_style: BurnStyle
     daily_payout_limit_base_units: Payout
     ceiling_price: int
-    """Payout base units per whole share."""
+    """Payout base units per whole share; so is the floor, and a floor of 0 is none."""
+    floor_price: int = 0
     item_gas_limit: int = 400_000
     change_delay_seconds: int = 172_800
     restrict_payees: bool = False
     """Whether an item's payee must be its investor, or permitted for it."""
+    predecessor_address: Address = ZERO_ADDRESS
+    """The settler of the same tokens that this one takes over from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +201,12 @@ def deploy_settler(
                 settings.treasury_address,
                 settings.burn_style.contract_value,
                 settings.daily_payout_limit_base_units,
+                settings.floor_price,
                 settings.ceiling_price,
                 settings.item_gas_limit,
                 settings.change_delay_seconds,
                 settings.restrict_payees,
+                settings.predecessor_address,
             ),
             owner_address,
             operator_address,

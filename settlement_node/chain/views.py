@@ -114,9 +114,11 @@ class Undecided:
 class SettlerView:
     """A settler's settings and state at the agreed head.
 
-    `ceiling_price` is payout base units per whole share; both payout figures are base units of the
-    payout token; `payout_available_base_units` is what the rolling daily limit still allows.
-    `operator_address` is the zero address after a dismissal.
+    `floor_price` (0 for none) and `ceiling_price` are payout base units per whole share, of what
+    the payee gets; both payout figures are base units of the payout token;
+    `payout_available_base_units` is what the rolling daily limit still allows.
+    `operator_address` is the zero address after a dismissal, `predecessor_address` where none was
+    named.
     """
 
     settler_address: Address
@@ -128,10 +130,12 @@ class SettlerView:
     paused: bool
     daily_payout_limit_base_units: Payout
     payout_available_base_units: Payout
+    floor_price: int
     ceiling_price: int
     item_gas_limit: int
     change_delay_seconds: int
     restrict_payees: bool
+    predecessor_address: Address
     owner_address: Address
     operator_address: Address
     guardian_address: Address

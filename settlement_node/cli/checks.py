@@ -15,7 +15,9 @@ from settlement_node.api.keys import KeyRing
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import Signer
 from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
+from settlement_node.chain.views import SettlerView
 from settlement_node.cli.findings import Finding, note, right, wrong
+from settlement_node.cli.price_band import PriceBand
 from settlement_node.cli.token_trials import holders_to_try, try_fund
 from settlement_node.config import ConfigurationInvalid, Settings, load_settings
 from settlement_node.domain.finality import FinalityMode
@@ -210,11 +212,22 @@ def _fund_on_chain(
         yield right(about, f"its settler {fund.settler_address} fits the book")
     if view.paused:
         yield wrong(about, "its settler is paused; its guardian or owner can lift that")
+    yield _price(about, fund, view)
     yield from try_fund(client, fund, holders)
     coins = client.native_balance(fund.lane_address)
     if coins:
         yield right(about, f"its lane has {format_units(coins, 18)} coins for gas")
     else:
         yield wrong(about, f"its lane {fund.lane_address} has no coins for gas")
-    if fund.terms() is None:
-        yield note(about, "has no NAV, so nothing is priced yet")
+
+
+def _price(about: str, fund: FundRow, view: SettlerView) -> Finding:
+    """Whether the fund's price is one the settler pays."""
+    band = PriceBand(view.floor_price, view.ceiling_price, fund.payout_decimals)
+    terms = fund.terms()
+    if terms is None:
+        return note(about, f"has no NAV, so nothing is priced yet; its settler pays {band} a share")
+    fault = band.fault(terms)
+    return (
+        right(about, f"its settler pays {band} a share") if fault is None else wrong(about, fault)
+    )

@@ -53,6 +53,19 @@ def deploy(
     ceiling_price: Annotated[
         str, typer.Option(help=f"Most that is paid for one whole share, {HELP_AMOUNT}.")
     ] = "200",
+    floor_price: Annotated[
+        str,
+        typer.Option(
+            help=f"Least that is paid for one whole share after the fee, {HELP_AMOUNT}; 0 for none."
+        ),
+    ] = "0",
+    predecessor: Annotated[
+        str | None,
+        typer.Option(
+            help="The settler this one takes over from, for the same two tokens; what it paid is"
+            " read before anything is planned."
+        ),
+    ] = None,
     any_payee: Annotated[
         bool,
         typer.Option(
@@ -127,12 +140,14 @@ def deploy(
         name=name,
         burn_style=burn_style,
         daily_limit=daily_limit,
+        floor_price=floor_price,
         ceiling_price=ceiling_price,
         nav=nav,
         fee_bps=fee_bps,
         owner=owner,
         guardian=guardian,
         restrict_payees=not any_payee,
+        predecessor=predecessor,
     )
     client = build_client(settings.chain(plan.chain_id), settings)
     client.check_chain_id()

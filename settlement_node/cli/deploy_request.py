@@ -15,17 +15,19 @@ from settlement_node.chain.signers import KeySigner, Signer
 from settlement_node.cli.findings import Finding
 from settlement_node.cli.fund_file import FundFile, new_fund
 from settlement_node.cli.orders_csv import BadLine, read_orders
+from settlement_node.cli.price_band import PriceBand
 from settlement_node.cli.token_trials import advise_presets, other_burn_style, try_pauses
 from settlement_node.config import Settings
 from settlement_node.config.faults import parse_tree
 from settlement_node.domain.observations import BurnStyle
-from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
 from settlement_node.errors import InvalidInput, Refused
 from settlement_node.node.assembly import build_signers
 from settlement_node.store.rows import FundRow
 from settlement_node.units import (
     DECIMALS_MAX,
     UINT256_MAX,
+    ZERO_ADDRESS,
     Address,
     Payout,
     format_units,
@@ -76,12 +78,14 @@ class Request:
     name: str
     burn_style: str
     daily_limit: str
+    floor_price: str
     ceiling_price: str
     nav: str
     fee_bps: int
     owner: str | None
     guardian: str | None
     restrict_payees: bool
+    predecessor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ def check(
     style = _burn_style(request.burn_style)
     owner = _role(request.owner, plan.deployer.address, field="owner")
     guardian = _role(request.guardian, owner, field="guardian")
+    floor_price = _floor(request.floor_price, tokens)
     ceiling_price = _bound(request.ceiling_price, tokens, field="ceiling_price")
     settings = SettlerSettings(
         share_token_address=tokens.share_address,
@@ -193,8 +198,10 @@ def check(
         daily_payout_limit_base_units=Payout(
             _bound(request.daily_limit, tokens, field="daily_limit")
         ),
+        floor_price=floor_price,
         ceiling_price=ceiling_price,
         restrict_payees=request.restrict_payees,
+        predecessor_address=_predecessor(client, tokens, request.predecessor),
     )
     head = client.refresh().head
     creations_before = 0 if tokens.treasury_signer is None else 2
@@ -221,13 +228,7 @@ def check(
         overridden={},
         path=Path("the command line"),
     )
-    nav = fund.nav_per_share()
-    if nav is not None and nav > ceiling_price:
-        raise InvalidInput(
-            f"nav {fund.nav} is above ceiling_price"
-            f" {format_units(ceiling_price, tokens.payout_decimals)}; every item would be skipped",
-            field="nav",
-        )
+    _check_price(fund, PriceBand(floor_price, ceiling_price, tokens.payout_decimals))
     return Checked(tokens, settings, owner, guardian, fund, _orders(fund, shares_for))
 
 
@@ -244,6 +245,17 @@ def before_deploying(client: ChainClient, checked: Checked) -> list[Finding]:
     if other is not None:
         raise InvalidInput(other, field="burn_style")
     return [*try_pauses(client, fund), *advise_presets(client, fund)]
+
+
+def _check_price(fund: FundFile, band: PriceBand) -> None:
+    if band.floor_price > band.ceiling_price:
+        raise InvalidInput("floor_price must not be above ceiling_price", field="floor_price")
+    nav = fund.nav_per_share()
+    if nav is None:
+        return
+    fault = band.fault(PriceTerms(nav, fund.nav_decimals, 0, band.payout_decimals, fund.fee_bps))
+    if fault is not None:
+        raise InvalidInput(fault, field="nav")
 
 
 def _check_free(fund_file: Path) -> None:
@@ -297,6 +309,31 @@ def _bound(text: str, tokens: Tokens, *, field: str) -> int:
         most = format_units(BOUND_MAX, tokens.payout_decimals)
         raise InvalidInput(f"{field} must be above zero and at most {most}", field=field)
     return value
+
+
+def _floor(text: str, tokens: Tokens) -> int:
+    """As `_bound`, and zero for none."""
+    value = parse_decimal_units(text, tokens.payout_decimals, field="floor_price")
+    return 0 if value == 0 else _bound(text, tokens, field="floor_price")
+
+
+def _predecessor(client: ChainClient, tokens: Tokens, text: str | None) -> Address:
+    """The settler to take over from, which must be one for the same two tokens."""
+    if text is None:
+        return ZERO_ADDRESS
+    named = parse_address(text, field="predecessor")
+    try:
+        view = client.settler_view(named)
+    except Refused as error:
+        raise InvalidInput(f"predecessor: {error.message}", field="predecessor") from None
+    theirs = (view.share_token_address, view.payout_token_address)
+    if theirs != (tokens.share_address, tokens.payout_address):
+        raise InvalidInput(
+            f"predecessor {named} settles shares {theirs[0]} in {theirs[1]}, which are not the"
+            " tokens of the new settler",
+            field="predecessor",
+        )
+    return named
 
 
 def _orders(fund: FundFile, file: Path | None) -> tuple[RedemptionOrder, ...]:

@@ -16,10 +16,12 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validat
 
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.views import SettlerView
+from settlement_node.cli.price_band import PriceBand
 from settlement_node.config import ConfigurationInvalid, Fault
 from settlement_node.config.faults import parse_tree
 from settlement_node.config.sections import CheckedAddress, Section
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.redemption import PriceTerms
 from settlement_node.domain.token_checks import (
     CheckAbout,
     CheckedToken,
@@ -29,7 +31,7 @@ from settlement_node.domain.token_checks import (
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.node.eligibility import try_checks
 from settlement_node.store.funds import NewFund
-from settlement_node.units import DECIMALS_MAX, ZERO_HASH, format_units, parse_decimal_units
+from settlement_node.units import DECIMALS_MAX, ZERO_HASH, parse_decimal_units
 
 FUND_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -169,14 +171,14 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
     share_decimals = _decimals(client, fund, "share_token_address")
     payout_decimals = _decimals(client, fund, "payout_token_address")
     if nav_per_share is not None:
-        price = nav_per_share * 10**payout_decimals // 10**fund.nav_decimals
-        if price > view.ceiling_price:
-            raise InvalidInput(
-                f"nav {fund.nav} is above the settler's ceiling price"
-                f" {format_units(view.ceiling_price, payout_decimals)};"
-                " every item would be skipped",
-                field="nav",
+        band = PriceBand(view.floor_price, view.ceiling_price, payout_decimals)
+        fault = band.fault(
+            PriceTerms(
+                nav_per_share, fund.nav_decimals, share_decimals, payout_decimals, fund.fee_bps
             )
+        )
+        if fault is not None:
+            raise InvalidInput(fault, field="nav")
     new = new_fund(fund, share_decimals=share_decimals, payout_decimals=payout_decimals)
     try_checks(client.calls, new)
     return new

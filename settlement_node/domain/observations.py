@@ -89,6 +89,7 @@ class SkipReason(StrEnum):
     PAYOUT_NOT_EXACT = "payout_not_exact"
     ITEM_OUT_OF_GAS = "item_out_of_gas"
     PAYEE_NOT_PERMITTED = "payee_not_permitted"
+    PRICE_BELOW_FLOOR = "price_below_floor"
 
 
 @dataclass(frozen=True, slots=True)

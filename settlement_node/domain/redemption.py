@@ -29,6 +29,7 @@ class HoldReason(StrEnum):
     PAYOUT_FAILED = "payout_failed"
     PAYOUT_NOT_EXACT = "payout_not_exact"
     PRICE_ABOVE_CEILING = "price_above_ceiling"
+    PRICE_BELOW_FLOOR = "price_below_floor"
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
     ALREADY_SETTLED = "already_settled"
     INVALID_ITEM = "invalid_item"

@@ -36,7 +36,7 @@ from settlement_node.domain.observations import (
 from settlement_node.errors import SettlementError
 from settlement_node.node.context import ChainContext, NodeContext
 from settlement_node.store.database import Store
-from settlement_node.units import ZERO_HASH, Address, Payout, Wei
+from settlement_node.units import ZERO_ADDRESS, ZERO_HASH, Address, Payout, Wei
 from tests_support.book import CHAIN_ID, LANE_ADDRESS, NEW_FUND, address
 
 KEY = "a-key-of-the-treasury-desk"
@@ -90,10 +90,12 @@ class ScriptedChain:
             paused=False,
             daily_payout_limit_base_units=Payout(10**15),
             payout_available_base_units=Payout(10**15),
+            floor_price=0,
             ceiling_price=2 * 10**6,
             item_gas_limit=400_000,
             change_delay_seconds=3_600,
             restrict_payees=False,
+            predecessor_address=ZERO_ADDRESS,
             owner_address=address("owner"),
             operator_address=LANE_ADDRESS,
             guardian_address=address("guardian"),

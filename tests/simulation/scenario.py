@@ -29,6 +29,7 @@ SHARE = 10**18
 DOLLAR = 10**6
 NAV = 1_050_000
 CEILING_PRICE = 2 * DOLLAR
+FLOOR_PRICE = DOLLAR // 2
 PLENTY = 10**30
 
 
@@ -199,7 +200,7 @@ def genesis_state(scenario: Scenario) -> State:
                 state,
                 Settler(settler, fund.share, fund.money, fund.treasury, 0, 400_000, 172_800, naive),
                 roles=(account("admin"), operator, account("admin")),
-                bounds=(scenario.daily_limit, CEILING_PRICE),
+                bounds=(scenario.daily_limit, CEILING_PRICE, FLOOR_PRICE),
             )
             state.put(("role", fund.share, BURNER_ROLE, settler), True)
             state.put(("allowance", fund.money, fund.treasury, settler), 10**18)

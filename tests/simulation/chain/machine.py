@@ -14,7 +14,7 @@ from settlement_node.chain.artifacts import load_artifact
 from tests.simulation.chain.abi import EventLog, OutOfGas, Reverted, revert
 from tests.simulation.chain.settler import Meter, Payment, Settler, call_settler, deploy_settler
 from tests.simulation.chain.state import State
-from tests.simulation.chain.tokens import Call, Token, call_token, deploy_token
+from tests.simulation.chain.tokens import ZERO, Call, Token, call_token, deploy_token
 from tests.simulation.chain.transactions import Transaction
 
 TOKEN_CALL_GAS = 35_000
@@ -165,12 +165,21 @@ def _construct(state: State, name: str, at: bytes, arguments: tuple[object, ...]
     else:
         settings, owner, operator, guardian = arguments
         assert isinstance(settings, tuple)
-        share, payout, treasury, style, limit, ceiling, item_gas, delay, *restrict_payees = settings
+        share, payout, treasury, style, limit, floor, ceiling, item_gas, delay, *rest = settings
+        restrict_payees, predecessor = rest
         if style != 0:
             raise Reverted  # the simulated settler knows the plain burn only
         for token in (share, payout):
             if state.get(("contract", _account(token)), None) is None:
                 raise revert("NotAContract(address)", _account(token))
+        if floor > ceiling:
+            raise revert("FloorAboveCeiling(uint256,uint256)", floor, ceiling)
+        before = state.get(("contract", _account(predecessor)), None)
+        tokens = (_account(share), _account(payout))
+        if _account(predecessor) != ZERO and not (
+            isinstance(before, Settler) and (before.share_token, before.payout_token) == tokens
+        ):
+            raise revert("NotAPredecessor(address)", _account(predecessor))
         deploy_settler(
             state,
             Settler(
@@ -181,10 +190,11 @@ def _construct(state: State, name: str, at: bytes, arguments: tuple[object, ...]
                 style,
                 item_gas,
                 delay,
-                restrict_payees=any(restrict_payees),
+                restrict_payees=bool(restrict_payees),
+                predecessor=_account(predecessor),
             ),
             roles=(_account(owner), _account(operator), _account(guardian)),
-            bounds=(limit, ceiling),
+            bounds=(limit, ceiling, floor),
         )
 
 

@@ -35,7 +35,9 @@ RING_HOURS = 25
 DETAIL_BYTES_MAX = 256
 ITEM_WORDS = 6
 NONE, ALREADY_SETTLED, INVALID_ITEM, PRICE, LIMIT, BURN_FAILED, PAYOUT_FAILED = 0, 1, 2, 3, 4, 5, 7
-OUT_OF_GAS, PAYEE_NOT_PERMITTED = 9, 10
+OUT_OF_GAS, PAYEE_NOT_PERMITTED, BELOW_FLOOR = 9, 10, 11
+INDEX_BITS = 62
+LIMIT_BOUND, CEILING_BOUND, FLOOR_BOUND = 0, 1, 2
 SETTLED = topic("RedemptionSettled(bytes32,address,address,uint256,uint256,uint256)")
 SKIPPED = topic("RedemptionSkipped(bytes32,uint256,uint8,bytes)")
 BATCH = topic("BatchSettled(bytes32,bytes32,uint256,uint256)")
@@ -55,6 +57,7 @@ class Settler:
     change_delay: int
     naive: bool = False
     restrict_payees: bool = False
+    predecessor: bytes = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,14 @@ class Meter:
 
 
 def deploy_settler(
-    state: State, settler: Settler, *, roles: tuple[bytes, bytes, bytes], bounds: tuple[int, int]
+    state: State,
+    settler: Settler,
+    *,
+    roles: tuple[bytes, bytes, bytes],
+    bounds: tuple[int, int, int],
 ) -> None:
-    """What the constructor writes: owner, operator and guardian; daily limit and ceiling price."""
+    """What the constructor writes: owner, operator and guardian; daily limit, ceiling price and
+    floor price."""
     state.put(("contract", settler.address), settler)
     for place, holder in enumerate(roles):
         state.put(("holder", settler.address, place), holder)
@@ -163,7 +171,7 @@ def _run(
         raise revert("EmptyBatch()")
     state, at = call.state, settler.address
     window = paid_in_window(state, at, call.timestamp)
-    left_at_first = left = max(state.get(("bound", at, 0)) - window, 0)
+    left_at_first = left = max(state.get(("bound", at, LIMIT_BOUND)) - window, 0)
     needed = settler.item_gas_limit + settler.item_gas_limit // 63 + TAIL_GAS
     outcomes: list[tuple[int, int, bytes]] = []
     for item in items:
@@ -205,8 +213,9 @@ def _frame(call: Call, settler: Settler, item: bytes, left: int) -> tuple[int, b
     if not _may_pay(state, settler, investor, payee):
         return PAYEE_NOT_PERMITTED, b""
     share_token: Token = state.get(("contract", settler.share_token))
-    if payout * 10**share_token.decimals > shares * state.get(("bound", at, 1)):
-        return PRICE, b""
+    outside = _outside_band(call, settler, shares, payout, 10**share_token.decimals)
+    if outside != NONE:
+        return outside, b""
     if payout > left:
         return LIMIT, b""
     state.put(("bit", at, index), True)
@@ -231,6 +240,14 @@ def _frame(call: Call, settler: Settler, item: bytes, left: int) -> tuple[int, b
     return NONE, b""
 
 
+def _outside_band(call: Call, settler: Settler, shares: int, payout: int, whole: int) -> int:
+    if payout * whole > shares * _bound(call, settler, CEILING_BOUND):
+        return PRICE
+    if payout < shares * _bound(call, settler, FLOOR_BOUND) // whole:
+        return BELOW_FLOOR
+    return NONE
+
+
 def _may_pay(state: State, settler: Settler, investor: bytes, payee: bytes) -> bool:
     """`isPayeePermitted`."""
     if payee == investor or not settler.restrict_payees:
@@ -243,8 +260,10 @@ def _is_valid(settler: Settler, item: bytes) -> bool:
         investor, payee = address_at(item, 2), address_at(item, 3)
     except Reverted:
         return False
-    strange = {ZERO, settler.address}
+    strange = {ZERO, settler.address, settler.share_token, settler.payout_token}
     if investor in strange or payee in strange or payee == settler.treasury:
+        return False
+    if number_at(item, 1) >> INDEX_BITS:
         return False
     return all(0 < number_at(item, place) <= AMOUNT_MAX for place in (4, 5))
 
@@ -297,13 +316,22 @@ def _unpause(call: Call, settler: Settler, _body: bytes) -> bytes:
     return b""
 
 
-def _lower_bound(call: Call, settler: Settler, body: bytes) -> bytes:
+def _narrow_bound(call: Call, settler: Settler, body: bytes) -> bytes:
     _only(call, settler, (0,), "NotOwner(address)")
-    key, value = ("bound", settler.address, number_at(body, 0)), number_at(body, 1)
-    if value >= call.state.get(key):
-        raise revert("NotLower(uint256,uint256)", value, call.state.get(key))
-    call.state.put(key, value)
+    bound, value = number_at(body, 0), number_at(body, 1)
+    current = _bound(call, settler, bound)
+    if value <= current if bound == FLOOR_BOUND else value >= current:
+        raise revert("NotNarrower(uint256,uint256)", value, current)
+    floor = value if bound == FLOOR_BOUND else _bound(call, settler, FLOOR_BOUND)
+    ceiling = value if bound == CEILING_BOUND else _bound(call, settler, CEILING_BOUND)
+    if floor > ceiling:
+        raise revert("FloorAboveCeiling(uint256,uint256)", floor, ceiling)
+    call.state.put(("bound", settler.address, bound), value)
     return b""
+
+
+def _bound(call: Call, settler: Settler, bound: int) -> int:
+    return int(call.state.get(("bound", settler.address, bound)))
 
 
 def _revoke_operator(call: Call, settler: Settler, _body: bytes) -> bytes:
@@ -347,11 +375,13 @@ _HANDLERS: dict[bytes, _Handler] = {
         c.state.get(("batch hash", s.address), bytes(WORD))
     ),
     selector("paused()"): lambda c, s, b: word(bool(c.state.get(("paused", s.address)))),
-    selector("dailyPayoutLimit()"): lambda c, s, b: word(c.state.get(("bound", s.address, 0))),
-    selector("ceilingPrice()"): lambda c, s, b: word(c.state.get(("bound", s.address, 1))),
+    selector("predecessor()"): lambda c, s, b: word(s.predecessor),
+    selector("dailyPayoutLimit()"): lambda c, s, b: word(_bound(c, s, LIMIT_BOUND)),
+    selector("ceilingPrice()"): lambda c, s, b: word(_bound(c, s, CEILING_BOUND)),
+    selector("floorPrice()"): lambda c, s, b: word(_bound(c, s, FLOOR_BOUND)),
     selector("payoutAvailable()"): lambda c, s, b: word(
         max(
-            c.state.get(("bound", s.address, 0)) - paid_in_window(c.state, s.address, c.timestamp),
+            _bound(c, s, LIMIT_BOUND) - paid_in_window(c.state, s.address, c.timestamp),
             0,
         )
     ),
@@ -368,6 +398,6 @@ _HANDLERS: dict[bytes, _Handler] = {
     selector("permitPayee(address,bool)"): _permit_payee,
     selector("pause()"): _pause,
     selector("unpause()"): _unpause,
-    selector("lowerBound(uint8,uint256)"): _lower_bound,
+    selector("narrowBound(uint8,uint256)"): _narrow_bound,
     selector("revokeOperator()"): _revoke_operator,
 }
