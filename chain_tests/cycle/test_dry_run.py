@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from chain_tests.world import SHARE, World
 from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.policy import EnginePolicy
-from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.domain.redemption import HoldReason, RedemptionOrder
+from settlement_node.node.dry_run import run_dry
+from settlement_node.store.overview import leases_by_lane
 from settlement_node.units import Shares
 
 S = RedemptionStatus
@@ -64,18 +68,46 @@ def test_dry_run__the_oldest_cannot_burn__those_behind_are_judged_and_all_once(
     assert world.unfinal() == []
 
 
-def test_dry_run__an_order_that_comes_later__is_judged_too(
-    world: World, logged: list[Entry]
+def test_run_dry__from_beginning_to_end__names_each_order_it_would_hold(
+    new_world: Callable[..., World],
 ) -> None:
+    world = dry(new_world(policy=EnginePolicy(batch_items_max=2)))
+    bad = [f"bad-{n}" for n in range(5)]
+    world.take_in(*(without_shares(name) for name in bad), *world.orders(3))
+
+    (found,) = run_dry(world.node.context, Event())
+
+    assert found.unjudged_because is None
+    assert [hold.external_id for hold in found.state.would_hold] == bad
+    assert {hold.reason for hold in found.state.would_hold} == {HoldReason.BURN_FAILED}
+    assert found.state.would_settle_count == 3
+    assert found.state.would_pay_base_units > 0
+    assert {row.status for row in world.rows()} == {S.APPROVED}
+    with world.store.read() as tx:
+        assert {lease["holder"] for lease in leases_by_lane(tx).values()} == {None}
+
+
+def test_run_dry__nothing_can_go_on__ends_and_says_why(world: World) -> None:
     world = dry(world)
     world.enter(2)
+    world.stage.deployer.transact(world.stage.fund.settler_address, "RedemptionSettler", "pause")
+
+    (found,) = run_dry(world.node.context, Event(), patience_seconds=0.1)
+
+    assert found.unjudged_because is not None
+    assert found.unjudged_because.startswith("settler")
+    assert found.state.would_settle_count == 0
+
+
+def test_run_dry__another_node_holds_the_lane__ends_at_once_and_says_so(world: World) -> None:
+    world.enter(1)
     world.tick()
-    world.tick()
-    world.enter(1, prefix="later")
-    for _ in range(3):
-        world.tick()
-    assert [e["items"] for e in said(logged, "would_settle")] == [2, 1]
-    assert [e["would_settle"] for e in said(logged, "dry_run_through")] == [2, 3]
+    other = replace(world.node.context, node_id="other", dry_run=True)
+
+    (found,) = run_dry(other, Event())
+
+    assert found.unjudged_because is not None
+    assert "another node holds the lane" in found.unjudged_because
 
 
 def test_dry_run__money_for_some__the_others_would_wait(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +43,16 @@ def open_store(settings: Settings) -> Store:
     store = build_store(settings)
     require_schema(store)
     return store
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Have SIGTERM and Ctrl-C call `stop`, which only notes that the end was asked for."""
+
+    def asked(_number: int, _frame: object) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, asked)
+    signal.signal(signal.SIGINT, asked)
 
 
 def actor() -> str:

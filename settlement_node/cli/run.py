@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +11,8 @@ import structlog
 import typer
 from rich.console import Console
 
-from settlement_node.cli.common import ConfigOption, load
+from settlement_node.cli.common import ConfigOption, load, stop_on_signals
+from settlement_node.cli.dry_run import rehearse
 from settlement_node.cli.output import JsonOption, emit, reports_errors
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from settlement_node.config import Settings
     from settlement_node.node.assembly import CommitSignal
     from settlement_node.node.context import ChainContext
-    from settlement_node.node.runtime import Node
     from settlement_node.store.database import Store
 
 RECURSION_MAX = 2_000
@@ -35,7 +34,11 @@ log = structlog.get_logger(__name__)
 def run_node(
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Plan and price, log it, and send nothing at all."),
+        typer.Option(
+            "--dry-run",
+            help="Price and preview every due order once, say what would come of it, and end."
+            " Nothing is planned, signed or sent, and no API is served.",
+        ),
     ] = False,
     no_api: Annotated[bool, typer.Option("--no-api", help="Run the stages alone.")] = False,
     config: ConfigOption = None,
@@ -44,7 +47,8 @@ def run_node(
     """Run the node and its API until SIGTERM or Ctrl-C.
 
     A stop finishes the commit at hand, gives the leases back and ends the event streams. Logs go
-    to standard error.
+    to standard error. A dry run ends by itself: status 0 when every due order would be settled, 1
+    when one would be held or wait, 3 when not all could be judged.
     """
     from settlement_node.node.assembly import (
         CommitSignal,
@@ -63,6 +67,11 @@ def run_node(
     require_schema(store)
     context = build_context(settings, store, signers=build_signers(settings), dry_run=dry_run)
     _check_chains(settings, context.chains)
+    # Libraries of the chain layer raise this beyond what the C stack holds: an endpoint's answer
+    # nested deeply enough would then end the process instead of being an error.
+    sys.setrecursionlimit(RECURSION_MAX)
+    if dry_run:
+        rehearse(context, json_output=json_output)
     node = Node(
         context,
         # Clients of its own, so that reconciling and watching do not hold up the passes.
@@ -71,15 +80,11 @@ def run_node(
     )
     commits.listen(node.wake)
     server = None if no_api else _server(settings, store, commits, context.chains)
-    # Libraries of the chain layer raise this beyond what the C stack holds: an endpoint's answer
-    # nested deeply enough would then end the process instead of being an error.
-    sys.setrecursionlimit(RECURSION_MAX)
-    _stop_on_signals(node)
+    stop_on_signals(node.stop_soon)
     started: dict[str, Any] = {
         "started": True,
         "node_id": context.node_id,
         "api": None if server is None else server.url,
-        "dry_run": dry_run,
         "signers": [f"{chain_id}:{address}" for chain_id, address in context.signers],
     }
     try:
@@ -140,16 +145,7 @@ def _server(
     return ApiServer(api, host=settings.api.host, port=settings.api.port)
 
 
-def _stop_on_signals(node: Node) -> None:
-    def stop(_number: int, _frame: object) -> None:
-        node.stop_soon()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-
-
 def _show(console: Console, started: Mapping[str, Any]) -> None:
-    mode = "plans only, sends nothing" if started["dry_run"] else "settling"
-    console.print(f"node {started['node_id']} is running ({mode})")
+    console.print(f"node {started['node_id']} is running")
     console.print(f"API   {started['api'] or 'off'}")
     console.print(f"lanes {', '.join(started['signers']) or 'none: no signer is configured'}")

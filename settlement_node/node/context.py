@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,10 +12,11 @@ from settlement_node.chain.signers import Signer
 from settlement_node.domain.fees import FeePolicy
 from settlement_node.domain.finality import FinalityPolicy
 from settlement_node.domain.policy import EnginePolicy
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.store.database import Store
 from settlement_node.store.fence import Fence
 from settlement_node.store.leases import lane_key
-from settlement_node.units import Address
+from settlement_node.units import Address, Hex32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +47,30 @@ class NodeContext:
     checkpoint: Callable[[str], None] = lambda name: None
 
 
+@dataclass(frozen=True, slots=True)
+class WouldHold:
+    """An order that a dry run found cannot go as it is."""
+
+    external_id: str
+    redemption_id: Hex32
+    reason: HoldReason
+    detail: str
+
+
 @dataclass(slots=True)
 class Rehearsal:
     """How far a dry run is through one fund's book (`node/rehearse.py`). Bit n of `judged` is the
-    redemption of index n, so that a book of a million takes 125 kB."""
+    redemption of index n, so that a book of a million takes 125 kB. `obstacle` is what keeps the
+    whole fund back now; `would_wait` counts by what the orders wait for."""
 
     above_index: int = -1
     judged: int = 0
-    has_news: bool = True
+    is_through: bool = False
     obstacle: str | None = None
-    would_settle: int = 0
-    would_hold: int = 0
-    would_wait: int = 0
+    would_settle_count: int = 0
+    would_pay_base_units: int = 0
+    would_hold: list[WouldHold] = field(default_factory=list)
+    would_wait: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)

@@ -80,6 +80,8 @@ def _plan_apart(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
         return plan_fund(context, lane, fund)
     except Refused as error:
         log.warning("planning_refused", fund_id=fund.fund_id, reason=error.message)
+        if context.dry_run:
+            rehearse.note_obstacle(lane, fund.fund_id, "planning_refused", error.message)
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
             raise_alert(
                 tx, kind="planning_refused", subject=fund.fund_id, detail=error.message[:1000]

@@ -1,7 +1,7 @@
 """The dry run: the whole book once, batch by batch, logged instead of planned.
 
-A dry run commits nothing, so what it has judged stays due. How far it is through each fund's book
-is kept on the lane: nothing is judged twice by one process, and what comes in later is judged too.
+A dry run plans nothing, so what it has judged stays due. How far it is through each fund's book is
+kept on the lane, so nothing is judged twice; `node/dry_run.py` goes on until every book is through.
 Each batch is judged against all the money there is, not less what the batches before it would pay.
 """
 
@@ -16,7 +16,7 @@ import structlog
 from settlement_node.domain import batching
 from settlement_node.domain.policy import EnginePolicy
 from settlement_node.domain.redemption import HoldReason, WaitingFor
-from settlement_node.node.context import Lane, Rehearsal
+from settlement_node.node.context import Lane, Rehearsal, WouldHold
 from settlement_node.node.preflight import Checked
 from settlement_node.store import redemptions
 from settlement_node.store.database import Tx
@@ -29,9 +29,11 @@ log = structlog.get_logger(__name__)
 def next_due(
     tx: Tx, policy: EnginePolicy, lane: Lane, fund: FundRow, *, at_utc: datetime
 ) -> list[RedemptionRow]:
-    """The oldest due redemptions not judged yet, at most twice a batch. Empty at the end of the
-    book, where the reading begins anew, and behind a page of which all are judged."""
+    """The oldest due redemptions not judged yet, at most twice a batch. Empty behind a page of
+    which all are judged, and once the book is through."""
     state, ahead = _of(lane, fund.fund_id), 2 * policy.batch_items_max
+    if state.is_through:
+        return []
     page = redemptions.due(
         tx, fund.fund_id, at_utc=at_utc, limit=ahead, above_index=state.above_index
     )
@@ -42,16 +44,14 @@ def next_due(
     if len(page) == ahead:
         state.above_index = page[-1].redemption_index
         return []
-    state.above_index = -1
-    if state.has_news:
-        state.has_news = False
-        log.info(
-            "dry_run_through",
-            fund_id=fund.fund_id,
-            would_settle=state.would_settle,
-            would_hold=state.would_hold,
-            would_wait=state.would_wait,
-        )
+    state.is_through = True
+    log.info(
+        "dry_run_through",
+        fund_id=fund.fund_id,
+        would_settle=state.would_settle_count,
+        would_hold=len(state.would_hold),
+        would_wait=state.would_wait.total(),
+    )
     return []
 
 
@@ -60,12 +60,13 @@ def note_settled(lane: Lane, fund: FundRow, rows: Iterable[RedemptionRow]) -> No
     _judge(_of(lane, fund.fund_id), rows)
 
 
-def note_obstacle(lane: Lane, rows: Sequence[RedemptionRow], waiting_on: WaitingFor) -> None:
+def note_obstacle(lane: Lane, fund_id: str, waiting_on: str, detail: str = "") -> None:
     """Nothing of the fund can go now; said once for as long as it lasts."""
-    state = _of(lane, rows[0].fund_id)
-    if state.obstacle != waiting_on.value:
-        state.obstacle = waiting_on.value
-        log.info("would_wait", fund_id=rows[0].fund_id, waiting_on=waiting_on.value)
+    state = _of(lane, fund_id)
+    obstacle = f"{waiting_on}: {detail}" if detail else waiting_on
+    if state.obstacle != obstacle:
+        state.obstacle = obstacle
+        log.info("would_wait", fund_id=fund_id, waiting_on=waiting_on, detail=detail)
 
 
 def note_batch(
@@ -95,14 +96,19 @@ def note_batch(
         if chosen.redemption_id_hex not in {*checked.passing, *checked.failing, *checked.later}
     ]
     for row, reason, detail in holds:
+        hold = WouldHold(row.external_id, row.redemption_id, reason, detail[:500])
+        state.would_hold.append(hold)
         log.info(
             "would_hold",
             fund_id=fund.fund_id,
-            redemption_id=row.redemption_id,
+            external_id=hold.external_id,
+            redemption_id=hold.redemption_id,
             reason=reason.value,
-            detail=detail[:500],
+            detail=hold.detail,
         )
-    for waiting_on, count in Counter(w.value for _, w in waiting).items():
+    counts = Counter(w.value for _, w in waiting)
+    state.would_wait.update(counts)
+    for waiting_on, count in counts.items():
         log.info("would_wait", fund_id=fund.fund_id, waiting_on=waiting_on, items=count)
     if good:
         log.info(
@@ -115,9 +121,8 @@ def note_batch(
     _judge(state, good)
     _judge(state, [row for row, _, _ in holds])
     _judge(state, [row for row, _ in waiting])
-    state.would_settle += len(good)
-    state.would_hold += len(holds)
-    state.would_wait += len(waiting)
+    state.would_settle_count += len(good)
+    state.would_pay_base_units += payout_base_units
 
 
 def _of(lane: Lane, fund_id: str) -> Rehearsal:
@@ -127,4 +132,3 @@ def _of(lane: Lane, fund_id: str) -> Rehearsal:
 def _judge(state: Rehearsal, rows: Iterable[RedemptionRow]) -> None:
     for row in rows:
         state.judged |= 1 << row.redemption_index
-        state.has_news = True

@@ -65,15 +65,20 @@ def note_stopped(
     if kind is not None:
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
             raise_alert(tx, kind=kind, subject=fund.fund_id, detail=obstacle.words[:1000])
-    note_waiting(context, lane, due, obstacle.waiting_for)
+    note_waiting(context, lane, due, obstacle.waiting_for, words=obstacle.words)
 
 
 def note_waiting(
-    context: NodeContext, lane: Lane, due: Sequence[RedemptionRow], waiting_on: WaitingFor
+    context: NodeContext,
+    lane: Lane,
+    due: Sequence[RedemptionRow],
+    waiting_on: WaitingFor,
+    *,
+    words: str = "",
 ) -> None:
     """Note in the book, or in a dry run's log, what these wait for."""
     if context.dry_run and due:
-        rehearse.note_obstacle(lane, due, waiting_on)
+        rehearse.note_obstacle(lane, due[0].fund_id, waiting_on.value, words)
     ids: list[Hex32] = [row.redemption_id for row in due if row.waiting_on != waiting_on.value]
     if not ids or context.dry_run:
         return

@@ -119,12 +119,34 @@ def test_run__lanes_of_the_book__are_released_at_the_stop(desk: Desk, fund: Fund
     """The lane's signer is not configured here, so the node takes none and still serves."""
     approve(desk.store, fund, ["a"])
     desk.write("settlement-node.toml", SETTINGS + "\n[api]\nport = 0\n")
-    node = Running(desk, "--dry-run")
+    node = Running(desk)
     time.sleep(1)
     code, _, _ = node.stop(signal.SIGTERM)
-    assert code == 0
-    assert (node.started["dry_run"], node.started["signers"]) == (True, [])
+    assert (code, node.started["signers"]) == (0, [])
     told = desk.json("status")
     (lane,) = told["lanes"]
     assert lane["lane"] == f"{CHAIN_ID}:{LANE_ADDRESS}"
     assert lane["held_by"] is None
+
+
+def test_dry_run__signer_is_elsewhere__ends_by_itself_and_says_so(
+    desk: Desk, fund: FundRow
+) -> None:
+    approve(desk.store, fund, ["a"])
+
+    ended = run(desk, "run", "--dry-run", "--json")
+
+    assert ended.returncode == 3
+    (told,) = json.loads(ended.stdout)["funds"]
+    assert (told["fund_id"], told["would_settle_count"], told["would_hold"]) == (
+        fund.fund_id,
+        0,
+        [],
+    )
+    assert f"no signer for {LANE_ADDRESS}" in told["unjudged_because"]
+
+
+def test_dry_run__no_fund_yet__ends_and_says_how_to_enter_one(desk: Desk) -> None:
+    ended = run(desk, "run", "--dry-run")
+    assert ended.returncode == 0
+    assert "fund add FILE" in ended.stdout
