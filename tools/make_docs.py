@@ -71,8 +71,10 @@ MEANINGS = {
     "SignerSettings.password_file": "kind keystore: the file whose first line is its password",
     "SignerSettings.address": "if given, the key must have this address",
     "EngineSettings.batch_items_max": "redemptions in one settlement, 1 to 500",
-    "EngineSettings.in_flight_max": "transactions of a lane that are not final at the same time,"
-    " 1 to 64",
+    "EngineSettings.in_flight_max": "transactions of a lane that are unmined at the same time, 1 to"
+    " 64; clients keep 16 of an account",
+    "EngineSettings.unfinal_max": "transactions of a lane that are not final at the same time,"
+    " mined or not, 1 to 10000",
     "EngineSettings.batch_gas_bps": "part of the block gas limit a batch may ask for, in 1/100 %,"
     " 1 to 10000; never above 2^24 gas (EIP-7825)",
     "EngineSettings.gas_margin_bps": "added to the gas of the preview, in 1/100 %, 0 to 100000",

@@ -1,21 +1,32 @@
-"""Far more unfinal transactions than a lane is ever given: one pass tracks them all."""
+"""Very many transactions of a lane: unmined, where one pass tracks them all, and mined but far from
+final, where they keep nothing back and cost a pass nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import RowMapping
 
 from chain_tests.world import CONFIRMATIONS_BLOCKS, Chain, World, build_world
 from settlement_node.chain.signers.base import TransactionFields
 from settlement_node.chain.transport import RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
-from settlement_node.domain.lifecycle import TransactionFact, TransactionStatus
+from settlement_node.domain.lifecycle import (
+    RedemptionStatus,
+    TransactionFact,
+    TransactionStatus,
+)
+from settlement_node.domain.policy import EnginePolicy
 from settlement_node.store import transactions
 from settlement_node.store.database import Store
+from settlement_node.store.rows import TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Payout, Wei
 
 COUNT = 120
+FAR_BLOCKS = 5_000
 ROUND_TRIPS_MAX = 20
 """A pass asks for head, nonce, logs, receipts and so on once each, however many are out."""
 TRANSFER_GAS = 21_000
@@ -102,3 +113,61 @@ def test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions(
 
     world.step(CONFIRMATIONS_BLOCKS)
     assert world.unfinal() == []
+
+
+def test_plan__finality_is_far_away__only_what_is_unmined_bounds_it(
+    new_world: Callable[..., World],
+) -> None:
+    """As with the `finalized` tag of Ethereum, a quarter of an hour behind the head."""
+    world = new_world(
+        policy=EnginePolicy(batch_items_max=1, in_flight_max=2), confirmations_blocks=FAR_BLOCKS
+    )
+    names = world.enter(7)
+    world.tick()
+    unmined = []
+    for _ in range(4):
+        unmined.append(sum(row.status is not TransactionStatus.MINED for row in world.unfinal()))
+        world.step()
+    assert [2, 2, 2, 1] == unmined
+    assert [RedemptionStatus.PAID] * 7 == world.statuses(names)
+    assert [TransactionStatus.MINED] * 7 == [row.status for row in world.unfinal()]
+
+
+def test_plan__as_many_unfinal_as_may_be__waits_for_the_first_to_become_final(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(
+        policy=EnginePolicy(batch_items_max=1, in_flight_max=2, unfinal_max=3),
+        confirmations_blocks=10,
+    )
+    names = world.enter(5)
+    world.tick()
+    world.step(5)
+    assert 3 == len(world.unfinal())
+    assert {"earlier_batch"} == {world.row(name).waiting_on for name in names[3:]}
+    world.settle()
+    assert [RedemptionStatus.SETTLED] * 5 == world.statuses(names)
+
+
+def test_pass__over_a_hundred_mined_and_far_from_final__reads_none_of_them(
+    new_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = new_world(confirmations_blocks=FAR_BLOCKS)
+    world.tick()
+    send_many(world, COUNT)
+    world.step()
+    assert [TransactionStatus.MINED] * COUNT == [row.status for row in world.unfinal()]
+
+    (name,) = world.enter(1)
+    read: list[int] = []
+    of_row = TransactionRow.of
+
+    def counted(row: RowMapping) -> TransactionRow:
+        read.append(row["nonce"])
+        return of_row(row)
+
+    monkeypatch.setattr(TransactionRow, "of", counted)
+    world.step()
+    world.step()
+    assert RedemptionStatus.PAID is world.status(name)
+    assert [COUNT] == sorted(set(read))

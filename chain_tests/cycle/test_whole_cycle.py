@@ -150,13 +150,14 @@ def test_cycle__batches_in_flight__chained_by_the_ratchet_and_mined_in_one_block
     world.tick()
     assert world.statuses(names) == [S.SETTLING] * 8 + [S.APPROVED] * 2
     with world.store.read() as tx:
-        batches = settlements.live(tx, world.fund_id)
+        newest_first = settlements.page(tx, fund_id=world.fund_id)
+    batches = newest_first[::-1]
     assert [row.nonce for row in world.unfinal()] == [0, 1, 2, 3]
     assert batches[0].previous_batch_hash == ZERO_HASH
     for before, after in pairwise(batches):
         assert after.previous_batch_hash == before.batch_hash
     world.step()
-    assert len({row.block_number for row in world.unfinal()}) == 1
+    assert len({row.block_number for row in world.unfinal()[:4]}) == 1
     assert world.statuses(names[:8]) == [S.PAID] * 8
 
     world.settle()

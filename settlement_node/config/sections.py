@@ -300,6 +300,7 @@ class EngineSettings(Section):
 
     batch_items_max: int = _POLICY.batch_items_max
     in_flight_max: int = _POLICY.in_flight_max
+    unfinal_max: int = _POLICY.unfinal_max
     batch_gas_bps: int = _POLICY.batch_gas_bps
     gas_margin_bps: int = _POLICY.gas_margin_bps
     fee_history_blocks: int = _POLICY.fee_history_blocks

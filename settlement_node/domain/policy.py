@@ -11,16 +11,19 @@ from settlement_node.errors import InvalidInput
 class EnginePolicy:
     """How the engine batches, waits and gives up (DESIGN §8).
 
-    `batch_gas_bps` is the share of the block gas limit one batch may ask for; `gas_margin_bps`
-    is what is added to the preview's gas. An attempt older than `replace_after_blocks` is
-    replaced, one older than `rebroadcast_after_blocks` is sent again as it is. With
-    `cancel_after_blocks` > 0 a transaction that old is cancelled by a no-op at its nonce; 0 never
-    cancels by itself. `stranger_after_polls` consecutive sightings of a foreign transaction at our
-    nonce stop the lane.
+    A lane has at most `in_flight_max` transactions unmined, which is what clients keep of one
+    account, and `unfinal_max` that are not final, which on a chain that takes a quarter of an
+    hour for that are far more. `batch_gas_bps` is the share of the block gas limit one batch
+    may ask for; `gas_margin_bps` is what is added to the preview's gas. An attempt older than
+    `replace_after_blocks` is replaced, one older than `rebroadcast_after_blocks` is sent again
+    as it is. With `cancel_after_blocks` > 0 a transaction that old is cancelled by a no-op at
+    its nonce; 0 never cancels by itself. `stranger_after_polls` consecutive sightings of a
+    foreign transaction at our nonce stop the lane.
     """
 
     batch_items_max: int = 100
     in_flight_max: int = 16
+    unfinal_max: int = 2_000
     batch_gas_bps: int = 5_000
     gas_margin_bps: int = 2_000
     fee_history_blocks: int = 10
@@ -41,6 +44,7 @@ class EnginePolicy:
         high = {
             "batch_items_max": 500,
             "in_flight_max": 64,
+            "unfinal_max": 10_000,
             "batch_gas_bps": 10_000,
             "fee_percentile": 100,
             "gas_margin_bps": 100_000,

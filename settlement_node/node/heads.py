@@ -142,9 +142,10 @@ def _compare(
 def undo_from(tx: Tx, lane: Lane, *, first_undone_number: int) -> None:
     """Take back everything of the lane that stood on undone blocks; transactions, redemptions,
     postings, settler events and heads, in the commit at hand."""
-    for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address):
-        if row.block_number is not None and row.block_number >= first_undone_number:
-            undo_mined(tx, row)
+    for row in transactions.mined(
+        tx, lane.chain_id, lane.signer_address, from_block=first_undone_number
+    ):
+        undo_mined(tx, row)
     for fund in list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address):
         undo_events(tx, fund, first_undone_number=first_undone_number)
     chain_book.forget_heads(tx, lane.key, from_number=first_undone_number)

@@ -30,7 +30,7 @@ def keep(context: NodeContext, lane: Lane) -> int:
         may = may_send(context, tx, lane)
         unmined = [
             row
-            for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+            for row in transactions.unmined(tx, lane.chain_id, lane.signer_address)
             if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
         ]
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in unmined])

@@ -84,14 +84,14 @@ def prepare(context: NodeContext, lane: Lane) -> None:
     final_nonce = client.nonce(signer, lane.final_number) if lane.final_number >= 0 else 0
     with context.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
-        unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+        highest_own = transactions.highest_unfinal_nonce(tx, lane.chain_id, lane.signer_address)
     book_nonce = None if row is None else row.next_nonce
     if (book_nonce is None or chain_nonce > book_nonce) and chain_nonce != final_nonce:
         log.info("nonce_not_final", lane=lane.key, nonce=chain_nonce, final_nonce=final_nonce)
         return
     if row is None or row.next_nonce is None:
         # After a person accepted a stranger, our own unfinal nonces may lie above the chain's.
-        chain_nonce = max([chain_nonce, *(own.nonce + 1 for own in unfinal)])
+        chain_nonce = max(chain_nonce, 0 if highest_own is None else highest_own + 1)
         context.checkpoint("nonce.before_commit")
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
             ensure_lane(tx, lane.chain_id, lane.signer_address)
@@ -100,8 +100,8 @@ def prepare(context: NodeContext, lane: Lane) -> None:
         context.checkpoint("nonce.after_commit")
     elif chain_nonce > row.next_nonce:
         _adopt_gap(context, lane, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
-    elif unfinal:
-        log.info("lane_resumes", lane=lane.key, unfinal=len(unfinal))
+    elif highest_own is not None:
+        log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest_own)
     lane.replayed = lane.has_nonce = True
     lane.replayed_to_number = lane.head_number
 

@@ -240,9 +240,8 @@ def _lane_subject(subject: str) -> tuple[int, Address, int | None]:
 
 
 def _accept_stranger(tx: Tx, *, chain_id: int, signer_address: Address, nonce: int) -> None:
-    unmined = (TransactionStatus.PLANNED, TransactionStatus.SIGNED, TransactionStatus.SENT)
-    for row in transactions.unfinal(tx, chain_id, signer_address):
-        if row.nonce == nonce and row.status in unmined:
+    for row in transactions.unmined(tx, chain_id, signer_address):
+        if row.nonce == nonce:
             transactions.set_fields(tx, row.transaction_id, displacement_accepted=True)
             return
     if transactions.with_nonces(tx, chain_id, signer_address, first=nonce, below=nonce + 1):

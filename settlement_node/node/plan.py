@@ -114,7 +114,7 @@ def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
     if state.obstacle is None and state.settler.batch_hash != book.chain_tip:
         # The replay has not caught up with the settler; nothing may be planned on a guess.
         behind = Obstacle(WaitingFor.EARLIER_BATCH, "the settler's events are still being read")
-        state = replace(state, obstacle=behind) if not book.live else state
+        state = replace(state, obstacle=behind) if book.last_live is None else state
     if state.obstacle is not None:
         note_stopped(context, lane, fund, due, state.obstacle)
         return False

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.policy import EnginePolicy
 from settlement_node.domain.redemption import WaitingFor
 from settlement_node.node.context import Lane
@@ -14,20 +13,22 @@ from settlement_node.store import chain_book, redemptions, settlements, transact
 from settlement_node.store.attention import open_breaks
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_fund, get_lane
-from settlement_node.store.rows import FundRow, SettlementRow, TransactionRow
+from settlement_node.store.rows import FundRow, SettlementRow
 from settlement_node.units import ZERO_HASH, Hex32, Payout
 
 
 @dataclass(frozen=True, slots=True)
 class BookState:
     """The book's side of planning for one fund. `chain_tip` is the ratchet as replayed from
-    events; `next_previous_hash` also counts the batches in flight."""
+    events; `next_previous_hash` also counts the batches in flight, of which `last_live` is the
+    newest and `undecided` are those that are not mined well."""
 
     obstacle: WaitingFor | None
     chain_tip: Hex32
     next_previous_hash: Hex32
     next_nonce: int
-    live: tuple[int, ...]
+    last_live: int | None
+    undecided: tuple[settlements.Undecided, ...]
     in_flight_base_units: Payout
     gas_committed_wei: int
     settled_on_chain: frozenset[Hex32]
@@ -46,16 +47,16 @@ def read_book_state(
 ) -> BookState:
     """Read everything the book knows that decides whether and how to plan."""
     lane_row = get_lane(tx, lane.chain_id, lane.signer_address)
-    unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
-    live = settlements.live(tx, fund.fund_id)
+    unmined = transactions.unmined(tx, lane.chain_id, lane.signer_address)
+    undecided = tuple(settlements.undecided(tx, fund.fund_id))
+    last_live = settlements.last_live(tx, fund.fund_id)
     tip = chain_book.ratchet_tip(tx, lane.chain_id, fund.settler_address)
     chain_tip = ZERO_HASH if tip is None or tip.batch_hash is None else tip.batch_hash
-    attempts = transactions.attempts_of(tx, [row.transaction_id for row in unfinal])
+    attempts = transactions.attempts_of(tx, [row.transaction_id for row in unmined])
     committed = sum(
         row.gas_limit
         * max((a.max_fee_per_gas_wei for a in attempts[row.transaction_id]), default=0)
-        for row in unfinal
-        if row.status is not TransactionStatus.MINED
+        for row in unmined
     )
     obstacle: WaitingFor | None = None
     if lane_row is None or lane_row.paused or lane_row.next_nonce is None:
@@ -64,15 +65,20 @@ def read_book_state(
         tx, fund_id=fund.fund_id, money_only=True, limit=1
     ):
         obstacle = WaitingFor.FUND_PAUSED
-    elif len(unfinal) >= policy.in_flight_max or not _ratchet_is_clear(live, unfinal, chain_tip):
+    elif (
+        len(unmined) >= policy.in_flight_max
+        or transactions.count_unfinal(tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max
+        or not _ratchet_is_clear(undecided, last_live, chain_tip)
+    ):
         obstacle = WaitingFor.EARLIER_BATCH
     paid = chain_book.settled_events(tx, lane.chain_id, redemption_ids)
     return BookState(
         obstacle=obstacle,
         chain_tip=chain_tip,
-        next_previous_hash=live[-1].batch_hash if live else chain_tip,
+        next_previous_hash=chain_tip if last_live is None else last_live.batch_hash,
         next_nonce=-1 if lane_row is None or lane_row.next_nonce is None else lane_row.next_nonce,
-        live=tuple(row.settlement_id for row in live),
+        last_live=None if last_live is None else last_live.settlement_id,
+        undecided=undecided,
         in_flight_base_units=Payout(redemptions.in_flight_payout(tx, fund.fund_id)),
         gas_committed_wei=committed,
         settled_on_chain=frozenset(paid),
@@ -80,7 +86,7 @@ def read_book_state(
 
 
 def _ratchet_is_clear(
-    live: Sequence[SettlementRow], unfinal: Sequence[TransactionRow], chain_tip: Hex32
+    undecided: Sequence[settlements.Undecided], last_live: SettlementRow | None, chain_tip: Hex32
 ) -> bool:
     """Whether a further batch can follow those in flight.
 
@@ -88,14 +94,8 @@ def _ratchet_is_clear(
     behind it would be refused by the ratchet. Not when the first one still unmined does not follow
     the settler's last hash: somebody else moved the ratchet, and ours are about to revert.
     """
-    by_id = {row.transaction_id: row for row in unfinal}
-    for settlement in live:
-        row = by_id.get(settlement.transaction_id)
-        if row is None or row.cancel_requested:
-            return False
-        if row.status is TransactionStatus.MINED:
-            if not row.evm_succeeded:
-                return False
-            continue
-        return settlement.previous_batch_hash == chain_tip
-    return not live or live[-1].batch_hash == chain_tip
+    if any(batch.may_fail for batch in undecided):
+        return False
+    if undecided:
+        return undecided[0].previous_batch_hash == chain_tip
+    return last_live is None or last_live.batch_hash == chain_tip

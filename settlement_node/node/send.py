@@ -53,7 +53,7 @@ def send(context: NodeContext, lane: Lane) -> int:
         may = may_send(context, tx, lane)
         rows = [
             row
-            for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+            for row in transactions.unmined(tx, lane.chain_id, lane.signer_address)
             if row.status in (TransactionStatus.PLANNED, TransactionStatus.SIGNED)
         ]
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])

@@ -22,6 +22,8 @@ from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Hex32, Wei
 
 log = structlog.get_logger(__name__)
+FINISHED_PER_PASS_MAX = 200
+"""A finalised epoch may bring hundreds at once; the rest comes in the next pass."""
 
 
 def track(context: NodeContext, lane: Lane) -> int:
@@ -31,7 +33,7 @@ def track(context: NodeContext, lane: Lane) -> int:
     hash, does.
     """
     with context.store.read() as tx:
-        rows = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+        rows = transactions.unmined(tx, lane.chain_id, lane.signer_address)
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
     moved, missing = _look_up(context, lane, rows, attempts)
     moved += _finish(context, lane)
@@ -100,15 +102,16 @@ def _book_receipt(
 
 
 def _finish(context: NodeContext, lane: Lane) -> int:
-    """Finality, in nonce order; each block's hash is asked for once more before it counts."""
+    """Finality, in nonce order; each block's hash is asked for once more before it counts. What
+    is mined above the final line is not read: that may be thousands."""
     with context.store.read() as tx:
-        ready = [
-            row
-            for row in transactions.unfinal(tx, lane.chain_id, lane.signer_address)
-            if row.status is TransactionStatus.MINED
-            and row.block_number is not None
-            and row.block_number <= lane.final_number
-        ]
+        ready = transactions.mined(
+            tx,
+            lane.chain_id,
+            lane.signer_address,
+            to_block=lane.final_number,
+            limit=FINISHED_PER_PASS_MAX,
+        )
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in ready])
     if not ready:
         return 0

@@ -109,9 +109,9 @@ def _endpoints(lane: Lane) -> Iterable[Finding]:
 def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
     with context.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
-        unfinal = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
-        attempts = transactions.attempts_of(tx, [x.transaction_id for x in unfinal])
-    if not unfinal:
+        unmined = transactions.unmined(tx, lane.chain_id, lane.signer_address)
+        attempts = transactions.attempts_of(tx, [x.transaction_id for x in unmined])
+    if not unmined:
         # Nothing is left to sign: what the signer failed at went another way.
         for kind, _ in SIGNER_ALERTS:
             yield Finding(kind, lane.key, None)
@@ -124,7 +124,7 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
     )
     waiting = [
         (x.nonce, lane.head_number - attempts[x.transaction_id][0].signed_at_block)
-        for x in unfinal
+        for x in unmined
         if x.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
         and attempts[x.transaction_id]
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, ItemRow, RedemptionRow, SettlementRow
@@ -186,14 +187,50 @@ def items_of_redemption(tx: Tx, redemption_id: Hex32, *, limit: int = 100) -> li
     return [ItemRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def live(tx: Tx, fund_id: str) -> list[SettlementRow]:
-    """Settlements of a fund whose transaction is not final, oldest first."""
+def last_live(tx: Tx, fund_id: str) -> SettlementRow | None:
+    """The newest settlement of a fund whose transaction is not final."""
     query = (
         sa.select(s)
         .where(s.c.fund_id == fund_id, s.c.status == word(SettlementStatus.LIVE))
+        .order_by(s.c.settlement_id.desc())
+        .limit(1)
+    )
+    row = tx.connection.execute(query).mappings().first()
+    return None if row is None else SettlementRow.of(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A live settlement that is not mined well. `may_fail`: its transaction reverted, or a no-op
+    at its nonce was asked for."""
+
+    settlement_id: int
+    previous_batch_hash: Hex32
+    may_fail: bool
+
+
+def undecided(tx: Tx, fund_id: str) -> list[Undecided]:
+    """A fund's live settlements that are unmined or may fail as a whole, oldest first: as few as
+    a lane has unmined. The many that were mined well and wait for finality are left out."""
+    x = t.transactions
+    is_mined = x.c.status == word(TransactionStatus.MINED)
+    may_fail = sa.or_(
+        x.c.cancel_requested.is_(True), sa.and_(is_mined, x.c.evm_succeeded.is_(False))
+    )
+    query = (
+        sa.select(s.c.settlement_id, s.c.previous_batch_hash, may_fail.label("may_fail"))
+        .join(x, x.c.transaction_id == s.c.transaction_id)
+        .where(
+            s.c.fund_id == fund_id,
+            s.c.status == word(SettlementStatus.LIVE),
+            sa.or_(~is_mined, may_fail),
+        )
         .order_by(s.c.settlement_id)
     )
-    return [SettlementRow.of(row) for row in tx.connection.execute(query).mappings()]
+    return [
+        Undecided(row.settlement_id, Hex32(row.previous_batch_hash), bool(row.may_fail))
+        for row in tx.connection.execute(query)
+    ]
 
 
 def with_batch_hash(tx: Tx, settler_address: Address, batch_hash: Hex32) -> list[SettlementRow]:

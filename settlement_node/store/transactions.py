@@ -18,10 +18,12 @@ from settlement_node.store.database import Tx
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.store.types import word
-from settlement_node.units import Address, Hex32, Wei
+from settlement_node.units import INT64_MAX, Address, Hex32, Wei
 
 x = t.transactions
 a = t.attempts
+UNFINAL_MAX = 10_000
+"""More than a lane ever has unfinal, mined or not (`engine.unfinal_max`)."""
 GAP_MAX = 100
 """Most transactions sent again at once to fill a gap of nonces."""
 
@@ -133,21 +135,70 @@ def get(tx: Tx, transaction_id: int) -> TransactionRow | None:
     return None if row is None else TransactionRow.of(row)
 
 
-def unfinal(
-    tx: Tx, chain_id: int, signer_address: Address, *, limit: int = 1000
+def unmined(tx: Tx, chain_id: int, signer_address: Address) -> list[TransactionRow]:
+    """Every transaction of a lane that is planned, signed or sent and in no block, by nonce."""
+    return _unfinal(tx, chain_id, signer_address, x.c.status != word(TransactionStatus.MINED))
+
+
+def mined(
+    tx: Tx,
+    chain_id: int,
+    signer_address: Address,
+    *,
+    from_block: int = 0,
+    to_block: int = INT64_MAX,
+    limit: int = UNFINAL_MAX,
 ) -> list[TransactionRow]:
-    """Every transaction of a lane that is not final, by nonce."""
+    """A lane's transactions that are mined in these blocks, both included, and not final, by
+    nonce."""
+    return _unfinal(
+        tx,
+        chain_id,
+        signer_address,
+        x.c.status == word(TransactionStatus.MINED),
+        x.c.block_number >= from_block,
+        x.c.block_number <= to_block,
+        limit=limit,
+    )
+
+
+def unfinal(tx: Tx, chain_id: int, signer_address: Address) -> list[TransactionRow]:
+    """Every transaction of a lane that is not final, by nonce: thousands where finality takes
+    long, so no pass reads them all."""
+    return _unfinal(tx, chain_id, signer_address)
+
+
+def _unfinal(
+    tx: Tx,
+    chain_id: int,
+    signer_address: Address,
+    *conditions: sa.ColumnElement[bool],
+    limit: int = UNFINAL_MAX,
+) -> list[TransactionRow]:
     query = (
         sa.select(x)
         .where(
             x.c.chain_id == chain_id,
             x.c.signer_address == signer_address,
             x.c.status != word(TransactionStatus.FINAL),
+            *conditions,
         )
         .order_by(x.c.nonce)
         .limit(limit)
     )
     return [TransactionRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def highest_unfinal_nonce(tx: Tx, chain_id: int, signer_address: Address) -> int | None:
+    """The last nonce of a lane whose transaction is not final; None when all are."""
+    nonce: int | None = tx.connection.execute(
+        sa.select(sa.func.max(x.c.nonce)).where(
+            x.c.chain_id == chain_id,
+            x.c.signer_address == signer_address,
+            x.c.status != word(TransactionStatus.FINAL),
+        )
+    ).scalar()
+    return nonce
 
 
 def with_nonces(

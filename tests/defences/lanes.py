@@ -10,6 +10,7 @@ CYCLE_SENDING = "chain_tests/cycle/test_sending.py"
 STRANGERS = "chain_tests/cycle/test_strangers.py"
 SIGNERS = "chain_tests/signers/test_signer_failures.py"
 REVERTS = "chain_tests/cycle/test_reverts.py"
+MANY = "chain_tests/cycle/test_many_in_flight.py"
 
 LANES: tuple[Defence, ...] = (
     Defence(
@@ -229,22 +230,54 @@ LANES: tuple[Defence, ...] = (
         old="    receipts = lane.chain.client.receipts(hashes)\n",
         new="    receipts = {h: lane.chain.client.receipts([h])[h] for h in hashes}\n",
         tests=(
-            "chain_tests/cycle/test_many_in_flight.py::"
-            "test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
+            f"{MANY}::test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
         ),
     ),
     Defence(
-        name="all_unfinal_are_tracked",
+        name="all_unmined_are_tracked",
         line=Line.MANY_IN_FLIGHT,
-        happens="the book has more unfinal transactions than a page of them",
-        holds="a pass reads all of a lane's unfinal transactions",
+        happens="the book has more unmined transactions than a page of them",
+        holds="a pass reads all of a lane's unmined transactions",
         file="settlement_node/store/transactions.py",
-        old='limit: int = 1000\n) -> list[TransactionRow]:\n    """Every transaction of a lane',
-        new='limit: int = 50\n) -> list[TransactionRow]:\n    """Every transaction of a lane',
+        old="    *conditions: sa.ColumnElement[bool],\n    limit: int = UNFINAL_MAX,\n",
+        new="    *conditions: sa.ColumnElement[bool],\n    limit: int = 50,\n",
         tests=(
-            "chain_tests/cycle/test_many_in_flight.py::"
-            "test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
+            f"{MANY}::test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
         ),
+    ),
+    Defence(
+        name="unmined_and_unfinal_are_bounded_apart",
+        line=Line.MANY_IN_FLIGHT,
+        happens="finality takes a quarter of an hour, and clients keep 16 of an account",
+        holds="the small bound counts what is unmined, a far larger one what is not final",
+        file="settlement_node/node/ratchet.py",
+        old="        len(unmined) >= policy.in_flight_max\n        or transactions.count_unfinal("
+        "tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max\n",
+        new="        transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)"
+        " >= policy.in_flight_max\n",
+        tests=(f"{MANY}::test_plan__finality_is_far_away__only_what_is_unmined_bounds_it",),
+    ),
+    Defence(
+        name="unfinal_are_bounded",
+        line=Line.MANY_IN_FLIGHT,
+        happens="finality does not come for days, while everything is mined",
+        holds="past a bound nothing more is planned until the first ones are final",
+        file="settlement_node/node/ratchet.py",
+        old=">= policy.unfinal_max\n",
+        new=">= 1_000_000\n",
+        tests=(
+            f"{MANY}::test_plan__as_many_unfinal_as_may_be__waits_for_the_first_to_become_final",
+        ),
+    ),
+    Defence(
+        name="waiting_for_finality_costs_nothing",
+        line=Line.MANY_IN_FLIGHT,
+        happens="thousands of batches are mined and far from final",
+        holds="a pass reads what is unmined, and of the mined ones those at the final line",
+        file="settlement_node/node/track.py",
+        old="            to_block=lane.final_number,\n",
+        new="",
+        tests=(f"{MANY}::test_pass__over_a_hundred_mined_and_far_from_final__reads_none_of_them",),
     ),
     Defence(
         name="large_questions_are_cut",
@@ -265,8 +298,8 @@ LANES: tuple[Defence, ...] = (
         happens="years of finished transactions slow every look at the few open ones",
         holds="the query names the status, so that the partial index serves it",
         file="settlement_node/store/transactions.py",
-        old="x.c.status != word(TransactionStatus.FINAL),\n        )\n        .order_by",
-        new="x.c.status != TransactionStatus.FINAL.value,\n        )\n        .order_by",
+        old="x.c.status != word(TransactionStatus.FINAL),\n            *conditions",
+        new="x.c.status != TransactionStatus.FINAL.value,\n            *conditions",
         tests=(
             "tests/store/test_query_plans.py::test_unfinal__statement__names_the_status_so_that_the"
             "_partial_index_fits",

@@ -15,7 +15,7 @@ MAY_BE_ZERO = {"cancel_after_blocks", "gas_margin_bps"}
 
 
 def test_engine_policy__defaults__are_within_their_bounds() -> None:
-    assert EnginePolicy().in_flight_max == 16
+    assert (EnginePolicy().in_flight_max, EnginePolicy().unfinal_max) == (16, 2_000)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,8 +45,8 @@ def test_engine_policy__zero__is_only_for_what_can_be_off(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "most"),
     [
-        ("batch_items_max", 500), ("in_flight_max", 64), ("batch_gas_bps", 10_000),
-        ("fee_percentile", 100), ("gas_margin_bps", 100_000),
+        ("batch_items_max", 500), ("in_flight_max", 64), ("unfinal_max", 10_000),
+        ("batch_gas_bps", 10_000), ("fee_percentile", 100), ("gas_margin_bps", 100_000),
     ],
 )  # fmt: skip
 def test_engine_policy__at_and_past_its_bound__is_taken_and_refused(name: str, most: int) -> None:

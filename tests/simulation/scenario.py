@@ -31,6 +31,8 @@ NAV = 1_050_000
 CEILING_PRICE = 2 * DOLLAR
 FLOOR_PRICE = DOLLAR // 2
 PLENTY = 10**30
+UNFINAL_MAX = {2: 4, 4: 16, 16: 2_000}
+"""How many transactions may be unfinal, by how many may be unmined."""
 
 
 @lru_cache(maxsize=4096)
@@ -102,9 +104,11 @@ def draw(
     depth = blocks if mode is FinalityMode.CONFIRMATIONS else 0
     funds = tuple(_fund(number) for number in range(1 if rng.random() < 0.8 else 2))
     orders = _orders(rng, funds, steps)
+    batch_items_max, in_flight_max = rng.randint(2, 8), rng.choice(tuple(UNFINAL_MAX))
     policy = EnginePolicy(
-        batch_items_max=rng.randint(2, 8),
-        in_flight_max=rng.choice((2, 4, 16)),
+        batch_items_max=batch_items_max,
+        in_flight_max=in_flight_max,
+        unfinal_max=UNFINAL_MAX[in_flight_max],
         fee_history_blocks=4,
         replace_after_blocks=rng.randint(2, 4),
         rebroadcast_after_blocks=rng.randint(1, 2),

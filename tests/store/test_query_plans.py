@@ -88,6 +88,17 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
     "unfinal": (
         lambda tx: transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS), "ix_transactions_unfinal",
     ),
+    "unmined": (
+        lambda tx: transactions.unmined(tx, CHAIN_ID, LANE_ADDRESS), "ix_transactions_unfinal",
+    ),
+    "mined": (
+        lambda tx: transactions.mined(tx, CHAIN_ID, LANE_ADDRESS, to_block=9, limit=5),
+        "ix_transactions_unfinal|ix_transactions_block",
+    ),
+    "highest_unfinal_nonce": (
+        lambda tx: transactions.highest_unfinal_nonce(tx, CHAIN_ID, LANE_ADDRESS),
+        "ix_transactions_unfinal",
+    ),
     "count_unfinal": (
         lambda tx: transactions.count_unfinal(tx, CHAIN_ID, LANE_ADDRESS),
         "ix_transactions_unfinal",
@@ -96,7 +107,12 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
     "attempts_of": (
         lambda tx: transactions.attempts_of(tx, [1]), "uq_attempts_transaction_id_ordinal",
     ),
-    "live": (lambda tx: settlements.live(tx, "alpha"), "ix_settlements_live|ix_settlements_fund"),
+    "last_live": (
+        lambda tx: settlements.last_live(tx, "alpha"), "ix_settlements_live|ix_settlements_fund",
+    ),
+    "undecided": (
+        lambda tx: settlements.undecided(tx, "alpha"), "ix_settlements_live|ix_settlements_fund",
+    ),
     "of_transaction": (
         lambda tx: settlements.of_transaction(tx, 1), "uq_settlements_transaction_id",
     ),

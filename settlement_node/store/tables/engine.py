@@ -136,6 +136,7 @@ sa.Index("ix_settlements_fund", settlements.c.fund_id, settlements.c.settlement_
 sa.Index(
     "ix_settlements_live",
     settlements.c.fund_id,
+    settlements.c.settlement_id,
     sqlite_where=settlements.c.status == "live",
     postgresql_where=settlements.c.status == "live",
 )

@@ -311,7 +311,7 @@ CREATE INDEX ix_settlements_batch_hash ON settlements (settler_address, batch_ha
 
 CREATE INDEX ix_settlements_fund ON settlements (fund_id, settlement_id);
 
-CREATE INDEX ix_settlements_live ON settlements (fund_id) WHERE status = 'live';
+CREATE INDEX ix_settlements_live ON settlements (fund_id, settlement_id) WHERE status = 'live';
 
 CREATE TABLE redemptions (
     redemption_id VARCHAR(66) NOT NULL,
