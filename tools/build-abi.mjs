@@ -18,6 +18,7 @@ const WANTED = {
   'RedemptionSettler.sol': ['RedemptionSettler'],
   'FundToken.sol': ['FundToken'],
   'test/TestStablecoin.sol': ['TestStablecoin'],
+  'test/tokens/AskedTokens.sol': ['CmtatLikeShare', 'UsdtLikeToken'],
   'test/tokens/BurnStyleShares.sol': [
     'BurnShare',
     'BurnWithReasonShare',

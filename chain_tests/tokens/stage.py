@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain_tests.world import Chain
+from settlement_node.chain.artifacts import Artifact
 from settlement_node.chain.deploy import (
     Deployer,
     SettlerSettings,
@@ -19,6 +20,7 @@ from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.tokens import encode_approve
 from settlement_node.demo.stage import Stage
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
 from settlement_node.store.funds import NewFund
 from settlement_node.units import Address, Payout, Shares
 
@@ -29,23 +31,27 @@ TREASURY = Payout(10**30)
 class OddStage(Stage):
     """A stage whose tokens anybody mints; holders who must approve the settler have keys."""
 
-    share_artifact: str
-    payout_artifact: str
+    share_artifact: Artifact | str
+    payout_artifact: Artifact | str
 
     def mint_shares(self, holder: Address, shares_base_units: Shares) -> None:
-        share = self.fund.share_token_address
         if self.share_artifact == "FundToken":
             Stage.mint_shares(self, holder, shares_base_units)
             return
-        self.deployer.transact(share, self.share_artifact, "mint", [holder, shares_base_units])
+        self.shares("mint", holder, shares_base_units)
 
     def mint_money(self, holder: Address, payout_base_units: Payout) -> None:
-        self.deployer.transact(
-            self.fund.payout_token_address,
-            self.payout_artifact,
-            "mint",
-            [holder, payout_base_units],
-        )
+        self.money("mint", holder, payout_base_units)
+
+    def shares(self, function: str, *arguments: object) -> None:
+        """Call the share token as its people."""
+        token = self.fund.share_token_address
+        self.deployer.transact(token, self.share_artifact, function, arguments)
+
+    def money(self, function: str, *arguments: object) -> None:
+        """Call the payout token as its people."""
+        token = self.fund.payout_token_address
+        self.deployer.transact(token, self.payout_artifact, function, arguments)
 
     def allow_shares(self, key: bytes, shares_base_units: Shares) -> Address:
         """Have a holder with a key allow the settler to take this many shares."""
@@ -63,6 +69,77 @@ _CONSTRUCTORS: dict[str, Sequence[Any]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Who acts on a stage: everybody's keys, before there is a settler."""
+
+    chain: Chain
+    client: ChainClient
+    deployer: Deployer
+    operator: KeySigner
+    treasury: Deployer
+
+
+def hands(chain: Chain) -> Hands:
+    """The chain's first three funded keys in their parts."""
+    client = ChainClient(chain.chain_id, [chain.transport("setup")], now=time.monotonic)
+    keys = [KeySigner(key) for key in chain.funded_keys]
+    client.refresh()
+    return Hands(
+        chain,
+        client,
+        Deployer(client, keys[0], advance=chain.mine),
+        keys[1],
+        Deployer(client, keys[2], advance=chain.mine),
+    )
+
+
+def fund_of(
+    on: Hands,
+    *,
+    share_address: Address,
+    payout_address: Address,
+    burn_style: BurnStyle = BurnStyle.BURN,
+    fee_bps: int = 25,
+    nav_per_share: int = 104_250_000,
+    checks: FundChecks = NO_CHECKS,
+) -> NewFund:
+    """Deploy a settler for two tokens; the fund that it settles."""
+    from_block = on.client.refresh().head.number
+    settler = deploy_settler(
+        on.deployer,
+        SettlerSettings(
+            share_token_address=share_address,
+            payout_token_address=payout_address,
+            treasury_address=on.treasury.address,
+            burn_style=burn_style,
+            daily_payout_limit_base_units=TREASURY,
+            ceiling_price=10**24,
+        ),
+        owner_address=on.deployer.address,
+        operator_address=on.operator.address,
+        guardian_address=on.deployer.address,
+    )
+    return NewFund(
+        fund_id="odd-fund",
+        name="Odd Fund",
+        chain_id=on.chain.chain_id,
+        share_token_address=share_address,
+        share_decimals=18,
+        payout_token_address=payout_address,
+        payout_decimals=on.client.token_metadata(payout_address).decimals,
+        settler_address=settler,
+        settler_from_block=from_block,
+        treasury_address=on.treasury.address,
+        lane_address=on.operator.address,
+        burn_style=burn_style,
+        fee_bps=fee_bps,
+        nav_per_share=nav_per_share,
+        nav_decimals=6,
+        checks=checks,
+    )
+
+
 def set_odd_stage(
     chain: Chain,
     *,
@@ -71,63 +148,30 @@ def set_odd_stage(
     burn_style: BurnStyle = BurnStyle.BURN,
     fee_bps: int = 25,
     nav_per_share: int = 104_250_000,
+    checks: FundChecks = NO_CHECKS,
 ) -> OddStage:
     """Deploy tokens of these artifacts, a settler of this style, and fund the treasury."""
-    client = ChainClient(chain.chain_id, [chain.transport("setup")], now=time.monotonic)
-    keys = [KeySigner(key) for key in chain.funded_keys]
-    deployer = Deployer(client, keys[0], advance=chain.mine)
-    operator, treasury = keys[1], Deployer(client, keys[2], advance=chain.mine)
+    on = hands(chain)
 
     def deploy(artifact: str) -> Address:
         arguments = _CONSTRUCTORS.get(artifact)
-        return deployer.deploy(
-            artifact, [] if arguments is None else [*arguments, deployer.address]
+        return on.deployer.deploy(
+            artifact, [] if arguments is None else [*arguments, on.deployer.address]
         )
 
     share_address, payout_address = deploy(share), deploy(payout)
-    from_block = client.refresh().head.number
-    settler = deploy_settler(
-        deployer,
-        SettlerSettings(
-            share_token_address=share_address,
-            payout_token_address=payout_address,
-            treasury_address=treasury.address,
-            burn_style=burn_style,
-            daily_payout_limit_base_units=TREASURY,
-            ceiling_price=10**24,
-        ),
-        owner_address=deployer.address,
-        operator_address=operator.address,
-        guardian_address=deployer.address,
+    fund = fund_of(
+        on,
+        share_address=share_address,
+        payout_address=payout_address,
+        burn_style=burn_style,
+        fee_bps=fee_bps,
+        nav_per_share=nav_per_share,
+        checks=checks,
     )
     if share == "FundToken":
-        grant_fund_role(deployer, share_address, "BURNER_ROLE", settler)
-    stage = OddStage(
-        chain=chain,
-        client=client,
-        deployer=deployer,
-        operator=operator,
-        treasury=treasury,
-        fund=NewFund(
-            fund_id="odd-fund",
-            name="Odd Fund",
-            chain_id=chain.chain_id,
-            share_token_address=share_address,
-            share_decimals=18,
-            payout_token_address=payout_address,
-            payout_decimals=client.token_metadata(payout_address).decimals,
-            settler_address=settler,
-            settler_from_block=from_block,
-            treasury_address=treasury.address,
-            lane_address=operator.address,
-            burn_style=burn_style,
-            fee_bps=fee_bps,
-            nav_per_share=nav_per_share,
-            nav_decimals=6,
-        ),
-        share_artifact=share,
-        payout_artifact=payout,
-    )
-    stage.mint_money(treasury.address, TREASURY)
+        grant_fund_role(on.deployer, share_address, "BURNER_ROLE", fund.settler_address)
+    stage = OddStage(chain, on.client, on.deployer, on.operator, on.treasury, fund, share, payout)
+    stage.mint_money(on.treasury.address, TREASURY)
     stage.approve(TREASURY)
     return stage

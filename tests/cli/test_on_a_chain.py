@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -256,3 +257,52 @@ def test_config_check__an_unfit_fund__says_each_difference(
     assert said(found, "wrong", "fund other: the settler can pay nothing")
     assert said(found, "wrong", "has no coins for gas")
     assert said(found, "note", "fund other: has no NAV")
+
+
+def test_checks__of_a_fund__refused_unanswered_taken_over_and_shown(chain_desk: Desk) -> None:
+    desk, file = chain_desk, chain_desk.folder / "d.toml"
+    made = desk.json("deploy", "--fund-id", "asked", "--out", file, **LANE)
+    plain = file.read_text()
+    wrong = desk.write("wrong.toml", f'{plain}\n[checks]\npayout_token = "usdc"\n')
+    for command in ("add", "checks"):
+        result = desk.run("fund", command, wrong, **LANE)
+        assert result.exit_code in (1, 2)
+        if command == "add":
+            assert (
+                f"the payout token {made['payout_token_address']} cannot be asked" in result.stderr
+            )
+            assert "isBlacklisted(address)" in result.stderr
+    assert desk.json("fund", "list") == {"funds": []}
+    unknown = desk.write("wrong.toml", f'{plain}\n[checks]\npayout_token = "usdk"\n')
+    assert "must be one of usdc, usdt" in desk.run("fund", "add", unknown, **LANE).stderr
+
+    added = desk.json("fund", "add", file, **LANE)
+    assert added["checks"] == {"share_token": None, "payout_token": None, "more": []}
+    own = {
+        "token": "payout_token",
+        "about": "payee",
+        "function": "isBlocked(address)",
+        "good": False,
+    }
+    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in own.items())
+    asked = desk.write("asked.toml", f"{plain}\n[[checks.more]]\n{lines}\n")
+    assert desk.json("fund", "checks", asked, **LANE)["checks"]["more"] == [own]
+    (shown,) = desk.json("fund", "list")["funds"]
+    assert shown["checks"]["more"] == [own]
+    assert "1 of its own" in desk.run("fund", "list").stdout
+    found = findings(desk, 0, **LANE)
+    assert said(found, "right", "the settler may burn by burn(address,uint256)")
+    assert said(found, "right", "its tokens answer its checks (1 of its own)")
+
+
+def test_deploy__burn_style_the_token_does_not_have__refused_before_anything_is_sent(
+    chain_desk: Desk, anvil: AnvilProcess
+) -> None:
+    made = chain_desk.json("deploy", "--out", chain_desk.folder / "e.toml", **LANE)
+    given = (
+        "--share-token", made["share_token_address"],
+        "--payout-token", made["payout_token_address"],
+        "--treasury", made["treasury_address"],
+    )  # fmt: skip
+    words = "a settler of burn style burn fits it"
+    assert_refused(chain_desk, anvil, words, *given, "--burn-style", "admin_burn")
