@@ -11,6 +11,7 @@ from tests.defences.lanes import LANES
 from tests.defences.machine import MACHINE
 from tests.defences.model import Defence
 from tests.defences.sending import SENDING
+from tests.defences.tokens import TOKENS
 
 DEFENCES: tuple[Defence, ...] = (
     *SENDING,
@@ -18,6 +19,7 @@ DEFENCES: tuple[Defence, ...] = (
     *CHAIN,
     *AGREEMENT_ROWS,
     *ENDPOINTS,
+    *TOKENS,
     *DATABASE,
     *CALLERS,
     *MACHINE,

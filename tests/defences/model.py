@@ -11,6 +11,7 @@ class Part(StrEnum):
 
     SENDING = "sending"
     CHAIN = "chain"
+    TOKENS = "tokens"
     DATABASE = "database"
     MACHINE = "machine"
 
@@ -18,6 +19,7 @@ class Part(StrEnum):
 PART_TITLES = {
     Part.SENDING: "Sending",
     Part.CHAIN: "Chain",
+    Part.TOKENS: "Tokens",
     Part.DATABASE: "Database and process",
     Part.MACHINE: "The machine it is set up on",
 }
@@ -45,6 +47,9 @@ class Line(Enum):
     LYING_ENDPOINT = (Part.CHAIN, "One endpoint says of the agreed chain what is not so")
     LOGS_MISSING = (Part.CHAIN, "Logs are refused in bulk, or left out in silence")
     FEES_AND_HALTS = (Part.CHAIN, "Fees leap, blocks stay away or stay empty")
+
+    RESTRICTED = (Part.TOKENS, "A holder or payee may not take part, and the token does not say so")
+    TOKEN_STOPPED = (Part.TOKENS, "A token, a role or the treasury stands in every order's way")
 
     DATABASE_FAILS = (Part.DATABASE, "The database fails in the middle of work")
     OLD_BACKUP = (Part.DATABASE, "The database comes back as it was some time ago")

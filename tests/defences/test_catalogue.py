@@ -16,7 +16,13 @@ from tests.defences.catalogue import DEFENCES
 from tests.defences.model import Defence, Line, Part
 from tests.defences.workspace import ROOT, patched
 
-LINES_OF_PARTS = {Part.SENDING: 12, Part.CHAIN: 6, Part.DATABASE: 7, Part.MACHINE: 1}
+LINES_OF_PARTS = {
+    Part.SENDING: 12,
+    Part.CHAIN: 6,
+    Part.TOKENS: 2,
+    Part.DATABASE: 7,
+    Part.MACHINE: 1,
+}
 each_row = pytest.mark.parametrize("row", DEFENCES, ids=lambda row: row.name)
 
 

@@ -1,0 +1,122 @@
+"""Defences against what tokens do not refuse, and against what they refuse to everybody."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+TREX = "chain_tests/tokens/test_trex.py"
+ASKED = "chain_tests/tokens/test_asked_tokens.py"
+ASKING = "tests/chain/test_token_checks.py"
+HELD = (
+    f"{TREX}::test_trex__holder_restricted__held_with_words_nothing_burned_and_the_other_paid"
+    "[pyevm-sqlite-"
+)
+AGENT_DISMISSED = (
+    f"{TREX}::test_trex__nobody_can_be_burned__all_wait_with_one_alert_and_go_on_by_themselves"
+    "[pyevm-sqlite-dismiss_agent-answers false to isAgent]"
+)
+
+TOKENS: tuple[Defence, ...] = (
+    Defence(
+        name="asked_before_paying",
+        line=Line.RESTRICTED,
+        happens="a holder is frozen, a payee blocked, and the token lets burn and payment through",
+        holds="the tokens are asked about each order before its batch; a bad answer holds it",
+        file="settlement_node/node/preflight.py",
+        old="    asked = _ask_first(store, lane, fund, items)\n",
+        new="    asked = Eligibility()\n",
+        tests=(
+            f"{HELD}isFrozen]",
+            f"{ASKED}::test_usdt__payee_blacklisted__held_though_the_token_would_pay"
+            "[pyevm-sqlite-preset]",
+        ),
+    ),
+    Defence(
+        name="identity_registry_is_asked",
+        line=Line.RESTRICTED,
+        happens="a holder was removed from the identity registry, or its claim was revoked",
+        holds="the registry that the token names is asked whether the holder is verified",
+        file="settlement_node/domain/token_checks.py",
+        old='            TokenCheck(_SHARE, _INVESTOR, "isVerified(address)", True, '
+        '"identityRegistry()"),\n',
+        new="",
+        tests=(f"{HELD}identityRegistry().isVerified]", f"{HELD}claim revoked]"),
+    ),
+    Defence(
+        name="frozen_shares_stay",
+        line=Line.RESTRICTED,
+        happens="a part of the holder's shares is frozen, and an agent's burn would unfreeze it",
+        holds="what is frozen is taken off the balance before the order is held against it",
+        file="settlement_node/domain/token_checks.py",
+        old="return self.held_base_units - self.frozen_base_units >= self.shares_base_units\n",
+        new="return self.held_base_units >= self.shares_base_units\n",
+        tests=(f"{HELD}getFrozenTokens]",),
+    ),
+    Defence(
+        name="free_shares_count_once",
+        line=Line.RESTRICTED,
+        happens="two orders of a holder are each covered by the shares not frozen, not both",
+        holds="what batches in flight burn is taken off first; the second order waits",
+        file="settlement_node/node/eligibility.py",
+        old="defaultdict(int, in_flight_shares)",
+        new="defaultdict(int)",
+        tests=(
+            f"{TREX}::test_trex__free_shares_cover_one_of_two_orders__the_frozen_ones_stay"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="no_answer_is_no_yes",
+        line=Line.RESTRICTED,
+        happens="a token reverts when it is asked: it has no such question, or not for this holder",
+        holds="what is not answered is never good: that order is held, or nothing is planned",
+        file="settlement_node/chain/token_checks.py",
+        old='        return Unanswered(f"it reverts: {revert_reason(outcome.data)}")\n',
+        new="        return Answered(int(check.good or 0))\n",
+        tests=(
+            f"{ASKING}::test_ask_tokens__what_is_no_answer__is_never_taken_for_one[reverts]",
+            f"{HELD}does not answer]",
+            f"{TREX}::test_trex__checks_of_another_kind_of_token__nothing_planned_and_an_alert"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="shared_causes_hold_nobody",
+        line=Line.TOKEN_STOPPED,
+        happens="the settler loses its right to burn, or the token is deactivated",
+        holds="a bad answer about settler, treasury or token is a wait of all, with one alert",
+        file="settlement_node/node/eligibility.py",
+        old="    if obstacle is not None:\n        return Eligibility(obstacle=obstacle)\n",
+        new="",
+        tests=(
+            AGENT_DISMISSED,
+            f"{ASKED}::test_cmtat__deactivated__all_wait_with_one_alert[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="burn_style_is_tried_first",
+        line=Line.TOKEN_STOPPED,
+        happens="a settler is to be deployed with a burn style that its token does not have",
+        holds="the token is asked what it has; the command refuses before anything is sent",
+        file="settlement_node/cli/deploy_request.py",
+        old="    if other is not None:\n",
+        new="    if other is not None and client is None:\n",
+        tests=(
+            "tests/cli/test_on_a_chain.py::"
+            "test_deploy__burn_style_the_token_does_not_have__refused_before_anything_is_sent",
+        ),
+    ),
+    Defence(
+        name="payment_is_tried_before_it_is_called_right",
+        line=Line.TOKEN_STOPPED,
+        happens="the treasury has money and an allowance, and its token lets it pay nobody",
+        holds="config check and fund add try one base unit, and say what the token answers",
+        file="settlement_node/cli/token_trials.py",
+        old="    refusal = treasury_refusal(client, fund)\n",
+        new="    refusal = None\n",
+        tests=(
+            f"{ASKED}::test_usdc__treasury_blacklisted__all_wait_and_go_on_by_themselves"
+            "[pyevm-sqlite]",
+        ),
+    ),
+)
