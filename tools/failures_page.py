@@ -13,8 +13,9 @@ HEAD = """\
 <!-- Written by tools/make_docs.py from tests/defences/. Do not edit. -->
 
 Transactions get lost, blocks are taken back, databases and processes die. For each trouble with
-sending, with the chain, with tokens, and with database and process, this page says what can happen,
-what in the node or in the settler holds against it, and which test would fail if that were taken out.
+sending, with the chain, with tokens, and with database and process, this page says what can
+happen, what in the node or in the settler holds against it, and which test would fail if that
+were taken out.
 
 That is not only said. `make defences` copies the tree, takes out one defence after another as a
 careless programmer might have left it out, runs its tests, and fails if they still pass.
