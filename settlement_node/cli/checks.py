@@ -136,12 +136,9 @@ def _chains(settings: Settings, clients: dict[int, ChainClient]) -> Iterator[Fin
                     f"is on chain {answered}, and chains[{place}].chain_id is {chain.chain_id};"
                     " change the one that is wrong",
                 )
-        if chain.agreement_endpoints > len(chain.endpoints):
-            yield note(
-                f"chains[{place}]",
-                f"has {len(chain.endpoints)} endpoints, so no {chain.agreement_endpoints} can"
-                " agree; a second provider would protect against one that lies or lags",
-            )
+        advice = _agreement_advice(len(chain.endpoints), chain.agreement_endpoints)
+        if advice is not None:
+            yield note(f"chains[{place}]", advice)
         if (
             chain.finality.mode is FinalityMode.CONFIRMATIONS
             and chain.finality.confirmations_blocks == 0
@@ -151,6 +148,27 @@ def _chains(settings: Settings, clients: dict[int, ChainClient]) -> Iterator[Fin
             )
         if good == len(chain.endpoints):
             clients[chain.chain_id] = build_client(chain, settings)
+
+
+def _agreement_advice(endpoints: int, agreement: int) -> str | None:
+    """What to say of so many endpoints of which so many must agree."""
+    if endpoints == 1:
+        return (
+            "has one endpoint, which is believed in all that the contract does not bound; three"
+            " endpoints of different providers, of which two must agree, are advised"
+        )
+    if agreement == 1:
+        return (
+            "has agreement_endpoints = 1, so any single endpoint is believed in all that the"
+            " contract does not bound; set it to 2"
+        )
+    if endpoints <= agreement:
+        return (
+            f"has {endpoints} endpoints, and {min(endpoints, agreement)} must agree: it stands"
+            " still when one is away, or when one lies and nothing proves which; add another"
+            " provider"
+        )
+    return None
 
 
 def _quantity(answer: RpcResult) -> int | None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from settlement_node.config.hosts import LOOPBACK_HOSTS, plain_http_fault
 from settlement_node.domain.fees import FeePolicy
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.policy import EnginePolicy
@@ -115,7 +116,7 @@ class ApiSettings(Section):
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the API."""
-        return self.host in ("127.0.0.1", "::1", "localhost")
+        return self.host in LOOPBACK_HOSTS
 
 
 class EndpointSettings(Section):
@@ -124,6 +125,18 @@ class EndpointSettings(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description='for example "provider-a"')
     url: SecretStr = Field(description="http://127.0.0.1:8545 or https://…; it may hold a key")
     timeout_seconds: Seconds = 10.0
+    allow_plain_http: bool = Field(
+        default=False,
+        description="let url be http:// to another machine, whose answers anybody on the way can"
+        " then change; only where a tunnel or a private network guards the way",
+    )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        fault = plain_http_fault(self.url.get_secret_value())
+        if fault is not None and not self.allow_plain_http:
+            raise ValueError(fault)
+        return self
 
 
 class FinalitySettings(Section):
@@ -176,7 +189,8 @@ class ChainSettings(Section):
         default=2,
         ge=1,
         le=16,
-        description="endpoints that must agree on a block before money is decided by it",
+        description="endpoints that must say the same of a block and what is in it before money is"
+        " decided by it; configure one more than this, so that one may be away",
     )
     finality: FinalitySettings = FinalitySettings()
     fees: FeeSettings = FeeSettings()

@@ -209,8 +209,35 @@ def test_load__several_faults__are_all_told_at_once(tmp_path: Path) -> None:
     assert len(faults(tmp_path, text)) >= 2
 
 
+PLAIN = 'url = "http://user:secret@127.0.0.1:8545/key"'
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5:8545", "node.example", "localhost.example"])
+def test_load__plain_http_to_another_machine__refused_unless_it_is_allowed(
+    tmp_path: Path, host: str
+) -> None:
+    other = f'url = "http://user:secret@{host}/key"'
+
+    fault = next(f for f in faults(tmp_path, GOOD.replace(PLAIN, other)) if "plain http" in f)
+
+    assert "chains[0].endpoints[0] is wrong: url is plain http:// to" in fault
+    assert "allow_plain_http = true" in fault
+    assert "secret" not in fault
+    allowed = tmp_path / "allowed.toml"
+    allowed.write_text(GOOD.replace(PLAIN, f"{other}\nallow_plain_http = true"))
+    assert load_settings(allowed, {}).chains[0].endpoints[0].allow_plain_http
+
+
+@pytest.mark.parametrize("url", ["https://node.example", "http://[::1]:8545", "http://localhost"])
+def test_load__https_or_this_machine__taken(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(GOOD.replace(PLAIN, f'url = "{url}"'))
+
+    assert load_settings(path, {}).chains[0].endpoints[0].url.get_secret_value() == url
+
+
 def test_load__names_twice__are_refused(tmp_path: Path) -> None:
-    twice = '\n[[chains.endpoints]]\nname = "a"\nurl = "http://x"\n[chains.finality]'
+    twice = '\n[[chains.endpoints]]\nname = "a"\nurl = "https://x"\n[chains.finality]'
     (fault,) = faults(tmp_path, GOOD.replace("\n[chains.finality]", twice))
     assert "endpoints: the name a appears twice" in fault
 

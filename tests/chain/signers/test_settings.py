@@ -66,7 +66,7 @@ def test_load_settings__files_of_a_remote_signer__relative_to_the_settings(tmp_p
     file = tmp_path / "node.toml"
     file.write_text(
         '[database]\nurl = "sqlite:///x"\n'
-        '[[chains]]\nchain_id = 1\nname = "a"\nendpoints = [{name = "a", url = "http://a"}]\n'
+        '[[chains]]\nchain_id = 1\nname = "a"\nendpoints = [{name = "a", url = "https://a"}]\n'
         f'[[signers]]\nchain_id = 1\nkind = "remote"\nurl = "https://s"\naddress = "{ADDRESS}"\n'
         'ca_file = "ca.pem"\ntoken_file = "/etc/token"\n',
         encoding="utf-8",
