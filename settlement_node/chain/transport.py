@@ -72,7 +72,8 @@ class Transport(Protocol):
     """One endpoint, as something that answers JSON-RPC requests.
 
     Asked for above this seam: eth_chainId; eth_getBlockByNumber (height or latest, safe,
-    finalized; headers only); eth_sendRawTransaction; eth_getTransactionReceipt;
+    finalized; with whole transactions, and eth_getBlockReceipts, only where a block is proven);
+    eth_sendRawTransaction; eth_getTransactionReceipt;
     eth_getTransactionByHash; eth_feeHistory (heights); eth_getLogs (heights, lists of addresses
     and topics); and, at a height or at `{"blockHash": …}` (EIP-1898), eth_getTransactionCount
     (also at "pending"), eth_getBalance, eth_getCode and eth_call.

@@ -235,6 +235,30 @@ def test_config_check__endpoint_away_and_lane_without_signer__are_wrong(
     assert "things looked at are wrong" in shown.stdout
 
 
+@REFUSED_CONNECTION
+@pytest.mark.parametrize(
+    ("endpoints", "agreement", "words"),
+    [
+        (1, 2, "has one endpoint, which is believed"),
+        (2, 1, "so any single endpoint is believed"),
+        (2, 2, "it stands still when one is away"),
+        (3, 2, None),
+    ],
+)
+def test_config_check__how_many_must_agree__said_what_that_means(
+    desk: Desk, endpoints: int, agreement: int, words: str | None
+) -> None:
+    chain = f'[[chains]]\nchain_id = 31337\nname = "local"\nagreement_endpoints = {agreement}\n'
+    for number in range(endpoints):
+        chain += f'[[chains.endpoints]]\nname = "{number}"\nurl = "http://127.0.0.1:9"\n'
+    desk.write("settlement-node.toml", f'[database]\nurl = "sqlite:///node.sqlite"\n{chain}')
+
+    notes = [text for _, text in findings(desk, 1) if text.startswith("chains[0]: ")]
+
+    assert len(notes) == (words is not None)
+    assert words is None or words in notes[0]
+
+
 def test_config_check__a_bad_file__lists_its_faults(desk: Desk) -> None:
     desk.write("settlement-node.toml", "[databse]\n")
     found = findings(desk, 1)
