@@ -1,7 +1,7 @@
 """One endpoint, typed: asks its transport, decodes, and says in types what was and was not seen.
 
-No retries, no other endpoint, no memory. An answer that is an error or cannot be read raises
-EndpointFailed; a null that was really answered is `None`.
+No other endpoint and no memory, and nothing is sent twice. An answer that is an error or cannot be
+read raises EndpointFailed; a null that was really answered is `None`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ from settlement_node.chain.decode import (
     read_quantity,
     read_receipt,
     read_sender_and_nonce,
+)
+from settlement_node.chain.endpoint_answers import (
+    BlockContent,
+    EndpointHead,
+    ReceiptsReport,
+    TransactionPlace,
 )
 from settlement_node.chain.node_errors import (
     CallFailure,
@@ -48,6 +54,7 @@ from settlement_node.errors import Transient
 from settlement_node.units import Address, Hex32, to_hex32
 
 _Value = TypeVar("_Value")
+_ALONE_AGAIN_MAX = 3
 
 BlockParameter = str | dict[str, str]
 """How a state read names its block: a tag, a quantity, or `{"blockHash": …}` (EIP-1898)."""
@@ -63,16 +70,6 @@ class LogRangeTooLarge(EndpointFailed):
     """`eth_getLogs` asked about too much at once: ask about fewer blocks."""
 
     code: ClassVar[str] = "log_range_too_large"
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointHead:
-    """One endpoint's own view of the chain; the tags are `None` where it does not have them."""
-
-    chain_id: int
-    head: Block
-    safe: Block | None
-    finalized: Block | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,36 +100,6 @@ class CallReverted:
 
 
 CallOutcome = CallReturned | CallReverted
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptsReport:
-    """Receipts by hash, `None` for null; a hash whose lookup failed is in `failures` only.
-
-    `block_at_head` is the endpoint's own block at the height that was asked about, `None` if it
-    has none there: only an endpoint that has the agreed head can say that a receipt is absent.
-    """
-
-    receipts: dict[Hex32, Receipt | None]
-    failures: dict[Hex32, str]
-    block_at_head: Block | None
-
-
-@dataclass(frozen=True, slots=True)
-class BlockContent:
-    """A block and its receipts in JSON-RPC form, unchecked."""
-
-    block: dict[str, Any]
-    receipts: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionPlace:
-    """Who sent a transaction and with which nonce; `is_proven` when its own hash says so."""
-
-    sender: Address
-    nonce: int
-    is_proven: bool
 
 
 class Endpoint:
@@ -168,7 +135,7 @@ class Endpoint:
 
     def blocks(self, numbers: Sequence[int]) -> dict[int, Block | None]:
         """This endpoint's headers by number, `None` where it has none."""
-        results = self._ask([_block_request(number) for number in numbers])
+        results = self._ask_again([_block_request(number) for number in numbers], _is_error)
         return {
             number: self._block_or_none(result, number)
             for number, result in zip(numbers, results, strict=True)
@@ -287,8 +254,9 @@ class Endpoint:
         self, requests: Sequence[CallRequest], block: BlockParameter
     ) -> tuple[CallOutcome, ...]:
         """`eth_call` for each, in one round trip and in order."""
-        results = self._ask(
-            [RpcRequest("eth_call", (_call_parameters(item), block)) for item in requests]
+        results = self._ask_again(
+            [RpcRequest("eth_call", (_call_parameters(item), block)) for item in requests],
+            _is_failed_call,
         )
         return tuple(self._call_outcome(result) for result in results)
 
@@ -324,6 +292,21 @@ class Endpoint:
             raise self._failure(f"{len(results)} answers to {len(requests)} requests")
         return results
 
+    def _ask_again(
+        self, requests: Sequence[RpcRequest], is_failed: Callable[[RpcResult], bool]
+    ) -> list[RpcResult]:
+        """Ask, and ask for the few again that failed among others that were answered: a limit that
+        counts each request of a batch would else never let a large one through."""
+        results = self._ask(requests)
+        for _attempt in range(_ALONE_AGAIN_MAX):
+            failed = [place for place, result in enumerate(results) if is_failed(result)]
+            if not failed or len(failed) == len(results):
+                break
+            again = self._ask([requests[place] for place in failed])
+            for place, result in zip(failed, again, strict=True):
+                results[place] = result
+        return results
+
     def _read(self, result: RpcResult, read: Callable[[Any], _Value]) -> _Value:
         if isinstance(result, RpcError):
             raise self._failure(result.message, rpc_code=result.code)
@@ -357,7 +340,7 @@ class Endpoint:
         if isinstance(result, RpcOk):
             return CallReturned(self._read(result, read_data))
         failure = classify_call(result)
-        if failure in (CallFailure.REVERTED, CallFailure.OUT_OF_GAS):
+        if not _is_failed_call(result):
             return CallReverted(
                 revert_data(result), result.message, failure is CallFailure.OUT_OF_GAS
             )
@@ -365,6 +348,17 @@ class Endpoint:
 
     def _failure(self, why: str, *, rpc_code: int | None = None) -> EndpointFailed:
         return EndpointFailed(f"endpoint {self.name}: {why}", endpoint=self.name, rpc_code=rpc_code)
+
+
+def _is_error(result: RpcResult) -> bool:
+    return isinstance(result, RpcError)
+
+
+def _is_failed_call(result: RpcResult) -> bool:
+    return isinstance(result, RpcError) and classify_call(result) not in (
+        CallFailure.REVERTED,
+        CallFailure.OUT_OF_GAS,
+    )
 
 
 def _as_object(value: Any) -> dict[str, Any]:

@@ -237,10 +237,11 @@ class EndpointSet:
     def disagreements(self) -> list[Disagreement]:
         """What the endpoints differ about now, the oldest first."""
         oldest = self.now() - DISAGREEMENT_SECONDS
-        self._disagreements = {
-            about: entry for about, entry in self._disagreements.items() if entry[1] > oldest
-        }
-        return [disagreement for disagreement, _ in self._disagreements.values()]
+        # Passes, reconciliation and whoever asks for the status use one set at the same time.
+        for about, (_, at_seconds) in list(self._disagreements.items()):
+            if at_seconds <= oldest:
+                self._disagreements.pop(about, None)
+        return [disagreement for disagreement, _ in list(self._disagreements.values())]
 
     def health(self) -> list[EndpointHealth]:
         """In configured order."""

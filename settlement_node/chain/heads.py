@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from settlement_node.chain.agreement import Answer
-from settlement_node.chain.endpoint import Endpoint, EndpointHead
+from settlement_node.chain.endpoint import Endpoint
+from settlement_node.chain.endpoint_answers import EndpointHead
 from settlement_node.chain.endpoint_set import READ_AGAIN_SECONDS, READ_ATTEMPTS, EndpointSet
 from settlement_node.chain.finality_tags import numbers_to_check, tagged_number
 from settlement_node.chain.views import HeadView

@@ -280,20 +280,22 @@ class LogReader:
                 return None  # the head fell back meanwhile
             block_hash = headers[number].block_hash
             key = (question.addresses, question.topics, block_hash)
-            if key not in self._proven:
+            logs = self._proven.get(key)
+            if logs is None:
                 block = self._prover.prove(number=number, block_hash=block_hash)
                 if block is None:
                     return None
                 if block.receipts is not None:
-                    logs = [log for receipt in block.receipts.values() for log in receipt.logs]
-                    self._proven[key] = tuple(log for log in logs if question.asks_for(log))
+                    every = [log for receipt in block.receipts.values() for log in receipt.logs]
+                    logs = tuple(log for log in every if question.asks_for(log))
                 elif not any(map(block.header.may_have_logs_of, question.addresses)):
-                    self._proven[key] = ()
+                    logs = ()
                 else:
                     return None
+                self._proven[key] = logs
                 while len(self._proven) > PROVEN_KEPT_MAX:
                     self._proven.popitem(last=False)
-            proven[number] = self._proven[key]
+            proven[number] = logs
         return proven
 
     def _judge(

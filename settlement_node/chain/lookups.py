@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from settlement_node.chain.agreement import Answer
-from settlement_node.chain.endpoint import ReceiptsReport, TransactionPlace
+from settlement_node.chain.endpoint_answers import ReceiptsReport, TransactionPlace
 from settlement_node.chain.endpoint_set import READ_ATTEMPTS, EndpointSet
 from settlement_node.chain.heads import HeadTracker
 from settlement_node.chain.proving import BlockProver

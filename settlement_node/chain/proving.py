@@ -40,7 +40,6 @@ class BlockProver:
         """The content of an agreed block, or `None` when no endpoint could show it."""
         kept = self._kept.get(block_hash)
         if kept is not None:
-            self._kept.move_to_end(block_hash)
             return kept
         best: ProvenBlock | None = None
         try:
