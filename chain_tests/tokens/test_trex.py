@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from chain_tests.marks import both_chains
+from chain_tests.marks import both_chains, both_databases
 from chain_tests.tokens.trex import TrexStage, set_trex_stage
 from chain_tests.world import SHARE, Chain, World, build_world
+from settlement_node.chain.artifacts import Artifact
 from settlement_node.cli.findings import Verdict
 from settlement_node.cli.token_trials import try_fund
 from settlement_node.demo.book import account
@@ -52,14 +53,27 @@ def replace_identity(stage: TrexStage) -> None:
     stage.register("updateIdentity", account("bad"), stage.fund.payout_token_address)
 
 
+def set_endless_identity(stage: TrexStage) -> None:
+    """The holder's identity is a contract that runs until its gas is used up."""
+    endless = stage.deployer.deploy(Artifact("Endless", (), bytes.fromhex(ENDLESS)))
+    stage.register("updateIdentity", account("bad"), endless)
+
+
+ENDLESS = "635b600056600052" + "6004601cf3"
+"""Creation code of JUMPDEST, PUSH 0, JUMP."""
+
 RESTRICTIONS = {
     "isFrozen": freeze,
     "getFrozenTokens": freeze_partly,
     "identityRegistry().isVerified": remove,
     "claim revoked": revoke,
     "does not answer": replace_identity,
+    "endless": set_endless_identity,
 }
-WORDS = {"claim revoked": "answers false to identityRegistry().isVerified"}
+WORDS = {
+    "claim revoked": "answers false to identityRegistry().isVerified",
+    "endless": "does not answer identityRegistry().isVerified",
+}
 
 
 @both_chains
@@ -128,6 +142,7 @@ def test_trex__released_hold__asked_again(chain: Chain, book: Store) -> None:
     world.check_books()
 
 
+@both_databases
 def test_trex__free_shares_cover_one_of_two_orders__the_frozen_ones_stay(
     chain: Chain, book: Store
 ) -> None:

@@ -19,6 +19,10 @@ from settlement_node.chain.words import (
 from settlement_node.domain.token_checks import Arguments, CheckedToken, TokenCheck
 from settlement_node.units import ZERO_ADDRESS, Address
 
+QUESTION_GAS_LIMIT = 5_000_000
+"""Many times what a registry with several claims takes. An investor's own contract may be asked on
+the way, and must not be able to keep an endpoint busy until it gives up on the whole batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -74,7 +78,7 @@ def ask_tokens(
         if isinstance(whom, Unanswered):
             answers[question] = whom
         else:
-            requests[question] = CallRequest(whom, question.data())
+            requests[question] = CallRequest(whom, question.data(), gas_limit=QUESTION_GAS_LIMIT)
     outcomes = calls(list(requests.values())) if requests else []
     for question, outcome in zip(requests, outcomes, strict=True):
         answers[question] = _answer(question.check, outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, ItemRow, RedemptionRow, SettlementRow
 from settlement_node.store.tables import ItemOutcome, SettlementStatus
-from settlement_node.store.types import sum_base_units, word
+from settlement_node.store.types import word
 from settlement_node.units import Address, Hex32
 
 s = t.settlements
@@ -36,12 +37,14 @@ def shares_in_flight(tx: Tx, fund_id: str) -> dict[Address, int]:
     """What each investor's redemptions in batches not yet seen mined are going to burn; investors
     with none are left out."""
     r = t.redemptions
-    query = (
-        sa.select(r.c.investor_address, sum_base_units(r.c.shares_base_units))
-        .where(r.c.fund_id == fund_id, r.c.status == RedemptionStatus.SETTLING.value)
-        .group_by(r.c.investor_address)
+    # Summed here: grouped by investor, SQLite would read every redemption there ever was.
+    query = sa.select(r.c.investor_address, r.c.shares_base_units).where(
+        r.c.fund_id == fund_id, r.c.status == RedemptionStatus.SETTLING.value
     )
-    return {investor: int(shares) for investor, shares in tx.connection.execute(query)}
+    shares: dict[Address, int] = defaultdict(int)
+    for investor, base_units in tx.connection.execute(query):
+        shares[investor] += base_units
+    return dict(shares)
 
 
 def add_settlement(

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from settlement_node.chain.endpoint import CallOutcome, CallRequest, CallReturned, CallReverted
-from settlement_node.chain.token_checks import Answered, Question, Unanswered, ask_tokens
+from settlement_node.chain.token_checks import (
+    QUESTION_GAS_LIMIT,
+    Answered,
+    Question,
+    Unanswered,
+    ask_tokens,
+)
 from settlement_node.chain.words import address_word, selector, uint_word
 from settlement_node.domain.token_checks import (
     PRESETS,
@@ -63,6 +69,7 @@ def test_ask_tokens__many_accounts__go_out_together_and_each_once() -> None:
 
     assert set(ask_tokens(contracts.calls, TOKENS, questions).values()) == {Answered(0)}
     assert [len(requests) for requests in contracts.rounds] == [2]
+    assert {request.gas_limit for request in contracts.rounds[0]} == {QUESTION_GAS_LIMIT}
 
 
 def test_ask_tokens__asked_of_another_contract__which_the_token_names_first() -> None:

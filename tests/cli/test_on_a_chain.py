@@ -118,6 +118,10 @@ def test_deploy__with_tokens_of_ones_own__leaves_the_rest_to_their_owners(
     assert "Still to be done by others" in result.stdout
     assert "permitPayee" in result.stdout
     assert 'fund_id = "second"' in (desk.folder / "b.toml").read_text()
+    added = desk.run("fund", "add", desk.folder / "b.toml", **LANE)
+    assert added.exit_code == 0, added.output
+    assert "wrong: its settler may not burn" in added.stderr
+    assert "wrong: the settler can pay nothing" in added.stderr
 
 
 def nonce(anvil: AnvilProcess) -> int:

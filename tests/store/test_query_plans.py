@@ -57,6 +57,9 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
     "due": (
         lambda tx: redemptions.due(tx, "alpha", at_utc=START_UTC, limit=5), "ix_redemptions_plan",
     ),
+    "shares_in_flight": (
+        lambda tx: settlements.shares_in_flight(tx, "alpha"), "ix_redemptions_plan",
+    ),
     "in_flight_payout": (
         lambda tx: redemptions.in_flight_payout(tx, "alpha"), "ix_redemptions_plan",
     ),
