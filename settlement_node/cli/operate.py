@@ -15,7 +15,7 @@ import typer
 from settlement_node.cli.common import ConfigOption, actor, load, open_store
 from settlement_node.cli.fund import app as fund_app
 from settlement_node.cli.output import JsonOption, emit, reports_errors
-from settlement_node.errors import NotFound
+from settlement_node.errors import InvalidInput, NotFound
 from settlement_node.units import INT64_MAX, parse_address, parse_hex32
 
 if TYPE_CHECKING:
@@ -194,17 +194,34 @@ def speed_up(
 @break_app.command("resolve")
 @reports_errors
 def resolve(
-    break_id: Annotated[int, typer.Argument(min=1, max=INT64_MAX, help="The break's number.")],
     reason: Reason,
+    break_ids: Annotated[
+        list[int] | None, typer.Argument(min=1, max=INT64_MAX, help="The breaks' numbers.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Instead of numbers: every open one of this kind.")
+    ] = None,
+    fund_id: Annotated[str | None, typer.Option("--fund", help="The fund of --kind.")] = None,
     config: ConfigOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Close a break, with the reason why book and chain are right as they are."""
+    """Close breaks, with the reason why book and chain are right as they are."""
     from settlement_node.node import operators
 
+    if bool(break_ids) == (kind is not None) or (kind is None) != (fund_id is None):
+        raise InvalidInput(
+            "give the breaks' numbers, or --kind and --fund together", field="break_ids"
+        )
+
     def work(tx: Tx) -> dict[str, Any]:
-        operators.resolve_break(tx, break_id, reason=reason)
-        return {"break_id": break_id}
+        outcomes = (
+            operators.resolve_breaks(tx, break_ids, reason=reason)
+            if break_ids
+            else operators.resolve_breaks_of_kind(
+                tx, fund_id=fund_id or "", kind=kind or "", reason=reason
+            )
+        )
+        return {"breaks": {str(number): outcome.value for number, outcome in outcomes.items()}}
 
     _operate(config, json_output=json_output, did="resolved", work=work)
 

@@ -69,6 +69,10 @@ class FundAddresses:
 
 
 BOOKED_AS_PAID = frozenset({RedemptionStatus.PAID, RedemptionStatus.SETTLED})
+EXPLAINED_BY_BOOKING = frozenset({"paid_not_in_book", "paid_but_not_booked"})
+"""Breaks that are over once the book has the payment too."""
+EXPLAINED_BY_EVENT = frozenset({"booked_not_paid"})
+"""Breaks that are over once the chain shows the payment too."""
 
 
 def compare(
@@ -131,19 +135,7 @@ def _events_against_book(
                 "paid",
                 f"the chain paid this redemption {where}, the book has it as {entry.status.value}",
             )
-        ordered = (
-            entry.investor_address,
-            entry.payee_address,
-            entry.shares_base_units,
-            # One that was never priced has no payout to compare; that it was paid is told above.
-            event.payout_base_units if entry.payout_base_units is None else entry.payout_base_units,
-        )
-        happened = (
-            event.investor_address,
-            event.payee_address,
-            event.shares_base_units,
-            event.payout_base_units,
-        )
+        ordered, happened = _ordered(entry, event), _happened(event)
         if ordered != happened:
             yield Difference(
                 "amounts_differ",
@@ -175,6 +167,32 @@ def price_difference(
         f"a payout of {paid_base_units}",
         f"paid by no settlement of this book, {where}: {judgement.fault}",
     )
+
+
+def _ordered(entry: BookEntry, event: RedemptionSettledEvent) -> tuple[Address, Address, int, int]:
+    return (
+        entry.investor_address,
+        entry.payee_address,
+        entry.shares_base_units,
+        # One that was never priced has no payout to compare; that it was paid is told apart.
+        event.payout_base_units if entry.payout_base_units is None else entry.payout_base_units,
+    )
+
+
+def _happened(event: RedemptionSettledEvent) -> tuple[Address, Address, int, int]:
+    return (
+        event.investor_address,
+        event.payee_address,
+        event.shares_base_units,
+        event.payout_base_units,
+    )
+
+
+def is_explained(entry: BookEntry, event: RedemptionSettledEvent) -> bool:
+    """Whether book and chain tell the same of one payment now: the book has it as settled, with the
+    very figures of the event. A break that says one of them lacks it is over then."""
+    settled = entry.status is RedemptionStatus.SETTLED
+    return settled and _ordered(entry, event) == _happened(event)
 
 
 def _book_against_events(

@@ -15,7 +15,7 @@ from settlement_node.node.bookkeeping import release_shares, reserve_shares
 from settlement_node.node.found import is_as_ordered, record_found_settled
 from settlement_node.store import chain_book, redemptions
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import get_fund
+from settlement_node.store.funds import get_fund, is_read_to
 from settlement_node.store.leases import lane_key
 from settlement_node.store.orders import new_rows, write_new
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlerEventRow
@@ -104,6 +104,18 @@ def _check_paid_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> None:
         )
 
 
+def require_read(tx: Tx, fund: FundRow) -> None:
+    """Raises Conflict while final settler events are still to be read: what the book does not show
+    as paid may be paid all the same."""
+    final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
+    if not is_read_to(tx, fund.fund_id, final_number):
+        raise Conflict(
+            f"the settler events of fund {fund.fund_id} up to block {final_number} are still being"
+            " read, and may show it as paid; ask again once they are",
+            field="redemption_id",
+        )
+
+
 def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
     """Cancel a redemption nothing of which can be on the chain, and release its shares.
 
@@ -120,6 +132,7 @@ def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
             field="redemption_id",
         )
     fund = get_fund(tx, row.fund_id)
+    require_read(tx, fund)
     if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
         raise Conflict(
             "the chain shows this redemption as paid; it cannot be cancelled",

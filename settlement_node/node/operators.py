@@ -6,7 +6,9 @@ what the stages will do next. Raises NotFound or Conflict, and then nothing is c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
@@ -16,6 +18,7 @@ from settlement_node.domain.lifecycle import (
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.node.heads import undo_events
+from settlement_node.node.intake import require_read
 from settlement_node.store import (
     attention,
     chain_book,
@@ -31,7 +34,6 @@ from settlement_node.store.funds import (
     list_funds,
     set_lane,
     set_lane_paused,
-    set_scanned,
     settlers_of,
 )
 from settlement_node.store.leases import lane_key
@@ -45,6 +47,8 @@ from settlement_node.units import (
 )
 
 REASON_LENGTH_MAX = 300
+RESOLVE_MAX = 1_000
+"""Most breaks resolved by one commit."""
 
 
 def check_reason(reason: str) -> str:
@@ -85,6 +89,7 @@ def release_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> Redempti
             status=row.status.value,
         )
     fund = get_fund(tx, row.fund_id)
+    require_read(tx, fund)
     if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
         raise Conflict("the chain shows this redemption as paid; it cannot be released")
     # The settler has used its index for another redemption: a new one, or it is held again.
@@ -194,7 +199,9 @@ def resume_fund(tx: Tx, fund_id: str, *, reason: str) -> None:
 
 
 def rescan(tx: Tx, fund_id: str, *, from_block: int, reason: str) -> None:
-    """Have the settlers' events read again from a block on; nothing known is forgotten."""
+    """Forget the settlers' events from a block on and have them read anew. Nothing is planned for
+    the fund until they are, and reconciliation goes over those blocks again: what was booked by an
+    event that is not there any more comes up as a break."""
     fund = get_fund(tx, fund_id)
     why = check_reason(reason)
     latest = chain_book.latest_head(tx, lane_key(fund.chain_id, fund.lane_address))
@@ -207,10 +214,57 @@ def rescan(tx: Tx, fund_id: str, *, from_block: int, reason: str) -> None:
     if from_block < 0:
         raise InvalidInput("from_block must not be negative", field="from_block")
     for settler in settlers_of(tx, fund_id):
-        start = max(from_block, settler["from_block"])
-        if settler["scanned_to_block"] >= start:
-            set_scanned(tx, fund_id, Address(settler["settler_address"]), to_block=start - 1)
+        chain_book.forget_events(
+            tx,
+            fund.chain_id,
+            fund_id,
+            Address(settler["settler_address"]),
+            from_number=max(from_block, settler["from_block"]),
+        )
+    records.rewind_reconciliations(tx, fund_id, from_block=from_block)
     tx.audit("rescan_requested", "fund", fund_id, {"from_block": from_block, "reason": why})
+
+
+class Resolution(StrEnum):
+    """What came of one break that was to be resolved."""
+
+    RESOLVED = "resolved"
+    NOT_OPEN = "not_open"
+
+
+def resolve_breaks(tx: Tx, break_ids: Sequence[int], *, reason: str) -> dict[int, Resolution]:
+    """Close several breaks for one reason, in one commit: what came of each, in the order given.
+    One that is not open any more is told and keeps none of the others back. Raises NotFound when
+    none of them is open, InvalidInput for none or too many."""
+    check_reason(reason)
+    wanted = list(dict.fromkeys(break_ids))
+    if not 1 <= len(wanted) <= RESOLVE_MAX:
+        raise InvalidInput(f"give 1 to {RESOLVE_MAX} breaks at once", field="break_ids")
+    outcomes = dict.fromkeys(wanted, Resolution.NOT_OPEN)
+    for break_id in wanted:
+        if attention.get_open_break(tx, break_id) is not None:
+            resolve_break(tx, break_id, reason=reason)
+            outcomes[break_id] = Resolution.RESOLVED
+    if Resolution.RESOLVED not in outcomes.values():
+        raise NotFound(f"none of these breaks is open: {_listed(wanted)}", field="break_ids")
+    return outcomes
+
+
+def resolve_breaks_of_kind(
+    tx: Tx, *, fund_id: str, kind: str, reason: str
+) -> dict[int, Resolution]:
+    """Close every open break of one kind of a fund, as `resolve_breaks` does, the oldest
+    RESOLVE_MAX of them. A break of a lane has no fund and is resolved by its number."""
+    get_fund(tx, fund_id)
+    found = attention.open_breaks(tx, fund_id=fund_id, kinds=[kind], limit=RESOLVE_MAX)
+    if not found:
+        raise NotFound(f"fund {fund_id} has no open break of kind {kind}", field="kind")
+    return resolve_breaks(tx, [row["break_id"] for row in found], reason=reason)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:20])
+    return shown if len(numbers) <= 20 else f"{shown} and {len(numbers) - 20} more"
 
 
 def resolve_break(tx: Tx, break_id: int, *, reason: str) -> None:
@@ -259,7 +313,7 @@ def _accept_fork(tx: Tx, *, chain_id: int, signer_address: Address, first_undone
     set_lane(tx, chain_id, signer_address, highest_head_number=None)
     for fund in list_funds(tx, chain_id=chain_id, lane_address=signer_address):
         undo_events(tx, fund, first_undone_number=first_undone)
-        records.forget_reconciliations(tx, fund.fund_id, from_block=first_undone)
+        records.rewind_reconciliations(tx, fund.fund_id, from_block=first_undone)
 
 
 def _redemption(tx: Tx, redemption_id: Hex32) -> RedemptionRow:

@@ -12,7 +12,7 @@ from settlement_node.node.context import Lane
 from settlement_node.store import chain_book, redemptions, settlements, transactions
 from settlement_node.store.attention import open_breaks
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import get_fund, get_lane
+from settlement_node.store.funds import get_fund, get_lane, is_read_to
 from settlement_node.store.rows import FundRow, SettlementRow
 from settlement_node.units import ZERO_HASH, Hex32, Payout
 
@@ -65,6 +65,8 @@ def read_book_state(
         tx, fund_id=fund.fund_id, money_only=True, limit=1
     ):
         obstacle = WaitingFor.FUND_PAUSED
+    elif not is_read_to(tx, fund.fund_id, lane.head_number):
+        obstacle = WaitingFor.EARLIER_BATCH  # a re-scan has taken events out of the book
     elif (
         len(unmined) >= policy.in_flight_max
         or transactions.count_unfinal(tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max

@@ -1,7 +1,7 @@
 """Reconcile: book, settler events, token transfers, supply and treasury, over final blocks.
 
-Runs on its own interval and on demand. It reads the chain afresh, writes a run and its breaks,
-and changes nothing else: an open money break is what stops planning.
+Runs on its own interval and on demand. It reads the chain afresh, writes a run and its breaks, and
+changes nothing else: an open money break is what stops planning.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from settlement_node.domain.reconciliation import (
     net_flow,
 )
 from settlement_node.errors import Refused, Transient
+from settlement_node.node.breaks import book_entry, close_shown
 from settlement_node.node.context import NodeContext
 from settlement_node.node.found import judge_found
 from settlement_node.store import chain_book, records, redemptions
@@ -38,7 +39,7 @@ from settlement_node.store.attention import (
     was_opened,
 )
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import list_funds, settlers_of
+from settlement_node.store.funds import list_funds, lock_fund_to_change, settlers_of
 from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32
@@ -120,9 +121,9 @@ def reconcile_now(context: NodeContext, fund: FundRow) -> ReconciliationResult:
 def reconcile_to_the_end(context: NodeContext, fund: FundRow) -> list[ReconciliationResult]:
     """Run after run until the last final block."""
     results = [reconcile_fund(context, fund)]
-    while results[-1].to_block - results[-1].from_block >= RANGE_BLOCKS_MAX:
+    while results[-1].to_block > results[-1].from_block:
         results.append(reconcile_fund(context, fund))
-    return results
+    return results[:-1] or results
 
 
 def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
@@ -131,17 +132,21 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
     with context.store.read() as tx:
         settlers = settlers_of(tx, fund.fund_id)
         last = records.last_reconciliation(tx, fund.fund_id)
-        runs = records.count_reconciliations(tx, fund.fund_id)
+        history_end = records.end_of_history(tx, fund.fund_id, run_blocks_max=RANGE_BLOCKS_MAX)
         final = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
     first_block = min(s["from_block"] for s in settlers)
     start = first_block - 1 if last is None else last["to_block"]
     # A long history takes several full runs; until they reach its end, what the book never heard
-    # of is history too.
-    is_history = start - (first_block - 1) == runs * RANGE_BLOCKS_MAX
+    # of is history too, also when it is compared again.
+    is_history = history_end is None or start < history_end
     scanned = min(s["scanned_to_block"] for s in settlers)
-    end = min(final, scanned, start + RANGE_BLOCKS_MAX)
+    target = min(final, scanned)
+    end = min(target, start + RANGE_BLOCKS_MAX)
+    if is_history and history_end is not None:
+        end = min(end, history_end)
     if end <= start:
         return _nothing_new(context, fund, start)
+    is_last_run = end == target
     addresses = FundAddresses(
         fund_id=fund.fund_id,
         treasury_address=fund.treasury_address,
@@ -173,7 +178,7 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         last,
         from_block=start,
         to_block=end,
-        is_last_run=end - start < RANGE_BLOCKS_MAX,
+        is_last_run=is_last_run,
     )
     differences = compare(
         addresses,
@@ -184,7 +189,7 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         is_first_run=is_history,
     )
     differences += _ratchet_differences([e for e in seen if isinstance(e, BatchSettledEvent)])
-    return _write(context, fund, chain, differences, from_block=start, to_block=end)
+    return _write(context, fund, chain, differences, last, from_block=start, to_block=end)
 
 
 def _nothing_new(context: NodeContext, fund: FundRow, start: int) -> ReconciliationResult:
@@ -207,13 +212,8 @@ def _read_book(
     ids = list(booked | {e.redemption_id_hex for e in events})
     rows = redemptions.get_many(tx, ids)
     book = {
-        row.redemption_id: BookEntry(
-            redemption_id_hex=row.redemption_id,
-            status=row.status,
-            investor_address=row.investor_address,
-            payee_address=row.payee_address,
-            shares_base_units=row.shares_base_units,
-            payout_base_units=row.payout_base_units,
+        row.redemption_id: book_entry(
+            row,
             booked_paid=row.redemption_id in booked,
             is_own_payment=row.redemption_id in own,
         )
@@ -332,14 +332,15 @@ def _write(
     fund: FundRow,
     chain: ChainRange,
     differences: list[Difference],
+    before: RowMapping | None,
     *,
     from_block: int,
     to_block: int,
 ) -> ReconciliationResult:
     context.checkpoint("reconcile.before_commit")
     with context.store.transaction(actor=context.node_id) as tx:
-        last = records.last_reconciliation(tx, fund.fund_id)
-        if last is not None and last["to_block"] != from_block:
+        lock_fund_to_change(tx, fund.fund_id)
+        if records.last_reconciliation(tx, fund.fund_id) != before:
             raise AnotherRun("another reconciliation of this fund ran at the same time")
         opened = sum(
             open_break(
@@ -351,6 +352,7 @@ def _write(
             for d in differences
             if not _was_judged(tx, fund, d)
         )
+        close_shown(tx, fund, chain.events)
         clear_alert(tx, kind="reconciliation_stuck", subject=fund.fund_id)
         still_open = count_open_breaks(tx, fund_id=fund.fund_id)
         records.add_reconciliation(

@@ -20,12 +20,19 @@ from settlement_node.domain.observations import (
     SettlerEvent,
 )
 from settlement_node.errors import Refused, Transient
+from settlement_node.node.breaks import close_booked
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.found import find_settled
 from settlement_node.node.heads import undo_events
 from settlement_node.store import chain_book, orders, redemptions
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import list_funds, raise_next_index, set_scanned, settlers_of
+from settlement_node.store.funds import (
+    list_funds,
+    lock_fund_to_change,
+    raise_next_index,
+    set_scanned,
+    settlers_of,
+)
 from settlement_node.store.rows import FundRow, SettlerEventRow
 from settlement_node.units import ZERO_HASH, Address, Hex32
 
@@ -61,6 +68,7 @@ def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
     found = sum(_scan_settler(context, lane, fund, settler) for settler in settlers)
     while _find_settled(context, lane, fund):
         pass
+    close_booked(context, lane, fund)
     return found
 
 
@@ -140,7 +148,8 @@ def _read_again(
             if row["settler_address"] == settler
         )
         start = from_block if tip is None else max(tip.block_number, from_block)
-        set_scanned(tx, fund.fund_id, settler, to_block=start - 1)
+        # Forgotten too, not only read again: the last known batch may be the one that never was.
+        chain_book.forget_events(tx, lane.chain_id, fund.fund_id, settler, from_number=start)
     raise Transient(
         f"events of settler {settler} from block {start} on are incomplete: an endpoint left some"
         " out, or settler_from_block is later than its first batch; they are read again",
@@ -199,6 +208,7 @@ def _scan_page(
         _check_follows(context, lane, fund, settler, batches, start=start)
     context.checkpoint("scan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        lock_fund_to_change(tx, fund.fund_id)
         new = chain_book.record_events(
             tx,
             lane.chain_id,
@@ -216,6 +226,6 @@ def _scan_page(
         )
         raise_next_index(tx, fund.fund_id, at_least=highest + 1)
         _free_taken_indexes(tx, fund, events)
-        set_scanned(tx, fund.fund_id, settler, to_block=end)
+        set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=end)
     context.checkpoint("scan.after_commit")
     return new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -90,7 +91,12 @@ def resolve_break(tx: Tx, break_id: int, *, reason: str) -> bool:
 
 
 def open_breaks(
-    tx: Tx, *, fund_id: str | None = None, money_only: bool = False, limit: int = 200
+    tx: Tx,
+    *,
+    fund_id: str | None = None,
+    kinds: Collection[str] | None = None,
+    money_only: bool = False,
+    limit: int = 200,
 ) -> list[sa.RowMapping]:
     """Open breaks, oldest first; with a fund, its own only: a break of no fund belongs to a lane,
     and that is paused."""
@@ -99,6 +105,8 @@ def open_breaks(
     )
     if fund_id is not None:
         query = query.where(b.c.fund_id == fund_id)
+    if kinds is not None:
+        query = query.where(b.c.kind.in_(kinds))
     if money_only:
         query = query.where(b.c.is_money.is_(True))
     return list(tx.connection.execute(query).mappings())

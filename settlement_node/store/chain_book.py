@@ -10,12 +10,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     Block,
+    EventPlace,
     RedemptionSettledEvent,
     RedemptionSkippedEvent,
     SettlerEvent,
 )
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.funds import lock_fund_to_change
 from settlement_node.store.redemptions import IN_CHUNK
 from settlement_node.store.rows import SettlerEventRow
 from settlement_node.units import INT64_MAX, Address, Hex32
@@ -109,7 +111,9 @@ def settled_from(
 def forget_events(
     tx: Tx, chain_id: int, fund_id: str, settler_address: Address, *, from_number: int
 ) -> None:
-    """Undo: drop a settler's events from a block on, and rewind its scan cursor."""
+    """Drop a settler's events from a block on, and take its scan cursor back to below it."""
+    # Without the lock a page that is being written would come in behind the deletion.
+    lock_fund_to_change(tx, fund_id)
     tx.connection.execute(
         e.delete().where(
             e.c.chain_id == chain_id,
@@ -224,6 +228,34 @@ def payments_of(tx: Tx, chain_id: int, redemption_id: Hex32) -> list[SettlerEven
         .order_by(e.c.block_number, e.c.log_index)
     )
     return [SettlerEventRow.of(row) for row in tx.connection.execute(query).mappings()]
+
+
+def final_payments(
+    tx: Tx, chain_id: int, redemption_ids: Sequence[Hex32], *, final_number: int
+) -> list[RedemptionSettledEvent]:
+    """Every settled event of these redemptions up to a block; one paid twice has several."""
+    found: list[RedemptionSettledEvent] = []
+    for start in range(0, len(redemption_ids), IN_CHUNK):
+        query = sa.select(e).where(
+            e.c.chain_id == chain_id,
+            e.c.kind == "settled",
+            e.c.block_number <= final_number,
+            e.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
+        )
+        found += [_payment(row) for row in tx.connection.execute(query).mappings()]
+    return found
+
+
+def _payment(row: sa.RowMapping) -> RedemptionSettledEvent:
+    return RedemptionSettledEvent(
+        place=EventPlace(**{name: row[name] for name in EventPlace.__dataclass_fields__}),
+        redemption_id_hex=row["redemption_id"],
+        redemption_index=row["redemption_index"],
+        investor_address=row["investor_address"],
+        payee_address=row["payee_address"],
+        shares_base_units=row["shares_base_units"],
+        payout_base_units=row["payout_base_units"],
+    )
 
 
 def ratchet_tip(

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
-from settlement_node.errors import Conflict, InvalidInput, InvariantBroken, NotFound
+from settlement_node.errors import Conflict, InvalidInput, InvariantBroken, NotFound, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, LaneRow
@@ -239,14 +239,38 @@ def settlers_of(tx: Tx, fund_id: str) -> list[sa.RowMapping]:
     )
 
 
-def set_scanned(tx: Tx, fund_id: str, settler_address: Address, *, to_block: int) -> None:
-    """Move a settler's scan cursor."""
+def set_scanned(
+    tx: Tx, fund_id: str, settler_address: Address, *, from_block: int, to_block: int
+) -> None:
+    """A settler's events of blocks `from_block` to `to_block` are in the book: its scan cursor goes
+    on. Raises Transient, and nothing of the commit is kept, when the cursor does not stand just
+    below them: it was taken back meanwhile, by a re-scan say."""
     s = t.fund_settlers
-    tx.connection.execute(
+    moved = tx.connection.execute(
         s.update()
-        .where(s.c.fund_id == fund_id, s.c.settler_address == settler_address)
+        .where(
+            s.c.fund_id == fund_id,
+            s.c.settler_address == settler_address,
+            s.c.scanned_to_block == from_block - 1,
+        )
         .values(scanned_to_block=to_block)
     )
+    if moved.rowcount != 1:
+        raise Transient(
+            f"the events of settler {settler_address} are to be read again from a block below"
+            f" {from_block}"
+        )
+
+
+def is_read_to(tx: Tx, fund_id: str, block_number: int) -> bool:
+    """Whether the events of every settler of a fund are in the book up to a block."""
+    s = t.fund_settlers
+    behind = tx.connection.execute(
+        sa.select(s.c.settler_address)
+        .where(s.c.fund_id == fund_id, s.c.scanned_to_block < block_number)
+        .limit(1)
+    )
+    return behind.first() is None
 
 
 def ensure_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow:

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.store import tables as t
+from settlement_node.store.attention import count_open_breaks
 from settlement_node.store.database import Tx
+from settlement_node.store.funds import lock_fund_to_change
 
 
 def audit_of(
@@ -70,18 +72,45 @@ def last_reconciliation(tx: Tx, fund_id: str) -> sa.RowMapping | None:
     )
 
 
-def count_reconciliations(tx: Tx, fund_id: str) -> int:
-    """How many runs of a fund are recorded."""
+def end_of_history(tx: Tx, fund_id: str, *, run_blocks_max: int) -> int | None:
+    """The last block of a fund's first reconciliation, which a long history takes several full runs
+    for; None while there is no run that ended it."""
     c = t.reconciliations
+    blocks = c.c.to_block - c.c.from_block
     return tx.connection.execute(
-        sa.select(sa.func.count()).where(c.c.fund_id == fund_id)
-    ).scalar_one()
+        sa.select(c.c.to_block)
+        .where(c.c.fund_id == fund_id, blocks > 0, blocks < run_blocks_max)
+        .order_by(c.c.reconciliation_id)
+        .limit(1)
+    ).scalar()
 
 
-def forget_reconciliations(tx: Tx, fund_id: str, *, from_block: int) -> None:
-    """After a reorganisation below finality: the runs over its blocks are made again."""
+def rewind_reconciliations(tx: Tx, fund_id: str, *, from_block: int) -> None:
+    """Have the blocks from one on compared again: a run over no block takes up the end and the
+    figures of the last run below it. A run that is under way is not written."""
+    lock_fund_to_change(tx, fund_id)
     c = t.reconciliations
-    tx.connection.execute(c.delete().where(c.c.fund_id == fund_id, c.c.to_block >= from_block))
+    last = last_reconciliation(tx, fund_id)
+    if last is None or last["to_block"] < from_block:
+        return
+    of_fund = sa.select(c).where(c.c.fund_id == fund_id)
+    below = of_fund.where(c.c.to_block < from_block).order_by(
+        c.c.to_block.desc(), c.c.reconciliation_id.desc()
+    )
+    before = tx.connection.execute(below.limit(1)).mappings().first()
+    first = of_fund.order_by(c.c.from_block, c.c.reconciliation_id).limit(1)
+    start = tx.connection.execute(first).mappings().one()["from_block"]
+    add_reconciliation(
+        tx,
+        fund_id=fund_id,
+        from_block=start if before is None else before["to_block"],
+        to_block=start if before is None else before["to_block"],
+        share_supply_base_units=None if before is None else before["share_supply_base_units"],
+        treasury_base_units=None if before is None else before["treasury_base_units"],
+        settled_count=0,
+        breaks_opened_count=0,
+        breaks_open_count=count_open_breaks(tx, fund_id=fund_id),
+    )
 
 
 def add_reconciliation(tx: Tx, **values: Any) -> int:

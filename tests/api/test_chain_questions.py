@@ -99,7 +99,7 @@ def test_reconciliation__run_now__records_a_run(
     with store.transaction(actor="node") as tx:
         chain_book.remember_heads(tx, LANE, [block(n) for n in range(10, 21)])
         chain_book.mark_final(tx, LANE, up_to_number=20)
-        set_scanned(tx, fund.fund_id, fund.settler_address, to_block=20)
+        set_scanned(tx, fund.fund_id, fund.settler_address, from_block=10, to_block=20)
     told = api.post(RECONCILIATION, json={"fund_id": "alpha"}).json()
     assert told["agrees"] is True
     assert (told["runs"][0]["from_block"], told["runs"][0]["to_block"]) == (9, 20)

@@ -128,7 +128,7 @@ def test_rescan__known_block__rewinds_the_cursor(api: Api, store: Store, fund: F
         chain_book.remember_heads(tx, lane_key(fund.chain_id, fund.lane_address), [block(900)])
     start = 20
     with store.transaction(actor="test") as tx:
-        set_scanned(tx, fund.fund_id, fund.settler_address, to_block=800)
+        set_scanned(tx, fund.fund_id, fund.settler_address, from_block=10, to_block=800)
     answer = api.post(f"/v1/funds/{fund.fund_id}/rescan", json={"from_block": start, **WHY})
     assert answer.status_code == 200
     with store.read() as tx:
@@ -158,3 +158,33 @@ def test_hold__useless_reason__is_422(api: Api, store: Store, fund: FundRow, rea
 def test_pause__without_a_key__is_401(api: Api, fund: FundRow) -> None:
     answer = api.post(lane_path(fund, "pause"), json=WHY, key=None)
     problem_of(answer, 401)
+
+
+def test_resolve_many__some_open__closes_them_in_one_commit_and_tells_of_each(
+    api: Api, store: Store, fund: FundRow
+) -> None:
+    with store.transaction(actor="test") as tx:
+        for subject in ("a", "b"):
+            open_break(
+                tx,
+                chain_id=fund.chain_id,
+                fund_id=fund.fund_id,
+                new=NewBreak("amounts_differ", subject, True, "1", "2", "differs"),
+            )
+        numbers = [row["break_id"] for row in open_breaks(tx)]
+    answer = api.post("/v1/breaks/resolve", json={"break_ids": [*numbers, 99], **WHY})
+    told = {one["break_id"]: one["status"] for one in answer.json()["breaks"]}
+    assert told == {**dict.fromkeys(numbers, "resolved"), 99: "not_open"}
+    again = {"kind": "amounts_differ", "fund_id": fund.fund_id, **WHY}
+    problem_of(api.post("/v1/breaks/resolve", json=again), 404)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"break_ids": []}, {"kind": "x"}, {"break_ids": [1], "kind": "x", "fund_id": "alpha"}],
+    ids=["nothing", "empty", "kind alone", "both ways"],
+)
+def test_resolve_many__unclear_which__is_422(
+    api: Api, fund: FundRow, asked: dict[str, object]
+) -> None:
+    problem_of(api.post("/v1/breaks/resolve", json={**asked, **WHY}), 422)

@@ -150,3 +150,59 @@ def test_fund__paused_and_resumed__changes_its_row(desk: Desk, fund: FundRow) ->
         desk.json("fund", verb, fund.fund_id, *WHY)
         with desk.store.read() as tx:
             assert paused is get_fund(tx, fund.fund_id).paused
+
+
+def of_fund(desk: Desk, fund: FundRow, *subjects: str, kind: str = "amounts_differ") -> list[int]:
+    """Open breaks of the fund, one for each subject; returns their numbers."""
+    with desk.store.transaction(actor="test") as tx:
+        for subject in subjects:
+            found = NewBreak(kind, subject, True, "1", "2", "differs")
+            attention.open_break(tx, chain_id=fund.chain_id, fund_id=fund.fund_id, new=found)
+        return [row["break_id"] for row in attention.open_breaks(tx, kinds=[kind])]
+
+
+def test_break_resolve__several__closes_those_that_are_open_and_names_each(
+    desk: Desk, fund: FundRow
+) -> None:
+    first, second, third = of_fund(desk, fund, "a", "b", "c")
+    desk.json("break", "resolve", str(first), *WHY)
+    told = desk.json("break", "resolve", str(first), str(second), *WHY)
+    assert {str(first): "not_open", str(second): "resolved"} == told["breaks"]
+    with desk.store.read() as tx:
+        assert [third] == [row["break_id"] for row in attention.open_breaks(tx)]
+
+
+def test_break_resolve__by_kind_and_fund__closes_all_of_that_kind_only(
+    desk: Desk, fund: FundRow
+) -> None:
+    wanted = of_fund(desk, fund, "a", "b")
+    (other,) = of_fund(desk, fund, "c", kind="supply_differs")
+    told = desk.json("break", "resolve", "--kind", "amounts_differ", "--fund", fund.fund_id, *WHY)
+    assert dict.fromkeys(map(str, wanted), "resolved") == told["breaks"]
+    with desk.store.read() as tx:
+        assert [other] == [row["break_id"] for row in attention.open_breaks(tx)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [],
+        ["--kind", "amounts_differ"],
+        ["--fund", "alpha"],
+        ["1", "--kind", "x", "--fund", "alpha"],
+    ],
+    ids=["nothing", "kind alone", "fund alone", "both ways"],
+)
+def test_break_resolve__unclear_which__is_refused(
+    desk: Desk, fund: FundRow, asked: list[str]
+) -> None:
+    of_fund(desk, fund, "a")
+    told = desk.json("break", "resolve", *asked, *WHY, code=EXIT_INPUT)
+    assert "break_ids" == told["error"]["details"]["field"]
+    with desk.store.read() as tx:
+        assert 1 == attention.count_open_breaks(tx)
+
+
+def test_break_resolve__none_is_open__is_refused(desk: Desk, fund: FundRow) -> None:
+    told = desk.json("break", "resolve", "7", "8", *WHY, code=EXIT_INPUT)
+    assert "none of these breaks is open: 7, 8" in told["error"]["message"]

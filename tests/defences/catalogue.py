@@ -9,6 +9,7 @@ from tests.defences.database import DATABASE
 from tests.defences.endpoints import ENDPOINTS
 from tests.defences.lanes import LANES
 from tests.defences.machine import MACHINE
+from tests.defences.mending import MENDING
 from tests.defences.model import Defence
 from tests.defences.sending import SENDING
 from tests.defences.tokens import TOKENS
@@ -23,4 +24,5 @@ DEFENCES: tuple[Defence, ...] = (
     *DATABASE,
     *CALLERS,
     *MACHINE,
+    *MENDING,
 )

@@ -33,8 +33,8 @@ CHAIN: tuple[Defence, ...] = (
         happens="the block that held a payment is replaced by one that does not",
         holds="the transaction is waiting again, its redemptions are not paid any more",
         file="settlement_node/node/heads.py",
-        old="            undo_mined(tx, row)\n",
-        new="            continue\n",
+        old="        undo_mined(tx, row)\n",
+        new="        continue\n",
         tests=(
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
             f"{REORG}::test_reorg__mined_again_in_another_block__booked_at_the_new_place"
@@ -87,8 +87,8 @@ CHAIN: tuple[Defence, ...] = (
         happens="a payment is called settled and its block is replaced afterwards",
         holds="settled is what stands at or below the final block",
         file="settlement_node/node/track.py",
-        old="and row.block_number <= lane.final_number",
-        new="and row.block_number <= lane.head_number",
+        old="            to_block=lane.final_number,\n",
+        new="            to_block=lane.head_number,\n",
         tests=(
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
         ),

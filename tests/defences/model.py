@@ -46,6 +46,7 @@ class Line(Enum):
     FALSE_ENDPOINT = (Part.CHAIN, "An endpoint lags, flaps, or follows another chain")
     LYING_ENDPOINT = (Part.CHAIN, "One endpoint says of the agreed chain what is not so")
     LOGS_MISSING = (Part.CHAIN, "Logs are refused in bulk, or left out in silence")
+    BELIEVED_LIE = (Part.CHAIN, "A lie was believed once and stands in the book")
     FEES_AND_HALTS = (Part.CHAIN, "Fees leap, blocks stay away or stay empty")
 
     RESTRICTED = (Part.TOKENS, "A holder or payee may not take part, and the token does not say so")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from settlement_node.api import problems
 from settlement_node.api.events.hub import StreamEvent
-from settlement_node.api.operators.schemas import RescanIn, WhyIn
+from settlement_node.api.operators.schemas import RescanIn, ResolveIn, WhyIn
 from settlement_node.api.reconciliation.schemas import ReconcileIn
 from settlement_node.api.redemptions.schemas import CancelIn, RedemptionDetailOut, RedemptionsIn
 from settlement_node.api.settlements.schemas import EstimateIn
@@ -28,6 +28,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "reconcile-in": ReconcileIn,
     "why-in": WhyIn,
     "rescan-in": RescanIn,
+    "resolve-in": ResolveIn,
     "problem": problems.Problem,
 }
 

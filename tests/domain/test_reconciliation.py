@@ -21,6 +21,7 @@ from settlement_node.domain.reconciliation import (
     Difference,
     FundAddresses,
     compare,
+    is_explained,
 )
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32, Payout, Shares
 from tests_support.book import address, hash32, place
@@ -270,3 +271,21 @@ def test_compare__found_payment_at_another_price__is_a_money_break() -> None:
 def test_compare__found_payment_as_our_own_would_be__is_nothing() -> None:
     right = {hash32("a"): Judgement(Payout(7), None)}
     assert differences([entry("a")], seen([event("a")]), judgements=right) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"status": RedemptionStatus.PAID}, False),
+        ({"status": RedemptionStatus.CANCELLED}, False),
+        ({"payee_address": address("another")}, False),
+        ({"shares_base_units": Shares(11)}, False),
+        ({"payout_base_units": Payout(8)}, False),
+    ],
+    ids=["the same", "not final", "cancelled", "another payee", "other shares", "another payout"],
+)
+def test_is_explained__book_and_event__only_when_both_tell_the_same(
+    changes: dict[str, Any], expected: bool
+) -> None:
+    assert is_explained(entry("a", **changes), event("a")) is expected

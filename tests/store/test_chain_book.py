@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
+
 from settlement_node.domain.observations import RedemptionSkippedEvent, SkipReason
+from settlement_node.errors import Transient
 from settlement_node.store import chain_book, funds, redemptions
 from settlement_node.store.database import Store
 from tests_support.book import (
@@ -22,6 +27,7 @@ from tests_support.book import (
 )
 
 SETTLER = NEW_FUND.settler_address
+on_postgresql = pytest.mark.parametrize("database_name", ["postgresql"], indirect=True)
 OTHER_LANE = f"{CHAIN_ID}:{address('other lane')}"
 
 
@@ -172,7 +178,8 @@ def test_forget_events__from_a_block__drops_them_and_rewinds_the_scan(store: Sto
             ],
         )
         for settler in (SETTLER, older):
-            funds.set_scanned(tx, fund.fund_id, settler, to_block=25)
+            start = NEW_FUND.settler_from_block if settler == SETTLER else 1
+            funds.set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=25)
         chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=21)
         left = chain_book.settled_events(tx, CHAIN_ID, [row.redemption_id for row in rows])
         scanned = {
@@ -183,10 +190,55 @@ def test_forget_events__from_a_block__drops_them_and_rewinds_the_scan(store: Sto
     assert scanned == {SETTLER: 20, older: 25}
 
 
+@on_postgresql
+def test_forget_events__while_a_page_is_being_written__takes_that_page_out_too(
+    store: Store,
+) -> None:
+    fund = add_fund(store)
+    (row,) = request(store, fund, ["a"])
+    written, finish = threading.Event(), threading.Event()
+
+    def write_page() -> None:
+        with store.transaction(actor="node") as tx:
+            funds.lock_fund_to_change(tx, fund.fund_id)
+            chain_book.record_events(tx, CHAIN_ID, [settled_event(row, place(20))])
+            funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=25)
+            written.set()
+            finish.wait(60)
+
+    def forget() -> None:
+        with store.transaction(actor="operator") as tx:
+            chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=15)
+
+    writer = threading.Thread(target=write_page)
+    writer.start()
+    assert written.wait(60)
+    forgetter = threading.Thread(target=forget)
+    forgetter.start()
+    forgetter.join(0.5)
+    finish.set()
+    writer.join()
+    forgetter.join()
+    with store.read() as tx:
+        assert chain_book.settled_events(tx, CHAIN_ID, [row.redemption_id]) == {}
+        assert [14] == [s["scanned_to_block"] for s in funds.settlers_of(tx, fund.fund_id)]
+
+
+def test_set_scanned__taken_back_meanwhile__is_not_overwritten(store: Store) -> None:
+    fund = add_fund(store)
+    with store.transaction(actor="node") as tx:
+        funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=20)
+        chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=12)
+    with pytest.raises(Transient, match="read again"), store.transaction(actor="node") as tx:
+        funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=21, to_block=30)
+    with store.read() as tx:
+        assert [11] == [s["scanned_to_block"] for s in funds.settlers_of(tx, fund.fund_id)]
+
+
 def test_forget_events__above_the_scan__does_not_move_it_forward(store: Store) -> None:
     fund = add_fund(store)
     with store.transaction(actor="test") as tx:
-        funds.set_scanned(tx, fund.fund_id, SETTLER, to_block=15)
+        funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=15)
         chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=21)
         assert funds.settlers_of(tx, fund.fund_id)[0]["scanned_to_block"] == 15
 

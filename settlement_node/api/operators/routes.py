@@ -17,9 +17,11 @@ from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
 from settlement_node.api.keys import Client
 from settlement_node.api.operators.schemas import (
     BreakResolvedOut,
+    BreaksResolvedOut,
     LaneOut,
     RescanIn,
     RescanOut,
+    ResolveIn,
     TransactionAskedOut,
     WhyIn,
 )
@@ -203,7 +205,8 @@ def rescan(
     body: RescanIn,
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
-    """From a block on; nothing known is forgotten. 422 for a block in the future."""
+    """What is known from a block on is forgotten and read anew, and compared again; nothing is
+    planned for the fund meanwhile. 422 for a block in the future."""
 
     def work(tx: Tx) -> RescanOut:
         operators.rescan(tx, fund_id, from_block=body.from_block, reason=body.reason)
@@ -211,6 +214,36 @@ def rescan(
 
     operation = f"POST /v1/funds/{fund_id}/rescan"
     return _done(context, client, operation, body, idempotency_key, work)
+
+
+@router.post(
+    "/breaks/resolve",
+    response_model=BreaksResolvedOut,
+    responses=ANSWERS,
+    summary="Resolve several breaks",
+)
+def resolve_many(
+    context: Context,
+    client: Writer,
+    body: ResolveIn,
+    idempotency_key: IdempotencyKey = None,
+) -> JSONResponse:
+    """Close these breaks, or every open one of a kind of a fund, in one commit; the answer says
+    what came of each. 404 when none of them is open."""
+
+    def work(tx: Tx) -> BreaksResolvedOut:
+        outcomes = (
+            operators.resolve_breaks(tx, body.break_ids, reason=body.reason)
+            if body.break_ids is not None
+            else operators.resolve_breaks_of_kind(
+                tx, fund_id=body.fund_id or "", kind=body.kind or "", reason=body.reason
+            )
+        )
+        return BreaksResolvedOut(
+            breaks=[BreakResolvedOut(break_id=n, status=o.value) for n, o in outcomes.items()]
+        )
+
+    return _done(context, client, "POST /v1/breaks/resolve", body, idempotency_key, work)
 
 
 @router.post(

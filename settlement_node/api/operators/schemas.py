@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from settlement_node.api.fields import (
     EXAMPLE_ADDRESS,
     AddressOut,
+    FundIdIn,
     HashOut,
     InputSchema,
     ReasonIn,
@@ -16,6 +17,7 @@ from settlement_node.api.fields import (
     examples,
 )
 from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.node.operators import RESOLVE_MAX
 
 
 class WhyIn(InputSchema):
@@ -33,6 +35,30 @@ class RescanIn(InputSchema):
 
     from_block: Annotated[int, Field(ge=0, le=2**63 - 1)]
     reason: ReasonIn
+
+
+class ResolveIn(InputSchema):
+    """Which breaks are closed, by number or by kind and fund, and why."""
+
+    model_config = examples(
+        {"break_ids": [3, 4, 5], "reason": "entered again; compared with the register"},
+        {"kind": "amounts_differ", "fund_id": "growth-fund", "reason": "settled outside the node"},
+    )
+
+    break_ids: Annotated[
+        list[Annotated[int, Field(ge=1, le=2**63 - 1)]] | None,
+        Field(min_length=1, max_length=RESOLVE_MAX),
+    ] = None
+    kind: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    fund_id: FundIdIn | None = None
+    reason: ReasonIn
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> Self:
+        by_number = self.break_ids is not None
+        if by_number == (self.kind is not None) or (self.kind is None) != (self.fund_id is None):
+            raise ValueError("give break_ids, or kind and fund_id together")
+        return self
 
 
 class LaneOut(Schema):
@@ -66,7 +92,13 @@ class RescanOut(Schema):
 
 
 class BreakResolvedOut(Schema):
-    """A break that is closed."""
+    """What came of one break: `resolved`, or `not_open` if it was closed before."""
 
     break_id: int
     status: str
+
+
+class BreaksResolvedOut(Schema):
+    """What came of each break, in the order they were named."""
+
+    breaks: list[BreakResolvedOut]

@@ -1,0 +1,172 @@
+"""Defences against what went wrong once: a lie in the book, a break whose cause is gone."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+RESCAN = "chain_tests/cycle/test_rescan.py"
+CHAIN_BOOK = "tests/store/test_chain_book.py"
+RESTORE_GUIDE = "chain_tests/docs/test_restore_guide.py"
+
+MENDING: tuple[Defence, ...] = (
+    Defence(
+        name="rescan_forgets",
+        line=Line.BELIEVED_LIE,
+        happens="a false page of events is in the book, and its blocks are read again",
+        holds="the events of the range are deleted before they are read anew",
+        file="settlement_node/node/operators.py",
+        old='            from_number=max(from_block, settler["from_block"]),\n',
+        new="            from_number=latest[0] + 1,\n",
+        tests=(
+            f"{RESCAN}::test_rescan__order_not_paid_though_a_false_page_says_so__"
+            "forgotten_and_then_paid[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="rescan_compares_again",
+        line=Line.BELIEVED_LIE,
+        happens="an order was booked as settled by an event that never was",
+        holds="reconciliation goes over the range again, and finds a payment the chain lacks",
+        file="settlement_node/node/operators.py",
+        old="    records.rewind_reconciliations(tx, fund_id, from_block=from_block)\n",
+        new="",
+        tests=(
+            f"{RESCAN}::test_rescan__order_booked_as_paid_by_a_false_page__"
+            "a_break_and_never_paid_again[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="rescan_is_not_overwritten",
+        line=Line.BELIEVED_LIE,
+        happens="a page is being read when a person asks for a re-scan of earlier blocks",
+        holds="a page moves the scan cursor on only from where it began, or is not written",
+        file="settlement_node/store/funds.py",
+        old="            s.c.scanned_to_block == from_block - 1,\n",
+        new="",
+        tests=(
+            f"{RESCAN}::test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads"
+            "_first[pyevm-scan.before_commit-sqlite]",
+            f"{CHAIN_BOOK}::test_set_scanned__taken_back_meanwhile__is_not_overwritten[sqlite]",
+        ),
+    ),
+    Defence(
+        name="forgetting_waits_for_the_page",
+        line=Line.BELIEVED_LIE,
+        happens="a page is being committed while its events are deleted",
+        holds="both commits lock the fund first, so that none of the page stays behind",
+        file="settlement_node/store/chain_book.py",
+        old="    lock_fund_to_change(tx, fund_id)\n",
+        new="",
+        tests=(
+            f"{CHAIN_BOOK}::test_forget_events__while_a_page_is_being_written__takes_that_page_out"
+            "_too[postgresql]",
+        ),
+    ),
+    Defence(
+        name="unread_fund_is_not_planned",
+        line=Line.BELIEVED_LIE,
+        happens="events are out of the book for a re-scan, and a pass would plan without them",
+        holds="planning reads the scan cursors, and once more in its own commit",
+        file="settlement_node/node/ratchet.py",
+        old="    elif not is_read_to(tx, fund.fund_id, lane.head_number):\n",
+        new="    elif lane.head_number < 0:\n",
+        tests=(
+            f"{RESCAN}::test_rescan__by_another_process_before_the_plan_is_made__"
+            "not_planned_until_read[pyevm-sqlite]",
+            f"{RESCAN}::test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads"
+            "_first[pyevm-plan.before_commit-sqlite]",
+        ),
+    ),
+    Defence(
+        name="unread_order_is_not_cancelled",
+        line=Line.BELIEVED_LIE,
+        happens="a paid order's event is out of the book when somebody cancels the order",
+        holds="nothing is cancelled or released while final events are still to be read",
+        file="settlement_node/node/intake.py",
+        old="    require_read(tx, fund)\n",
+        new="",
+        tests=(
+            f"{RESCAN}::test_rescan__events_not_read_again_yet__nothing_is_cancelled_or_released"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="last_known_batch_may_be_false",
+        line=Line.BELIEVED_LIE,
+        happens="the last batch the book knows never was, and none follows it",
+        holds="where the settler's own hash is not met, the last known batch is forgotten too",
+        file="settlement_node/node/scan.py",
+        old="        chain_book.forget_events("
+        "tx, lane.chain_id, fund.fund_id, settler, from_number=start)\n",
+        new="",
+        tests=(
+            f"{RESCAN}::test_scan__a_batch_that_never_was_is_the_last_known__forgotten_and_the"
+            "_fund_goes_on[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="run_of_before_a_rescan_is_not_written",
+        line=Line.BELIEVED_LIE,
+        happens="reconciliation is at work when its blocks are to be compared again",
+        holds="a run is written only behind the very run it began from",
+        file="settlement_node/node/reconcile.py",
+        old="        if records.last_reconciliation(tx, fund.fund_id) != before:\n",
+        new="        if before is None and records.last_reconciliation(tx, fund.fund_id):\n",
+        tests=(
+            f"{RESCAN}::test_rescan__while_reconciliation_is_at_work__its_run_is_not_written"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="history_stays_history",
+        line=Line.BELIEVED_LIE,
+        happens="blocks from before the book are compared again",
+        holds="what the first comparison took for history stops nothing the second time either",
+        file="settlement_node/node/reconcile.py",
+        old="    is_history = history_end is None or start < history_end\n",
+        new="    is_history = last is None\n",
+        tests=(
+            f"{RESCAN}::test_rescan__payments_of_before_the_book__stay_history_and_stop_nothing"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="explained_break_closes",
+        line=Line.OLD_BACKUP,
+        happens="orders missing from a restored book are entered again, and their breaks stay open",
+        holds="a break closes once book and chain have the same payment, and new orders go on",
+        file="settlement_node/node/scan.py",
+        old="    close_booked(context, lane, fund)\n",
+        new="",
+        tests=(
+            f"{RESTORE_GUIDE}::test_restore_guide__followed_to_the_end__"
+            "new_orders_settle_and_nothing_is_left_open[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="only_what_is_read_anew_explains",
+        line=Line.BELIEVED_LIE,
+        happens="the chain lacks a payment, and a false event in the book still shows it",
+        holds="such a break closes by what reconciliation has just read alone",
+        file="settlement_node/node/breaks.py",
+        old="kinds=EXPLAINED_BY_BOOKING, limit",
+        new="kinds=EXPLAINED_BY_BOOKING | EXPLAINED_BY_EVENT, limit",
+        tests=(
+            f"{RESCAN}::test_reconcile__the_false_event_is_still_in_the_book__its_break_stays_open"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="explained_means_the_same_figures",
+        line=Line.OLD_BACKUP,
+        happens="an order is in the book again, and was paid otherwise than it says",
+        holds="its break closes only where every figure is the event's",
+        file="settlement_node/domain/reconciliation.py",
+        old="    return settled and _ordered(entry, event) == _happened(event)\n",
+        new="    return settled\n",
+        tests=(
+            "tests/domain/test_reconciliation.py::"
+            "test_is_explained__book_and_event__only_when_both_tell_the_same[another payout]",
+        ),
+    ),
+)
