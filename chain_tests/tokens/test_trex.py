@@ -202,8 +202,10 @@ def test_trex__nobody_can_be_burned__all_wait_with_one_alert_and_go_on_by_themse
 def test_trex__checks_of_another_kind_of_token__nothing_planned_and_an_alert(
     chain: Chain, book: Store
 ) -> None:
-    _, world = staged(chain, book, checks=FundChecks(share_token="cmtat"))
+    stage, world = staged(chain, book, checks=FundChecks(share_token="cmtat"))
     names = world.enter(1)
+    found = [f.words for f in try_fund(stage.client, stage.fund) if f.verdict is Verdict.WRONG]
+    assert ["cannot be asked deactivated()" in words for words in found] == [True]
 
     world.step(3)
     assert world.statuses(names) == [S.APPROVED]
