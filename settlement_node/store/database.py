@@ -80,6 +80,14 @@ def _open_sqlite(url: sa.URL) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
         connection.create_aggregate("sum_base_units", 1, SumAggregate)  # type: ignore[arg-type]
 
+    @sa.event.listens_for(engine, "handle_error")
+    def _throw_away(context: sa.engine.ExceptionContext) -> None:
+        # Opened while the file could only be read, a connection can only read for ever: the pool
+        # is emptied, and the next unit of work opens a new one.
+        code = getattr(context.original_exception, "sqlite_errorcode", 0)
+        if code & 0xFF == sqlite3.SQLITE_READONLY and not in_memory:
+            context.is_disconnect = True
+
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         read_only = connection.get_execution_options().get("settlement_read_only", False)

@@ -3,8 +3,12 @@ again; a database that is wrong is not tried again."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,11 @@ from settlement_node.store import outbox, records
 from settlement_node.store import tables as t
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.failures import DatabaseUnusable
+from settlement_node.store.migrate import upgrade
 from tests_support.book import add_fund
+
+NOBODY = 65534
+"""The user of no rights, on every Unix."""
 
 
 def kill(store: Store, connection: Connection) -> None:
@@ -167,6 +175,54 @@ def test_transaction__disk_full__is_transient_and_nothing_is_done(store: Store) 
     with store.read() as tx:
         assert tx.connection.execute(sa.select(t.funds.c.name)).scalar_one() != "half"
         assert records.audit_of(tx, "disk", "0") == []
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """As somebody whom the rights of a file stop; root, whom they do not, is nobody for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def own_file() -> Iterator[Path]:
+    """A migrated database of a user whom its rights stop. Another connection to it stays open, so
+    that the files beside it are there, and can be written."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, file = Path(name), Path(name) / "node.sqlite"
+        engine = open_engine(f"sqlite:///{file}")
+        upgrade(engine)
+        engine.dispose()
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("PRAGMA user_version = 1")
+            if os.geteuid() == 0:
+                for path in (folder, *folder.iterdir()):
+                    os.chown(path, NOBODY, NOBODY)
+            with without_privileges():
+                yield file
+
+
+def test_transaction__opened_while_the_file_could_only_be_read__writes_once_it_can(
+    own_file: Path,
+) -> None:
+    store = Store(open_engine(f"sqlite:///{own_file}"))
+    own_file.chmod(0o444)
+    with store.read() as tx:
+        assert records.audit_of(tx, "thing", "1") == []
+    own_file.chmod(0o644)
+    with pytest.raises(Transient, match="can only be read"), store.transaction(actor="a") as tx:
+        tx.audit("too early", "thing", "1")
+    with store.transaction(actor="a") as tx:
+        tx.audit("wrote", "thing", "1")
+    with store.read() as tx:
+        assert [f["action"] for f in records.audit_of(tx, "thing", "1")] == ["wrote"]
+    store.engine.dispose()
 
 
 def test_transaction__table_missing__is_an_error_to_mend_not_to_repeat(store: Store) -> None:
