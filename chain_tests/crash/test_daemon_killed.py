@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,8 @@ from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.checkpoints import CHECKPOINTS
 
 S = RedemptionStatus
+SEVERAL_RENEWALS_SECONDS = 11.0
+"""Leases are looked after every five seconds."""
 
 
 def run_rounds(world: World, copies: Copies, folder: Path, rounds: list[Round]) -> Outcome:
@@ -91,6 +95,40 @@ def test_killed_from_outside__between_send_and_receipt__restarted_and_paid_once(
         )
         daemon.stop()
     assert world.check_books().transactions == 1
+
+
+@pytest.mark.slow
+@on_anvil
+def test_two_daemons__on_one_machine__the_second_takes_the_lane_once_the_first_is_killed(
+    world: World, tmp_path: Path
+) -> None:
+    """At once, long before the lease lapses; and not while the first one lives."""
+    settings = tmp_path / "node.toml"
+    settings.write_text(settings_of(world))
+    key = world.chain.funded_keys[1]
+    with Daemon(settings, key) as first, Daemon(settings, key) as second:
+        for daemon, said in ((first, "lane_taken"), (second, "node_started")):
+            daemon.start()
+            wait_until(
+                partial(daemon.has_said, said),
+                seconds=PATIENCE_SECONDS,
+                explain=daemon.last_words,
+            )
+        world.enter(1)
+        wait_until(
+            lambda: world.status("order-0") is not S.APPROVED,
+            seconds=PATIENCE_SECONDS,
+            explain=first.last_words,
+        )
+        time.sleep(SEVERAL_RENEWALS_SECONDS)
+        assert not second.has_said("lane_taken")
+        first.kill()
+        wait_until(
+            partial(second.has_said, "lane_taken"),
+            seconds=PATIENCE_SECONDS,
+            explain=second.last_words,
+        )
+        second.stop()
 
 
 def settings_of(world: World) -> str:

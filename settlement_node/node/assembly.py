@@ -30,6 +30,7 @@ from settlement_node.config import ChainSettings, Settings, SignerKind, SignerSe
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.node.checkpoints import checkpoint_from_environment
 from settlement_node.node.context import ChainContext, NodeContext
+from settlement_node.node.processes import this_process
 from settlement_node.node.runtime import Intervals
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.migrate import pending
@@ -233,6 +234,7 @@ def build_context(
         chains=build_chains(settings),
         signers=dict(signers or {}),
         node_id=new_node_id(settings),
+        process=this_process(),
         policy=settings.engine.policy(),
         lease_seconds=settings.engine.lease_seconds,
         dry_run=dry_run,

@@ -32,15 +32,17 @@ class ChainContext:
 class NodeContext:
     """Everything the stages of one node share.
 
-    `checkpoint(name)` is called before and after each commit and each call that leaves the
-    process; tests stop the node there, in production it does nothing. With `dry_run` the plan
-    stage prices and previews the whole book once, and nothing is ever planned, signed or sent.
+    `process` is what proves to later processes of this machine that this one has ended, None where
+    nothing does. `checkpoint(name)` is called before and after each commit and each call that
+    leaves the process; tests stop the node there, in production it does nothing. With `dry_run` the
+    plan stage prices and previews the whole book once, and nothing is ever planned, signed or sent.
     """
 
     store: Store
     chains: Mapping[int, ChainContext]
     signers: Mapping[tuple[int, Address], Signer]
     node_id: str
+    process: str | None = None
     policy: EnginePolicy = field(default_factory=EnginePolicy)
     lease_seconds: float = 30.0
     dry_run: bool = False

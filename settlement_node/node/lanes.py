@@ -6,6 +6,7 @@ import structlog
 
 from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.processes import has_ended
 from settlement_node.store import chain_book, transactions
 from settlement_node.store.attention import NewBreak, open_break, raise_alert
 from settlement_node.store.database import Tx
@@ -37,7 +38,12 @@ def hold_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
         if chain is None or signer is None:
             continue
         fence = take_lease(
-            context.store, lane=key, holder=context.node_id, seconds=context.lease_seconds
+            context.store,
+            lane=key,
+            holder=context.node_id,
+            seconds=context.lease_seconds,
+            process=context.process,
+            has_ended=has_ended,
         )
         known = held.get(key)
         if fence is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -17,8 +18,17 @@ def lane_key(chain_id: int, signer_address: Address) -> str:
     return f"{chain_id}:{signer_address}"
 
 
-def take_lease(store: Store, *, lane: str, holder: str, seconds: float) -> Fence | None:
-    """Take or renew the lease of a lane; None while another holder's has not expired.
+def take_lease(
+    store: Store,
+    *,
+    lane: str,
+    holder: str,
+    seconds: float,
+    process: str | None = None,
+    has_ended: Callable[[str], bool] = lambda process: False,
+) -> Fence | None:
+    """Take or renew the lease of a lane; None while another holder's has not expired, unless that
+    holder's process is proven to have ended (`has_ended`, given what it left as its `process`).
 
     A renewal keeps its token; every change of holder, and every take-up after a lapse, gets a
     higher one, so that commits under the old token fail.
@@ -44,16 +54,24 @@ def take_lease(store: Store, *, lane: str, holder: str, seconds: float) -> Fence
             )
         live = row["expires_at_utc"] > now
         if live and row["holder"] not in (None, holder):
-            return None
+            left = row["holder_process"]
+            if left is None or not has_ended(left):
+                return None
         renewal = live and row["holder"] == holder
         token = row["fencing_token"] + (0 if renewal else 1)
         tx.connection.execute(
             t.leases.update()
             .where(t.leases.c.lane == lane)
-            .values(holder=holder, fencing_token=token, expires_at_utc=expires)
+            .values(
+                holder=holder,
+                holder_process=process,
+                fencing_token=token,
+                expires_at_utc=expires,
+            )
         )
         if not renewal:
-            tx.audit("lease_taken", "lane", lane, {"fencing_token": token})
+            before = row["holder"] if live else None
+            tx.audit("lease_taken", "lane", lane, {"fencing_token": token, "ended": before})
         return Fence(lane=lane, holder=holder, fencing_token=token)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.defences.model import Defence, Line
 
 RESCAN = "chain_tests/cycle/test_rescan.py"
+LEASES = "tests/store/test_leases.py"
+PROCESSES = "tests/node/test_ended_processes.py"
 CHAIN_BOOK = "tests/store/test_chain_book.py"
 RESTORE_GUIDE = "chain_tests/docs/test_restore_guide.py"
 
@@ -168,5 +170,63 @@ MENDING: tuple[Defence, ...] = (
             "tests/domain/test_reconciliation.py::"
             "test_is_explained__book_and_event__only_when_both_tell_the_same[another payout]",
         ),
+    ),
+    Defence(
+        name="read_only_connection_is_thrown_away",
+        line=Line.DATABASE_FAILS,
+        happens="connections are opened while the database's file can only be read",
+        holds="the pool is emptied at the first refused write, and what comes next can write",
+        file="settlement_node/store/database.py",
+        old="            context.is_disconnect = True\n",
+        new="            context.is_disconnect = False\n",
+        tests=(
+            "tests/store/test_transient.py::test_transaction__opened_while_the_file_could_only_be"
+            "_read__writes_once_it_can",
+        ),
+    ),
+    Defence(
+        name="lane_of_an_ended_process_is_free",
+        line=Line.DEATH_BETWEEN_STEPS,
+        happens="a node is started again on its machine, and its own lease still lives",
+        holds="a lease whose holder has provably ended is taken at once, under a higher token",
+        file="settlement_node/store/leases.py",
+        old="            if left is None or not has_ended(left):\n",
+        new="            if left is None or not has_ended(holder):\n",
+        tests=(
+            f"{LEASES}::test_take_lease__holders_process_has_ended__goes_to_another_at_once_under_a"
+            "_higher_token[sqlite]",
+        ),
+    ),
+    Defence(
+        name="lane_of_a_living_process_is_not",
+        line=Line.TWO_NODES,
+        happens="a second node is started on the machine of the first",
+        holds="nothing but the proven end of the holder's process gives its lane away",
+        file="settlement_node/store/leases.py",
+        old="            if left is None or not has_ended(left):\n",
+        new="            if left is None:\n",
+        tests=(
+            f"{LEASES}::test_take_lease__holders_process_lives_or_is_unknown__gives_none[sqlite]",
+        ),
+    ),
+    Defence(
+        name="ended_elsewhere_is_not_known_here",
+        line=Line.TWO_NODES,
+        happens="the holder runs on another machine or in another container",
+        holds="process numbers count within one boot and one namespace alone",
+        file="settlement_node/node/processes.py",
+        old="    if namespaces != _namespaces() or not number.isdigit():\n",
+        new="    if not number.isdigit():\n",
+        tests=(f"{PROCESSES}::test_has_ended__of_another_boot_or_namespace__is_never_proven",),
+    ),
+    Defence(
+        name="a_number_is_no_process",
+        line=Line.DEATH_BETWEEN_STEPS,
+        happens="the dead holder's process number belongs to another process by now",
+        holds="a process is its number and its start",
+        file="settlement_node/node/processes.py",
+        old="    return started is not None and started != start\n",
+        new="    return started is None\n",
+        tests=(f"{PROCESSES}::test_has_ended__number_given_to_a_later_process__is_proven",),
     ),
 )

@@ -76,6 +76,30 @@ def test_take_lease__own_one_run_out__gets_a_higher_token(timed: tuple[Store, Cl
     assert taken(store, "a").fencing_token == old.fencing_token + 1
 
 
+def take_after(store: Store, *, ended: str) -> Fence | None:
+    """What another gets that knows one process to have ended."""
+    return take_lease(
+        store, lane=LANE, holder="b", seconds=30, process="two", has_ended=lambda p: p == ended
+    )
+
+
+def test_take_lease__holders_process_has_ended__goes_to_another_at_once_under_a_higher_token(
+    store: Store,
+) -> None:
+    old = take_lease(store, lane=LANE, holder="a", seconds=3600, process="one")
+    new = take_after(store, ended="one")
+    assert (old, new) == (Fence(LANE, "a", 1), Fence(LANE, "b", 2))
+    with pytest.raises(LeaseLost), store.transaction(actor="a", fence=old) as tx:
+        tx.audit("wrote", "lane", LANE)
+
+
+def test_take_lease__holders_process_lives_or_is_unknown__gives_none(store: Store) -> None:
+    take_lease(store, lane=LANE, holder="a", seconds=3600, process="one")
+    assert take_after(store, ended="another") is None
+    take_lease(store, lane=LANE, holder="a", seconds=3600, process=None)
+    assert take_after(store, ended="one") is None
+
+
 def test_take_lease__two_lanes__are_independent(store: Store) -> None:
     taken(store, "a")
     other = take_lease(store, lane="1:0xother", holder="b", seconds=30)

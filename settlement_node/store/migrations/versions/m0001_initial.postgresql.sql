@@ -102,12 +102,13 @@ COMMENT ON TABLE lanes IS 'One signer on one chain. next_nonce is the book''s, r
 CREATE TABLE leases (
     lane VARCHAR(80) NOT NULL,
     holder VARCHAR(100),
+    holder_process VARCHAR(120),
     fencing_token BIGINT NOT NULL,
     expires_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT pk_leases PRIMARY KEY (lane)
 );
 
-COMMENT ON TABLE leases IS 'Who may write a lane. The token grows with every hand-over and is checked in commits.';
+COMMENT ON TABLE leases IS 'Who may write a lane. The token grows with every hand-over and is checked in commits. holder_process is what proves on its own machine that the holder has ended.';
 
 CREATE TABLE outbox (
     event_id BIGSERIAL NOT NULL,
