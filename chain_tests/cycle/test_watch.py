@@ -160,12 +160,22 @@ def test_watch__head_goes_on_and_nothing_becomes_final__says_so(
 
 
 def forgetful(chain: Chain, *, below: list[int]) -> Answering:
-    """An endpoint without the state of blocks below a height, as a pruned node."""
+    """An endpoint without the state of blocks below a height and its head, as a pruned node."""
+    plain = chain.transport("plain")
 
     def change(asked: RpcRequest, answer: RpcResult) -> RpcResult:
         at = asked.params[-1] if asked.method == "eth_call" else None
-        if isinstance(at, str) and int(at, 16) < below[0]:
-            return RpcError(-32000, "missing trie node 5f3a (path ) state is not available")
+        if isinstance(at, dict):
+            named, head = plain.request(
+                [
+                    RpcRequest("eth_getBlockByHash", (at["blockHash"], False)),
+                    RpcRequest("eth_blockNumber"),
+                ]
+            )
+            assert isinstance(named, RpcOk)
+            assert isinstance(head, RpcOk)
+            if int(named.value["number"], 16) < min(below[0], int(head.value, 16)):
+                return RpcError(-32000, "missing trie node 5f3a (path ) state is not available")
         return answer
 
     return Answering(chain.transport("node"), change)

@@ -191,6 +191,10 @@ class HeadTracker:
                 record.failed(
                     f"its head is {behind} blocks behind the others", now_seconds=now_seconds
                 )
+            elif item.head.block_hash == head.block_hash:
+                self._endpoints.blame(
+                    endpoint, f"block {head.number}: its header is not what others say it is"
+                )
             else:
                 record.failed(
                     f"it has another block at height {head.number} than the others",

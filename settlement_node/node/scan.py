@@ -197,7 +197,7 @@ def _scan_page(
 ) -> int | None:
     """One page into the book; how many events were new, None when the chain moved meanwhile."""
     events = lane.chain.client.settler_events([settler], from_block=start, to_block=end)
-    # Logs come from one endpoint; their blocks must be the agreed ones.
+    # The head may have moved since: their blocks must still be the agreed ones.
     blocks = lane.chain.client.blocks(sorted({e.place.block_number for e in events}))
     for event in events:
         block = blocks.get(event.place.block_number)

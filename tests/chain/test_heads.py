@@ -317,9 +317,14 @@ def test_refresh__one_of_three_changes_a_field_of_the_head__not_believed(liar: i
         (plain(which) or {}) | {"timestamp": "0x1", "gasLimit": "0x1"}
     )
 
-    head = client_of(*endpoints).refresh().head
+    client = client_of(*endpoints)
+
+    head = client.refresh().head
 
     assert (head.timestamp_seconds, head.gas_limit) == (1_100, 30_000_000)
+    assert [item.contradiction is not None for item in client.health()] == [
+        number == liar for number in range(3)
+    ]
 
 
 @pytest.mark.parametrize("liar", [0, 1])

@@ -219,4 +219,17 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
             f"{HEADS}::test_refresh__one_of_three_changes_a_field_of_the_head__not_believed[0]",
         ),
     ),
+    Defence(
+        name="plain_http_is_chosen",
+        line=Line.LYING_ENDPOINT,
+        happens="somebody on the way to an endpoint changes its answers",
+        holds="plain HTTP to another machine is refused, unless the settings allow it",
+        file="settlement_node/config/sections.py",
+        old="        if fault is not None and not self.allow_plain_http:\n",
+        new="        if fault is not None and self.allow_plain_http:\n",
+        tests=(
+            "tests/config/test_loading.py::"
+            "test_load__plain_http_to_another_machine__refused_unless_it_is_allowed[node.example]",
+        ),
+    ),
 )
