@@ -85,10 +85,23 @@ def check_order(fund: FundRow, order: RedemptionOrder) -> None:
             field="shares_base_units",
             external_id=order.external_id,
         )
-    if order.payee_address in (fund.treasury_address, fund.settler_address, ZERO_ADDRESS):
+    never = (
+        fund.settler_address,
+        fund.share_token_address,
+        fund.payout_token_address,
+        ZERO_ADDRESS,
+    )
+    if order.payee_address in (fund.treasury_address, *never):
         raise InvalidInput(
-            "payee_address must not be the treasury, the settler or the zero address",
+            "payee_address must not be the treasury, the settler, one of the two tokens or the zero"
+            " address",
             field="payee_address",
+            external_id=order.external_id,
+        )
+    if order.investor_address in never:
+        raise InvalidInput(
+            "investor_address must not be the settler, one of the two tokens or the zero address",
+            field="investor_address",
             external_id=order.external_id,
         )
 

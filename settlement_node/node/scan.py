@@ -16,7 +16,6 @@ from sqlalchemy import RowMapping
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     RedemptionSettledEvent,
-    RedemptionSkippedEvent,
     SettlerEvent,
 )
 from settlement_node.errors import Refused, Transient
@@ -37,8 +36,8 @@ from settlement_node.store.rows import FundRow, SettlerEventRow
 from settlement_node.units import ZERO_HASH, Address, Hex32
 
 log = structlog.get_logger(__name__)
-INDEX_MAX = 2**62
-"""Above this an index on the chain is not one a book gave; it does not move the book's counter."""
+INDEX_BOUND = 2**62
+"""ItemData.sol: no settler settles an index from here on, so an event with one is made up."""
 
 
 def scan(context: NodeContext, lane: Lane) -> int:
@@ -180,7 +179,7 @@ def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -
     used = {
         e.redemption_index: e.redemption_id_hex
         for e in events
-        if isinstance(e, RedemptionSettledEvent) and e.redemption_index < INDEX_MAX
+        if isinstance(e, RedemptionSettledEvent) and e.redemption_index < INDEX_BOUND
     }
     for row in orders.colliding(tx, fund.fund_id, used):
         changed = orders.give_new_index(tx, fund, row)
@@ -215,16 +214,8 @@ def _scan_page(
             events,
             timestamps_seconds={n: block.timestamp_seconds for n, block in blocks.items()},
         )
-        highest = max(
-            (
-                e.redemption_index
-                for e in events
-                if isinstance(e, RedemptionSettledEvent | RedemptionSkippedEvent)
-                and e.redemption_index < INDEX_MAX
-            ),
-            default=-1,
-        )
-        raise_next_index(tx, fund.fund_id, at_least=highest + 1)
+        settled = [e.redemption_index for e in events if isinstance(e, RedemptionSettledEvent)]
+        raise_next_index(tx, fund.fund_id, settled)
         _free_taken_indexes(tx, fund, events)
         set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=end)
     context.checkpoint("scan.after_commit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
-from settlement_node.errors import Conflict, InvalidInput, InvariantBroken, NotFound, Transient
+from settlement_node.errors import Conflict, InvalidInput, NotFound, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, LaneRow
@@ -19,8 +20,9 @@ from settlement_node.store.terms import record_terms
 from settlement_node.units import Address
 
 f = t.funds
-INDEX_MAX = 2**62
-"""Far beyond any count of redemptions, and within the column."""
+INDEX_LEAP_MAX = 2**24
+"""More orders than a book takes in and ends unpaid between two that are paid. An index of the chain
+that lies further ahead is not one a book gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,20 +214,21 @@ def set_checks(tx: Tx, fund_id: str, checks: FundChecks) -> None:
     )
 
 
-def raise_next_index(tx: Tx, fund_id: str, *, at_least: int) -> None:
-    """After a replay: indexes seen on the chain are never given again.
+def raise_next_index(tx: Tx, fund_id: str, settled_indexes: Iterable[int]) -> None:
+    """After a replay: indexes that a settler has settled are never given again.
 
-    Raises InvariantBroken for an index that no book ever gave: somebody else has the lane's key.
+    One that was only skipped is free: its bit is not set, and whoever holds the operator's key may
+    skip any. One too far ahead is left alone, or a thief's single item would use up all others;
+    should the count ever come to it, the settler says so and that order gets another.
     """
-    if at_least > INDEX_MAX:
-        raise InvariantBroken(
-            f"the settler of fund {fund_id} settled index {at_least - 1}, which no book gives",
-            fund_id=fund_id,
-        )
+    following = get_fund(tx, fund_id).next_redemption_index
+    for index in sorted(settled_indexes):
+        if following <= index < following + INDEX_LEAP_MAX:
+            following = index + 1
     tx.connection.execute(
         f.update()
-        .where(f.c.fund_id == fund_id, f.c.next_redemption_index < at_least)
-        .values(next_redemption_index=at_least)
+        .where(f.c.fund_id == fund_id, f.c.next_redemption_index < following)
+        .values(next_redemption_index=following)
     )
 
 

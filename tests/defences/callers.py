@@ -116,10 +116,10 @@ CALLERS: tuple[Defence, ...] = (
         name="payee_is_a_payee",
         line=Line.HOSTILE_INPUT,
         happens="an order names the treasury itself as its payee",
-        holds="treasury, settler and the zero address are refused by name; nothing is taken",
+        holds="treasury, settler, tokens and zero address are refused by name; nothing is taken",
         file="settlement_node/node/intake.py",
-        old="in (fund.treasury_address, fund.settler_address, ZERO_ADDRESS):",
-        new="in (fund.settler_address, ZERO_ADDRESS):",
+        old="if order.payee_address in (fund.treasury_address, *never):",
+        new="if order.payee_address in never:",
         tests=(f"{TAKE_IN}::test_post__the_treasury_as_payee__is_refused[sqlite]",),
     ),
 )

@@ -12,6 +12,7 @@ from tests.defences.machine import MACHINE
 from tests.defences.mending import MENDING
 from tests.defences.model import Defence
 from tests.defences.sending import SENDING
+from tests.defences.settlers import SETTLERS
 from tests.defences.tokens import TOKENS
 
 DEFENCES: tuple[Defence, ...] = (
@@ -21,6 +22,7 @@ DEFENCES: tuple[Defence, ...] = (
     *AGREEMENT_ROWS,
     *ENDPOINTS,
     *TOKENS,
+    *SETTLERS,
     *DATABASE,
     *CALLERS,
     *MACHINE,

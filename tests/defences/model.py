@@ -48,6 +48,8 @@ class Line(Enum):
     LOGS_MISSING = (Part.CHAIN, "Logs are refused in bulk, or left out in silence")
     BELIEVED_LIE = (Part.CHAIN, "A lie was believed once and stands in the book")
     FEES_AND_HALTS = (Part.CHAIN, "Fees leap, blocks stay away or stay empty")
+    SETTLER_RIGHTS = (Part.CHAIN, "Whoever holds a right over the settler turns bad")
+    HOSTILE_TOKEN = (Part.CHAIN, "A token does something else than it was asked to")
 
     RESTRICTED = (Part.TOKENS, "A holder or payee may not take part, and the token does not say so")
     TOKEN_STOPPED = (Part.TOKENS, "A token, a role or the treasury stands in every order's way")

@@ -389,15 +389,30 @@ def test_times_settled__events_of_two_settlers__are_both_counted(store: Store) -
         }
 
 
-def test_raise_next_index__seen_on_the_chain__is_never_given_again(store: Store) -> None:
+def raised(store: Store, *settled: int) -> int:
+    """The index that the next order gets, after a replay of these."""
     fund = add_fund(store)
     with store.transaction(actor="test") as tx:
-        funds.raise_next_index(tx, fund.fund_id, at_least=8)
-        funds.raise_next_index(tx, fund.fund_id, at_least=3)
-    assert [8] == [row.redemption_index for row in request(store, fund, ["a"])]
+        funds.raise_next_index(tx, fund.fund_id, settled)
+    return request(store, fund, ["a"])[0].redemption_index
 
 
-def test_raise_next_index__no_book_gives_it__breaks(store: Store) -> None:
+def test_raise_next_index__settled_on_the_chain__is_never_given_again(store: Store) -> None:
+    assert raised(store, 7, 2, 0) == 8
+
+
+def test_raise_next_index__lower_than_the_book__changes_nothing(store: Store) -> None:
     fund = add_fund(store)
-    with pytest.raises(InvariantBroken), store.transaction(actor="test") as tx:
-        funds.raise_next_index(tx, fund.fund_id, at_least=2**63)
+    request(store, fund, ["a", "b", "c"])
+    with store.transaction(actor="test") as tx:
+        funds.raise_next_index(tx, fund.fund_id, [0, 1])
+    assert request(store, fund, ["d"])[0].redemption_index == 3
+
+
+def test_raise_next_index__steps_that_a_book_makes__are_followed_in_order(store: Store) -> None:
+    step = funds.INDEX_LEAP_MAX - 1
+    assert raised(store, 3 * step, step, 2 * step) == 3 * step + 1
+
+
+def test_raise_next_index__one_no_book_gave__does_not_use_up_the_others(store: Store) -> None:
+    assert raised(store, 5, 2**62 - 1, funds.INDEX_LEAP_MAX + 6) == 6

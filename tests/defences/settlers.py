@@ -1,0 +1,170 @@
+"""The settler itself: what whoever holds a right over it, or a token, cannot make of it."""
+
+from __future__ import annotations
+
+from tests.defences.model import Defence, Line
+
+SKIPS = "contracts/test/Skips.t.sol"
+ODD = "contracts/test/OddTokens.t.sol"
+CONTROLS = "contracts/test/Controls.t.sol"
+BOUNDS = "contracts/test/Bounds.t.sol"
+CYCLE = "chain_tests/cycle/test_indexes.py"
+ORDERS = "tests/store/test_redemptions.py"
+
+SETTLERS: tuple[Defence, ...] = (
+    Defence(
+        name="floor_price",
+        line=Line.SETTLER_RIGHTS,
+        happens="a stolen operator key settles genuine orders for next to nothing",
+        holds="the settler pays no less than its floor for a share",
+        file="contracts/RedemptionSettler.sol",
+        old=(
+            "            if ((payout + 1) * _wholeShare <= shares * floorPrice_)"
+            " _skip(SkipReason.PriceBelowFloor);\n"
+        ),
+        new="",
+        tests=(f"{SKIPS}::test_skip__price_one_unit_below_floor",),
+    ),
+    Defence(
+        name="least_payout_rounded_down",
+        line=Line.SETTLER_RIGHTS,
+        happens="an order priced at the very floor is paid a whole number of base units",
+        holds="the least payout is rounded down as payouts are, so it is not refused",
+        file="contracts/RedemptionSettler.sol",
+        old="if ((payout + 1) * _wholeShare <= shares * floorPrice_)",
+        new="if (payout * _wholeShare < shares * floorPrice_)",
+        tests=(f"{SKIPS}::test_skip__least_payout_is_rounded_down",),
+    ),
+    Defence(
+        name="proposals_expire",
+        line=Line.SETTLER_RIGHTS,
+        happens="a proposal is left to ripen and taken up years later",
+        holds="it lapses 14 days after its delay",
+        file="contracts/SettlerControls.sol",
+        old="        if (block.timestamp >= readyAt + PROPOSAL_GRACE) {\n",
+        new="        if (readyAt == 0) {\n",
+        tests=(
+            f"{CONTROLS}::test_role__accepted_too_late__refused_until_proposed_again",
+            f"{BOUNDS}::test_bound__widening_applied_too_late__refused",
+        ),
+    ),
+    Defence(
+        name="new_owner_starts_clean",
+        line=Line.SETTLER_RIGHTS,
+        happens="an owner leaves ripe proposals behind for the next one's time",
+        holds="accepting the owner's role cancels everything proposed before",
+        file="contracts/SettlerControls.sol",
+        old="        if (role == Role.Owner) _cancelAll();\n",
+        new="",
+        tests=(f"{CONTROLS}::test_role__owner_changes__its_proposals_are_gone",),
+    ),
+    Defence(
+        name="dismissal_is_not_outrun",
+        line=Line.SETTLER_RIGHTS,
+        happens="the operator is dismissed while another operator and a wider bound are ripe",
+        holds="the dismissal cancels both",
+        file="contracts/SettlerControls.sol",
+        old="        _cancelRole(Role.Operator);\n        _cancelWidenings();\n    }\n",
+        new="    }\n",
+        tests=(f"{CONTROLS}::test_operator__revoked__ripe_proposals_do_not_outrun_it",),
+    ),
+    Defence(
+        name="guardian_can_be_replaced",
+        line=Line.SETTLER_RIGHTS,
+        happens="a guardian turns bad and cancels its own replacement for ever",
+        holds="only the owner can cancel that proposal",
+        file="contracts/SettlerControls.sol",
+        old=(
+            "        if (role == Role.Guardian && msg.sender != owner()) revert"
+            " NotOwner(msg.sender);\n"
+        ),
+        new="",
+        tests=(f"{CONTROLS}::test_guardian__own_replacement__cannot_be_cancelled_by_it",),
+    ),
+    Defence(
+        name="band_is_never_crossed",
+        line=Line.SETTLER_RIGHTS,
+        happens="the floor is raised above the ceiling, or the ceiling lowered below the floor",
+        holds="either is refused, so that a price is always left",
+        file="contracts/SettlerControls.sol",
+        old="        if (floor > ceiling) revert FloorAboveCeiling(floor, ceiling);\n",
+        new="",
+        tests=(
+            f"{BOUNDS}::test_band__never_crossed",
+            "contracts/test/Deployment.t.sol::"
+            "test_deploy__price_band__can_be_read_and_is_never_empty",
+        ),
+    ),
+    Defence(
+        name="skipped_indexes_count_for_nothing",
+        line=Line.SETTLER_RIGHTS,
+        happens="a stolen operator key has items skipped at enormous indexes",
+        holds="the book counts on from what was settled only",
+        file="settlement_node/node/scan.py",
+        old=(
+            "        settled = [e.redemption_index for e in events"
+            " if isinstance(e, RedemptionSettledEvent)]\n"
+        ),
+        new=(
+            "        settled = [e.redemption_index for e in events"
+            " if not isinstance(e, BatchSettledEvent)]\n"
+        ),
+        tests=(f"{CYCLE}::test_lost_book__indexes_that_were_only_skipped__are_given",),
+    ),
+    Defence(
+        name="far_indexes_count_for_nothing",
+        line=Line.SETTLER_RIGHTS,
+        happens="a stolen operator key settles one item at the last index there is",
+        holds="the book counts on from indexes that a book can have given",
+        file="settlement_node/store/funds.py",
+        old="        if following <= index < following + INDEX_LEAP_MAX:\n",
+        new="        if following <= index:\n",
+        tests=(
+            f"{CYCLE}::test_lost_book__one_index_settled_far_ahead__the_others_are_left_for_orders",
+            f"{ORDERS}::test_raise_next_index__one_no_book_gave__does_not_use_up_the_others",
+        ),
+    ),
+    Defence(
+        name="indexes_are_bounded",
+        line=Line.SETTLER_RIGHTS,
+        happens="an item has an index that no column holds",
+        holds="the settler skips it as invalid",
+        file="contracts/ItemData.sol",
+        old="or(or(zero, tooWide), tooFar)",
+        new="or(zero, tooWide)",
+        tests=(f"{SKIPS}::test_skip__index_too_far",),
+    ),
+    Defence(
+        name="treasury_is_checked",
+        line=Line.HOSTILE_TOKEN,
+        happens="a payout token takes its fee from the sender, on top of what the payee gets",
+        holds="the treasury's balance must fall by exactly the payout, or nothing happens",
+        file="contracts/TokenCalls.sol",
+        old="and(received, eq(heldAfter, sub(heldBefore, value)))",
+        new="received",
+        tests=(
+            f"{ODD}::test_fee_from_the_sender__skipped_and_nothing_moves",
+            f"{ODD}::test_treasury_that_does_not_fall__skipped",
+        ),
+    ),
+    Defence(
+        name="payee_is_checked",
+        line=Line.HOSTILE_TOKEN,
+        happens="a payout token takes its fee from what the payee gets",
+        holds="the payee's balance must rise by exactly the payout, or nothing happens",
+        file="contracts/TokenCalls.sol",
+        old="and(received, eq(heldAfter, sub(heldBefore, value)))",
+        new="eq(heldAfter, sub(heldBefore, value))",
+        tests=(f"{ODD}::test_fee_on_transfer__skipped_and_nothing_burned",),
+    ),
+    Defence(
+        name="tokens_are_no_accounts",
+        line=Line.HOSTILE_TOKEN,
+        happens="an order pays to, or burns of, one of the two tokens itself",
+        holds="the settler skips it as invalid",
+        file="contracts/ItemData.sol",
+        old="or(excluded, token)))",
+        new="excluded))",
+        tests=(f"{SKIPS}::test_skip__accounts_that_are_a_token",),
+    ),
+)
