@@ -148,6 +148,7 @@ class Node:
             self._loop = None
         with self._lock:
             release_lanes(self.context, self.lanes)
+        self._run("health", self._forget_health)
         log.info("node_stopped", node_id=self.context.node_id)
 
     def run_until_stopped(self) -> None:
@@ -163,7 +164,9 @@ class Node:
         self._wake.set()
 
     def note_health(self) -> None:
-        """Write the workers' totals where every process can read them."""
+        """Write the workers' totals where every process can read them, for as long as the node
+        lives: like its leases they lapse unless they are renewed."""
+        seconds = max(self.context.lease_seconds, 3 * self.intervals.health_seconds)
         with self.context.store.transaction(actor=self.context.node_id) as tx:
             for name, health in list(self.health.items()):
                 records.note_worker(
@@ -173,7 +176,12 @@ class Node:
                     runs=health.runs_count,
                     failures=health.failures_count,
                     last_error=health.last_error,
+                    seconds=seconds,
                 )
+
+    def _forget_health(self) -> None:
+        with self.context.store.transaction(actor=self.context.node_id) as tx:
+            records.forget_workers(tx, node_id=self.context.node_id)
 
     def _pass_loop(self) -> None:
         while not self._stopping.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,15 +30,24 @@ def audit_of(
 
 
 def note_worker(
-    tx: Tx, *, node_id: str, worker: str, runs: int, failures: int, last_error: str | None
+    tx: Tx,
+    *,
+    node_id: str,
+    worker: str,
+    runs: int,
+    failures: int,
+    last_error: str | None,
+    seconds: float,
 ) -> None:
-    """Refresh a worker's health row with its totals since the node started."""
+    """Refresh a worker's health row with its totals since the node started; when it is not
+    refreshed again within `seconds`, its node counts as gone."""
     w = t.workers
     dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     values = {
         "runs_count": runs,
         "failures_count": failures,
         "last_run_at_utc": tx.now_utc,
+        "expires_at_utc": tx.now_utc + timedelta(seconds=seconds),
         "last_error": last_error,
     }
     tx.connection.execute(
@@ -47,12 +57,22 @@ def note_worker(
     )
 
 
+def forget_workers(tx: Tx, *, node_id: str | None = None) -> int:
+    """Drop the health rows of a node that stops; without one, of every node that is gone."""
+    w = t.workers
+    gone = w.c.expires_at_utc <= tx.now_utc if node_id is None else w.c.node_id == node_id
+    return tx.connection.execute(w.delete().where(gone)).rowcount
+
+
 def list_workers(tx: Tx, *, limit: int = 200) -> list[sa.RowMapping]:
-    """Health rows of every node's workers, the latest first."""
+    """Health rows of the workers of every node that is there, the latest first."""
     w = t.workers
     return list(
         tx.connection.execute(
-            sa.select(w).order_by(w.c.last_run_at_utc.desc()).limit(limit)
+            sa.select(w)
+            .where(w.c.expires_at_utc > tx.now_utc)
+            .order_by(w.c.last_run_at_utc.desc())
+            .limit(limit)
         ).mappings()
     )
 

@@ -32,7 +32,15 @@ def test_status__a_filled_book__is_all_there(api: Api, store: Store, fund: FundR
         chain_book.remember_heads(tx, LANE, [block(11), block(12)])
         chain_book.mark_final(tx, LANE, up_to_number=11)
         raise_alert(tx, kind="gas_low", subject=LANE, detail="send it coins")
-        note_worker(tx, node_id="n", worker="watch", runs=3, failures=1, last_error="no answer")
+        note_worker(
+            tx,
+            node_id="n",
+            worker="watch",
+            runs=3,
+            failures=1,
+            last_error="no answer",
+            seconds=30.0,
+        )
     told = api.get("/v1/status").json()
     assert told["redemptions_by_status"]["approved"] == 1
     assert told["redemptions_by_status"]["settling"] == 1

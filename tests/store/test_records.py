@@ -10,7 +10,7 @@ import pytest
 from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store import attention, funds, outbox, records
 from settlement_node.store.attention import NewBreak
-from settlement_node.store.database import Store
+from settlement_node.store.database import Store, Tx
 from tests_support.book import (
     CHAIN_ID,
     LANE_ADDRESS,
@@ -25,12 +25,49 @@ A_BREAK = NewBreak(
 )
 
 
+def note(tx: Tx, node_id: str, *, runs: int = 1, last_error: str | None = None) -> None:
+    records.note_worker(
+        tx,
+        node_id=node_id,
+        worker="plan",
+        runs=runs,
+        failures=1,
+        last_error=last_error,
+        seconds=30.0,
+    )
+
+
+def test_workers__of_a_node_that_is_gone__leave_after_their_time(
+    store: Store, clock: Clock
+) -> None:
+    with store.transaction(actor="before") as tx:
+        note(tx, "before")
+    clock.advance(seconds=20)
+    with store.transaction(actor="after") as tx:
+        note(tx, "after")
+        both = records.list_workers(tx)
+    clock.advance(seconds=11)
+    with store.transaction(actor="after") as tx:
+        left = records.list_workers(tx)
+        dropped = records.forget_workers(tx)
+    assert {"before", "after"} == {row["node_id"] for row in both}
+    assert ["after"] == [row["node_id"] for row in left]
+    assert 1 == dropped
+
+
+def test_forget_workers__of_a_node_that_stops__leaves_the_others(store: Store) -> None:
+    with store.transaction(actor="n") as tx:
+        note(tx, "stopping")
+        note(tx, "other")
+        records.forget_workers(tx, node_id="stopping")
+        left = records.list_workers(tx)
+    assert ["other"] == [row["node_id"] for row in left]
+
+
 def test_note_worker__again__replaces_its_row(store: Store) -> None:
     with store.transaction(actor="n") as tx:
         for runs, error in ((1, "x" * 2000), (2, None)):
-            records.note_worker(
-                tx, node_id="n", worker="plan", runs=runs, failures=1, last_error=error
-            )
+            note(tx, "n", runs=runs, last_error=error)
         rows = records.list_workers(tx)
     assert [("plan", 2, 1, None)] == [
         (r["worker"], r["runs_count"], r["failures_count"], r["last_error"]) for r in rows

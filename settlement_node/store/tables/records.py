@@ -138,6 +138,8 @@ workers = sa.Table(
     sa.Column("runs_count", sa.BigInteger, nullable=False),
     sa.Column("failures_count", sa.BigInteger, nullable=False),
     sa.Column("last_run_at_utc", UtcDateTime, nullable=False),
+    sa.Column("expires_at_utc", UtcDateTime, nullable=False),
     sa.Column("last_error", Note(500)),
-    comment="Health of the stages of every node, refreshed every few seconds and on every failure.",
+    comment="Health of the stages of every node, refreshed every few seconds; past expires_at_utc the"
+    " node is gone.",
 )

@@ -205,11 +205,12 @@ CREATE TABLE workers (
     runs_count BIGINT NOT NULL,
     failures_count BIGINT NOT NULL,
     last_run_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     last_error VARCHAR(500),
     CONSTRAINT pk_workers PRIMARY KEY (node_id, worker)
 );
 
-COMMENT ON TABLE workers IS 'Health of the stages of every node, refreshed every few seconds and on every failure.';
+COMMENT ON TABLE workers IS 'Health of the stages of every node, refreshed every few seconds; past expires_at_utc the node is gone.';
 
 CREATE TABLE attempts (
     attempt_hash VARCHAR(66) NOT NULL,

@@ -184,6 +184,7 @@ CREATE TABLE workers (
     runs_count BIGINT NOT NULL,
     failures_count BIGINT NOT NULL,
     last_run_at_utc DATETIME NOT NULL,
+    expires_at_utc DATETIME NOT NULL,
     last_error VARCHAR(500),
     CONSTRAINT pk_workers PRIMARY KEY (node_id, worker)
 );
