@@ -23,13 +23,15 @@ CONNECTIONS_MAX = 2_000
 class ApiServer:
     """A context manager around one uvicorn server in a thread of its own."""
 
-    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
-        """Binds the address at once, so that a taken port is an error here and not in a thread.
+    def __init__(
+        self, app: FastAPI, *, host: str, port: int, listener: socket.socket | None = None
+    ) -> None:
+        """Takes the address at once, or serves at one that `listen` took before other work.
 
         Raises InvalidInput naming `api.port` when the address cannot be bound.
         """
         self._app = app
-        self._socket = _bound(host, port)
+        self._socket = listener or listen(host, port)
         bound_host, bound_port = self._socket.getsockname()[:2]
         shown = f"[{bound_host}]" if ":" in bound_host else bound_host
         self.url = f"http://{shown}:{bound_port}"
@@ -83,7 +85,12 @@ class ApiServer:
         self._server.run(sockets=[self._socket])
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Take the address at once, so that a taken port is known before anything is done.
+
+    Raises InvalidInput naming `api.port` when it cannot be had; nobody is answered before the
+    server starts.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -40,7 +40,7 @@ def find_anvil() -> Path:
                 return candidate
             if (modules / ".bin" / "anvil").exists():
                 return modules / ".bin" / "anvil"
-    raise InvalidInput("anvil is not installed; `npm ci` in the project's folder installs it")
+    raise InvalidInput("anvil is not installed; `make setup` installs it")
 
 
 class AnvilProcess:

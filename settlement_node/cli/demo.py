@@ -28,12 +28,15 @@ from settlement_node.cli.output import (
 )
 
 if TYPE_CHECKING:
+    import socket
+
     from settlement_node.demo.play import Demo, DemoResult
     from settlement_node.demo.stage import DevelopmentChain
 
 app = typer.Typer()
 REDEMPTIONS_MAX = 20_000
 BLOCK_SECONDS = 1.0
+HOST = "127.0.0.1"
 
 
 class DemoChain(StrEnum):
@@ -71,6 +74,7 @@ def demo(
 
     # What the stages log is shown as progress here; warnings and worse still come through.
     configure_logs(LoggingSettings(level="warning"))
+    listener = _listener(port) if serve else None
     with tempfile.TemporaryDirectory(prefix="settlement-node-demo-") as folder:
         with _started(chain) as development, _progress() as progress:
             setting = progress.add_task("setting the stage", total=None)
@@ -86,9 +90,24 @@ def demo(
             result = played.finish()
             progress.stop()
             emit(result.summary(), json_output=json_output, human=lambda c: _show(c, result))
-            if serve:
-                _serve(played, development, port)
+            if listener is not None:
+                _serve(played, development, listener)
         finish(EXIT_DONE if result.books_agree else EXIT_WRONG)
+
+
+def _listener(port: int) -> socket.socket:
+    """The API's address, before anything is played."""
+    from settlement_node.api.server import listen
+    from settlement_node.errors import InvalidInput
+
+    try:
+        return listen(HOST, port)
+    except InvalidInput:
+        raise InvalidInput(
+            f"port {port} of {HOST} is taken; name another with --port (0 picks one), or end after"
+            " the audit with --no-serve",
+            field="--port",
+        ) from None
 
 
 @contextmanager
@@ -155,18 +174,17 @@ def _show(console: Console, result: DemoResult) -> None:
     )
 
 
-def _serve(played: Demo, development: DevelopmentChain, port: int) -> None:
+def _serve(played: Demo, development: DevelopmentChain, listener: socket.socket) -> None:
     """Keep the chain and the node going, and serve the API over the same book."""
     from settlement_node.api.app import create_app, event_hub
     from settlement_node.api.server import ApiServer
     from settlement_node.config import ApiSettings
 
-    settings = ApiSettings(port=port)
+    settings = ApiSettings(host=HOST)
     context = played.api_context()
     hub = event_hub(context, settings)
-    server = ApiServer(
-        create_app(context, settings, hub=hub), host=settings.host, port=settings.port
-    )
+    app = create_app(context, settings, hub=hub)
+    server = ApiServer(app, host=settings.host, port=settings.port, listener=listener)
     stopping = threading.Event()
 
     def turn() -> None:
@@ -177,7 +195,9 @@ def _serve(played: Demo, development: DevelopmentChain, port: int) -> None:
     loop = threading.Thread(target=turn, name="demo", daemon=True)
     server.start()
     loop.start()
-    notes().print(f"API at {server.url} (see {server.url}/openapi.json); Ctrl-C ends it")
+    notes().print(
+        f"API at {server.url}, for reading (see {server.url}/openapi.json); Ctrl-C ends it"
+    )
     try:
         while True:
             time.sleep(1)

@@ -16,6 +16,8 @@ from settlement_node.cli.dry_run import rehearse
 from settlement_node.cli.output import JsonOption, emit, reports_errors
 
 if TYPE_CHECKING:
+    import socket
+
     from settlement_node.api.server import ApiServer
     from settlement_node.config import Settings
     from settlement_node.node.assembly import CommitSignal
@@ -50,6 +52,7 @@ def run_node(
     to standard error. A dry run ends by itself: status 0 when every due order would be settled, 1
     when one would be held or wait, 3 when not all could be judged.
     """
+    from settlement_node.api.server import listen
     from settlement_node.node.assembly import (
         CommitSignal,
         build_chains,
@@ -62,6 +65,8 @@ def run_node(
     from settlement_node.node.runtime import Node
 
     settings = load(config)
+    serves = not (no_api or dry_run)
+    listener = listen(settings.api.host, settings.api.port) if serves else None
     commits = CommitSignal()
     store = build_store(settings, commits)
     require_schema(store)
@@ -79,7 +84,9 @@ def run_node(
         intervals=build_intervals(settings),
     )
     commits.listen(node.wake)
-    server = None if no_api else _server(settings, store, commits, context.chains)
+    server = None
+    if listener is not None:
+        server = _server(settings, store, commits, context.chains, listener)
     stop_on_signals(node.stop_soon)
     started: dict[str, Any] = {
         "started": True,
@@ -126,6 +133,7 @@ def _server(
     store: Store,
     commits: CommitSignal,
     watched: Mapping[int, ChainContext],
+    listener: socket.socket,
 ) -> ApiServer:
     from settlement_node.api.app import create_app, event_hub
     from settlement_node.api.server import ApiServer
@@ -142,7 +150,7 @@ def _server(
         watched=watched,
         head_stale_seconds={c.chain_id: c.head_stale_seconds for c in settings.chains},
     )
-    return ApiServer(api, host=settings.api.host, port=settings.api.port)
+    return ApiServer(api, host=settings.api.host, port=settings.api.port, listener=listener)
 
 
 def _show(console: Console, started: Mapping[str, Any]) -> None:

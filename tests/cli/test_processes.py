@@ -115,6 +115,17 @@ def test_run__a_taken_port__is_an_error_that_names_the_key(desk: Desk, running: 
     assert "api.port" in second.stderr
 
 
+def test_demo__a_taken_port__is_said_before_anything_is_played(
+    desk: Desk, running: Running
+) -> None:
+    port = running.started["api"].rsplit(":", 1)[1]
+    ended = run(desk, "demo", "--port", port, "--json")
+    assert ended.returncode == 2
+    assert list(json.loads(ended.stdout)) == ["error"]
+    assert "--port" in ended.stdout
+    assert "api.port" not in ended.stdout
+
+
 def test_run__lanes_of_the_book__are_released_at_the_stop(desk: Desk, fund: FundRow) -> None:
     """The lane's signer is not configured here, so the node takes none and still serves."""
     approve(desk.store, fund, ["a"])

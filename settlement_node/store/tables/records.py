@@ -140,6 +140,6 @@ workers = sa.Table(
     sa.Column("last_run_at_utc", UtcDateTime, nullable=False),
     sa.Column("expires_at_utc", UtcDateTime, nullable=False),
     sa.Column("last_error", Note(500)),
-    comment="Health of the stages of every node, refreshed every few seconds; past expires_at_utc the"
-    " node is gone.",
+    comment="Health of the stages of every node, refreshed every few seconds; past expires_at_utc"
+    " the node is gone.",
 )
