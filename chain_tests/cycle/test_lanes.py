@@ -201,7 +201,7 @@ def test_lane__two_books_with_other_batches__the_ratchet_refuses_and_nothing_is_
     assert world.statuses(names) == [S.SETTLED] * 4
     ends = [other.node.tick()[0].end for _ in range(4)]
     assert ends[-1] is PassEnd.STOPPED
-    assert other.breaks() == ["stranger_at_nonce"]
+    assert other.breaks() == ["unknown_batch", "stranger_at_nonce"]
     found = world.audit()
     assert (found.settled_on_chain, found.double_paid, found.contradictions) == (4, 0, ())
     assert TransactionOutcome.SUCCEEDED is world.transaction_of(names[0]).outcome

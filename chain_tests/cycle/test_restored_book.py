@@ -17,14 +17,23 @@ from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import Conflict, InvalidInput
 from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
+from settlement_node.store import chain_book
 from settlement_node.store.attention import open_breaks
 from settlement_node.store.database import Store
 from settlement_node.store.ledger import Account
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Shares
+from tests_support.book import place, settled_event
 
 S = RedemptionStatus
 Backup = Callable[[], Store]
+
+
+def close_breaks(world: World) -> None:
+    """A person closes what is open."""
+    with world.store.transaction(actor="test") as tx:
+        for row in open_breaks(tx):
+            operators.resolve_break(tx, row["break_id"], reason="the restore was meant")
 
 
 def restart(world: World, book: Store) -> World:
@@ -53,7 +62,7 @@ def test_restore__orders_paid_after_the_backup__found_settled_and_the_lane_goes_
     assert restored.statuses([*early, *between]) == [S.SETTLED] * 2 + [S.APPROVED] * 2
     restored.tick()
     assert restored.statuses(between) == [S.SETTLED] * 2, "found by the replay, nothing sent"
-    assert restored.alerts() == {"book_was_behind"}
+    assert restored.breaks() == ["book_was_behind"]
     assert restored.lane_row().next_nonce == chain_nonce
 
     restored.take_in(*lost_orders)
@@ -62,7 +71,49 @@ def test_restore__orders_paid_after_the_backup__found_settled_and_the_lane_goes_
     restored.settle()
     assert restored.statuses(new) == [S.SETTLED] * 2
     assert restored.audit().settled_on_chain == 8
-    restored.check_books()
+    restored.check_books(breaks=["book_was_behind"])
+
+
+def test_restore__recognised__said_until_all_is_reconciled_and_a_person_closes_it(
+    world: World, backup: Backup
+) -> None:
+    world.enter(1)
+    world.settle()
+    world.check_books()
+    old = backup()
+    lost = world.orders(1, "lost")
+    world.take_in(*lost)
+    world.settle()
+    restored = restart(world, old)
+    restored.settle()
+    assert restored.breaks() == ["book_was_behind"]
+
+    with pytest.raises(Conflict, match="reconcile first"):
+        close_breaks(restored)
+    restored.step(2)
+    restored.reconcile()
+    with pytest.raises(Conflict, match="paid_not_in_book"):
+        close_breaks(restored)
+    restored.take_in(*lost)
+    restored.tick()
+    restored.reconcile()
+    assert restored.breaks() == ["book_was_behind"], "a clean reconciliation alone closes nothing"
+    close_breaks(restored)
+    assert restored.breaks() == []
+
+
+def test_plan__shown_as_paid_in_a_block_that_is_not_final__left_alone(world: World) -> None:
+    """Neither is it settled yet: the block may go away."""
+    world.tick()
+    (name,) = world.enter(1)
+    row, head = world.row(name), world.chain.head_number
+    event = settled_event(
+        row, replace(place(head), settler_address=world.fund_row().settler_address)
+    )
+    with world.store.transaction(actor="test") as tx:
+        chain_book.record_events(tx, world.chain.chain_id, [event])
+    world.tick()
+    assert (S.APPROVED, []) == (world.status(name), world.unfinal())
 
 
 @both_databases
@@ -227,7 +278,8 @@ def test_restore__paid_by_the_lost_node_while_this_one_runs__not_planned_and_fou
     world.mine()
 
     other.take_in(*orders)
-    other.tick()
+    other.tick(PassEnd.STOPPED)
+    assert other.breaks() == ["unknown_batch"]
     assert other.statuses(names) == [S.APPROVED] * 2, "paid, not final: neither sent nor held"
     assert other.unfinal() == []
     other.step(3)
@@ -262,7 +314,7 @@ def test_fund__read_from_a_block_behind_its_first_batch__not_taken_in(world: Wor
     world.settle()
     made = world.stage.fund
     words = {
-        name: getattr(made, name) for name in FundFile.model_fields if name not in ("nav",)
+        name: getattr(made, name) for name in FundFile.model_fields if name not in ("nav", "checks")
     } | {"burn_style": made.burn_style.value}
     late = FundFile(**{**words, "settler_from_block": world.chain.head_number})
 

@@ -15,6 +15,7 @@ from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import price_redemption
 from settlement_node.node import operators
+from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
 from settlement_node.store.attention import open_breaks
 from settlement_node.units import Payout, Wei
@@ -89,11 +90,48 @@ def test_stolen_key__node_runs__each_order_is_a_money_break(world: World) -> Non
     world.tick()
     names = world.enter(ORDERS)
     settle_with_stolen_key(world, names, [1] * ORDERS)
+    world.tick(PassEnd.STOPPED)
+    assert world.breaks() == ["unknown_batch"], "at once, whatever it paid"
+    assert world.lane_row().paused
     for _ in range(CONFIRMATIONS_BLOCKS + 1):
         world.node.tick()
         world.mine()
     world.node.tick()
     seen_as_theft(world, names)
+
+
+def test_unknown_batch__at_the_right_price__stops_the_lane_until_a_person_accepts_it(
+    world: World,
+) -> None:
+    """Another node on another database does no harm, and is told all the same."""
+    world.tick()
+    names = world.enter(2)
+    settle_with_stolen_key(world, names[:1], [fair_payout(world, names[0])])
+    world.tick(PassEnd.STOPPED)
+    world.step(CONFIRMATIONS_BLOCKS + 1)
+    assert world.breaks() == ["unknown_batch"]
+    assert world.statuses(names) == [S.SETTLED, S.APPROVED]
+
+    with world.store.transaction(actor="test") as tx:
+        (opened,) = open_breaks(tx)
+        operators.resolve_break(tx, opened["break_id"], reason="the old server was still on")
+        lane = world.lane
+        operators.resume_lane(
+            tx, chain_id=lane.chain_id, signer_address=lane.signer_address, reason="it is off"
+        )
+    world.settle()
+    assert world.statuses(names) == [S.SETTLED] * 2
+    assert world.breaks() == []
+
+
+def test_unknown_batch__seen_before_the_settlers_history_was_read__is_history(
+    world: World,
+) -> None:
+    """A new book on a settler that has paid before."""
+    names = world.enter(1)
+    settle_with_stolen_key(world, names, [fair_payout(world, names[0])])
+    world.step(CONFIRMATIONS_BLOCKS + 1)
+    assert (S.SETTLED, []) == (world.status(names[0]), world.breaks())
 
 
 @both_chains
@@ -107,6 +145,7 @@ def test_stolen_key__node_is_down__each_order_is_a_money_break(world: World) -> 
     for _ in range(3):
         again.node.tick()
         again.mine()
+    assert "book_was_behind" in again.breaks(), "until a person says that it was a restore"
     seen_as_theft(again, names)
 
 

@@ -106,7 +106,6 @@ class Lane:
     unscanned: dict[str, str] = field(default_factory=dict)
     stalled_since_utc: datetime | None = None
     stalled_reason: str = ""
-    replayed_to_number: int = -1
     rehearsals: dict[str, Rehearsal] = field(default_factory=dict)
 
     @property

@@ -27,6 +27,7 @@ from settlement_node.node.lanes import prepare, stop_lane
 from settlement_node.node.plan import plan
 from settlement_node.node.scan import scan
 from settlement_node.node.send import send
+from settlement_node.node.strangers import check_batches
 from settlement_node.node.track import track
 
 log = structlog.get_logger(__name__)
@@ -100,6 +101,7 @@ def _observe(context: NodeContext, lane: Lane) -> int:
     moved = scan(context, lane)
     if not (lane.replayed and lane.has_nonce):
         prepare(context, lane)
+    check_batches(context, lane)
     return moved + track(context, lane)
 
 

@@ -8,7 +8,7 @@ from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.processes import has_ended
 from settlement_node.store import chain_book, transactions
-from settlement_node.store.attention import NewBreak, open_break, raise_alert
+from settlement_node.store.attention import NewBreak, open_break
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import (
     ensure_lane,
@@ -109,7 +109,6 @@ def prepare(context: NodeContext, lane: Lane) -> None:
     elif highest_own is not None:
         log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest_own)
     lane.replayed = lane.has_nonce = True
-    lane.replayed_to_number = lane.head_number
 
 
 def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce: int) -> None:
@@ -147,19 +146,36 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
         )
     context.checkpoint("nonce.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)
+        set_lane(
+            tx,
+            lane.chain_id,
+            lane.signer_address,
+            next_nonce=chain_nonce,
+            restored_from_nonce=book_nonce,
+            restored_below_nonce=chain_nonce,
+        )
         tx.audit(
             "nonce_adopted",
             "lane",
             lane.key,
             {"book_nonce": book_nonce, "next_nonce": chain_nonce},
         )
-        raise_alert(
+        open_break(
             tx,
-            kind="book_was_behind",
-            subject=lane.key,
-            detail=f"the book was restored from before nonce {chain_nonce}; what the settlers paid"
-            " meanwhile was replayed from their events",
+            chain_id=lane.chain_id,
+            fund_id=None,
+            new=NewBreak(
+                kind="book_was_behind",
+                subject=lane.key,
+                is_money=False,
+                expected=f"nonce {book_nonce}",
+                # A number alone: only once all is reconciled up to there may it be closed.
+                actual=str(lane.head_number),
+                detail=f"the chain has used nonces {book_nonce} to {chain_nonce - 1} for batches"
+                " that this book does not know: it was restored, or somebody else has its key;"
+                f" what they paid was replayed from the settlers' events up to block"
+                f" {lane.head_number}",
+            ),
         )
     context.checkpoint("nonce.after_commit")
     log.warning("book_was_behind", lane=lane.key, book_nonce=book_nonce, chain_nonce=chain_nonce)
@@ -184,7 +200,10 @@ def stop_lane(context: NodeContext, lane: Lane, error: InvariantBroken) -> None:
             fund_id=None,
             new=NewBreak(
                 kind=str(error.details.get("kind", "invariant_broken")),
-                subject=f"{lane.key}:{error.details.get('nonce', '')}".rstrip(":"),
+                subject=str(
+                    error.details.get("subject")
+                    or f"{lane.key}:{error.details.get('nonce', '')}".rstrip(":")
+                ),
                 is_money=True,
                 expected="",
                 actual="",

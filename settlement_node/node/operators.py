@@ -22,6 +22,7 @@ from settlement_node.node.intake import require_read
 from settlement_node.store import (
     attention,
     chain_book,
+    foreign,
     funds,
     orders,
     records,
@@ -38,6 +39,7 @@ from settlement_node.store.funds import (
 )
 from settlement_node.store.leases import lane_key
 from settlement_node.store.rows import RedemptionRow, TransactionRow
+from settlement_node.store.tables import AcceptedAs
 from settlement_node.units import (
     DECIMALS_MAX,
     ZERO_ADDRESS,
@@ -271,26 +273,56 @@ def resolve_break(tx: Tx, break_id: int, *, reason: str) -> None:
     """Close a break, with the reason why book and chain are right as they are.
 
     To resolve a break that stopped a lane is to accept what stopped it: a stranger's transaction
-    at our nonce (ours is then void once that is final), or a reorganisation below finality (the
-    lane follows the new chain, and reconciliation goes over those blocks again).
+    at our nonce (ours is then void once that is final), a batch that this book did not plan, or a
+    reorganisation below finality (the lane follows the new chain, and reconciliation goes over
+    those blocks again). Conflict for a book that was behind the chain until it is reconciled.
     """
     row = attention.get_open_break(tx, break_id)
     if row is None:
         raise NotFound(f"there is no open break {break_id}", field="break_id")
-    attention.resolve_break(tx, break_id, reason=check_reason(reason))
-    chain_id, signer, nonce = _lane_subject(str(row["subject"]))
-    if row["kind"] == "stranger_at_nonce" and nonce is not None:
-        _accept_stranger(tx, chain_id=chain_id, signer_address=signer, nonce=nonce)
+    why = check_reason(reason)
+    chain_id, signer, last = _lane_subject(str(row["subject"]))
+    if row["kind"] == "book_was_behind":
+        _check_reconciled(tx, chain_id, signer, to_block=int(row["actual"]))
+    attention.resolve_break(tx, break_id, reason=why)
+    if row["kind"] == "stranger_at_nonce" and last:
+        _accept_stranger(tx, chain_id=chain_id, signer_address=signer, nonce=int(last))
+    elif row["kind"] == "unknown_batch":
+        foreign.accept_batch(tx, chain_id, Hex32(last), AcceptedAs.PERSON)
+        # It may have used a nonce that the book was to give next.
+        set_lane(tx, chain_id, signer, next_nonce=None)
     elif row["kind"] == "reorganisation_beyond_finality":
         _accept_fork(tx, chain_id=chain_id, signer_address=signer, first_undone=int(row["actual"]))
 
 
-def _lane_subject(subject: str) -> tuple[int, Address, int | None]:
-    """chain:address[:nonce], as the breaks of lanes are named."""
+def _lane_subject(subject: str) -> tuple[int, Address, str]:
+    """chain:address[:nonce or batch hash], as the breaks of lanes are named; the last is empty
+    where there is none."""
     parts = subject.split(":")
     if len(parts) < 2 or not parts[0].isdigit():
-        return 0, ZERO_ADDRESS, None
-    return int(parts[0]), Address(parts[1]), int(parts[2]) if len(parts) > 2 else None
+        return 0, ZERO_ADDRESS, ""
+    return int(parts[0]), Address(parts[1]), parts[2] if len(parts) > 2 else ""
+
+
+def _check_reconciled(tx: Tx, chain_id: int, signer: Address, *, to_block: int) -> None:
+    """Every fund of the lane is compared with the chain beyond what was replayed, and no money is
+    in doubt."""
+    for fund in list_funds(tx, chain_id=chain_id, lane_address=signer):
+        last = records.last_reconciliation(tx, fund.fund_id)
+        done = -1 if last is None else int(last["to_block"])
+        if done < to_block:
+            raise Conflict(
+                f"fund {fund.fund_id} is reconciled to block {done}, and the book was behind up to"
+                f" block {to_block}; reconcile first",
+                fund_id=fund.fund_id,
+            )
+        money = attention.open_breaks(tx, fund_id=fund.fund_id, money_only=True, limit=1)
+        if money:
+            raise Conflict(
+                f"break {money[0]['break_id']} ({money[0]['kind']}) of fund {fund.fund_id} is open;"
+                " resolve it first",
+                break_id=money[0]["break_id"],
+            )
 
 
 def _accept_stranger(tx: Tx, *, chain_id: int, signer_address: Address, nonce: int) -> None:

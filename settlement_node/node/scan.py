@@ -23,7 +23,7 @@ from settlement_node.node.breaks import close_booked
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.found import find_settled
 from settlement_node.node.heads import undo_events
-from settlement_node.store import chain_book, orders, redemptions
+from settlement_node.store import chain_book, foreign, orders, redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import (
     list_funds,
@@ -217,6 +217,9 @@ def _scan_page(
         settled = [e.redemption_index for e in events if isinstance(e, RedemptionSettledEvent)]
         raise_next_index(tx, fund.fund_id, settled)
         _free_taken_indexes(tx, fund, events)
+        foreign.note_batches(
+            tx, fund.fund_id, lane.chain_id, settler, [batch.batch_hash for batch in batches]
+        )
         set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=end)
     context.checkpoint("scan.after_commit")
     return new

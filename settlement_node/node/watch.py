@@ -13,7 +13,7 @@ from settlement_node.domain.redemption import WaitingFor
 from settlement_node.errors import Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.send import SIGNER_ALERTS
-from settlement_node.store import records, redemptions, transactions
+from settlement_node.store import redemptions, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
 from settlement_node.store.funds import get_lane, list_funds
 from settlement_node.store.rows import FundRow
@@ -36,7 +36,6 @@ ALERT_KINDS = (
     "endpoints_disagree",
     "lane_paused",
     "settler_paused",
-    "book_was_behind",
     "chain_halted",
     "signer_down",
     "signer_refused",
@@ -137,7 +136,7 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
 
 
 def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Finding]:
-    """What the book alone tells: a silent chain, waits for money that are over, a replay done."""
+    """What the book alone tells: a silent chain, waits for money that are over."""
     now = context.store.clock()
     silent = (
         0.0
@@ -162,12 +161,9 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         if stalled >= STALLED_AFTER_SECONDS
         else None,
     )
-    reconciled = []
     for fund in funds:
         with context.store.read() as tx:
             waits = redemptions.waits_of(tx, fund.fund_id)
-            last = records.last_reconciliation(tx, fund.fund_id)
-        reconciled.append(last is not None and last["breaks_open_count"] == 0)
         for waiting_on, kind in (
             (WaitingFor.LIQUIDITY, "treasury_short"),
             (WaitingFor.LIMITS, "payout_limit_reached"),
@@ -175,8 +171,6 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         ):
             if waiting_on.value not in waits:
                 yield Finding(kind, fund.fund_id, None)
-    if lane.replayed and lane.final_number >= lane.replayed_to_number and all(reconciled):
-        yield Finding("book_was_behind", lane.key, None)
 
 
 def _finality_words(lane: Lane) -> str | None:

@@ -122,9 +122,16 @@ class LaneRow(_Row):
     signer_address: Address
     next_nonce: int | None
     highest_head_number: int | None
+    restored_from_nonce: int | None
+    restored_below_nonce: int | None
     paused: bool
     pause_reason: str | None
     updated_at_utc: datetime
+
+    def was_restored_over(self, nonce: int) -> bool:
+        """Whether the book was restored from before this nonce was used."""
+        first, below = self.restored_from_nonce, self.restored_below_nonce
+        return first is not None and below is not None and first <= nonce < below
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,7 @@ DATABASE: tuple[Defence, ...] = (
         new="    book = book.after_settled(frozenset())\n",
         tests=(
             f"{RESTORED}::"
-            "test_restore__paid_by_the_lost_node_while_this_one_runs__not_planned_and_found"
-            "[pyevm-sqlite]",
+            "test_plan__shown_as_paid_in_a_block_that_is_not_final__left_alone[pyevm-sqlite]",
         ),
     ),
     Defence(
@@ -157,6 +156,36 @@ DATABASE: tuple[Defence, ...] = (
         tests=(
             f"{RESTORED}::"
             "test_restore__orders_entered_in_another_order__their_indexes_do_not_meet_the_old_ones"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="unknown_batch_stops_the_lane",
+        line=Line.STRANGER,
+        happens="somebody settles at the fund's settler besides this book, at whatever price",
+        holds="the lane stops in the next pass, until a person accepts that very batch",
+        file="settlement_node/node/cycle.py",
+        old="    check_batches(context, lane)\n",
+        new="",
+        tests=(
+            "chain_tests/cycle/test_stolen_key.py::"
+            "test_stolen_key__node_runs__each_order_is_a_money_break[sqlite-pyevm]",
+            "chain_tests/cycle/test_stolen_key.py::"
+            "test_unknown_batch__at_the_right_price__stops_the_lane_until_a_person_accepts_it"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="behind_until_a_person_says_so",
+        line=Line.OLD_BACKUP,
+        happens="while no node ran, batches of the lane's key were settled: a restore, or a thief",
+        holds="said until every fund is reconciled beyond them and a person closes it",
+        file="settlement_node/node/operators.py",
+        old='        _check_reconciled(tx, chain_id, signer, to_block=int(row["actual"]))\n',
+        new="        pass\n",
+        tests=(
+            f"{RESTORED}::"
+            "test_restore__recognised__said_until_all_is_reconciled_and_a_person_closes_it"
             "[pyevm-sqlite]",
         ),
     ),

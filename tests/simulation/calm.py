@@ -30,10 +30,12 @@ EXPLAINED_BY: dict[str, frozenset[str]] = {
     "supply_differs": _LOGS_MISSING,
     "treasury_differs": _LOGS_MISSING,
     # The book is older than the chain.
-    "paid_but_not_booked": frozenset({"database_restored"}),
+    "paid_but_not_booked": frozenset({"database_restored", "key_stolen"}),
     "paid_not_in_book": frozenset({"database_restored"}),
-    "book_was_behind": frozenset({"database_restored"}),
+    "book_was_behind": frozenset({"database_restored", "key_stolen"}),
     # The lane stopped, as it must.
+    "unknown_batch": frozenset({"key_stolen", "database_restored"}),
+    "price_differs": frozenset({"key_stolen"}),
     "reorganisation_beyond_finality": frozenset({"deep_reorganisation"}),
     "stranger_at_nonce": frozenset(
         {"stranger_uses_key", "database_restored", "deep_reorganisation"}

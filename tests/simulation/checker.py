@@ -10,10 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from settlement_node.domain.redemption import price_redemption
 from settlement_node.store.fence import Fence
+from settlement_node.units import Shares
 from tests.simulation.chain.transactions import MalformedTransaction, Transaction, decode
 from tests.simulation.database import raw_connection
-from tests.simulation.scenario import account
+from tests.simulation.scenario import TERMS, account
 from tests.simulation.signer import lane_key
 
 if TYPE_CHECKING:
@@ -147,6 +149,7 @@ class Checker:
         self._void_is_proven()
         self._voids_end()
         self._settled_is_paid()
+        self._settled_is_priced()
         self._conservation()
 
     def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -232,6 +235,22 @@ class Checker:
         ):
             if not state.get(("paid", bytes.fromhex(redemption_id[2:]))):
                 self.violation("lost", f"{redemption_id} is settled in the book and not paid")
+
+    def _settled_is_priced(self) -> None:
+        """The price never changes in a run: what was settled at another is a money break."""
+        said = {
+            subject
+            for (subject,) in self._rows("SELECT subject FROM breaks WHERE kind = 'price_differs'")
+        }
+        for redemption_id, shares, payout in self._rows(
+            "SELECT redemption_id, shares_base_units, payout_base_units FROM redemptions"
+            " WHERE status = 'settled'"
+        ):
+            right = price_redemption(Shares(int(shares)), TERMS).payout_base_units
+            if int(payout) != right and redemption_id not in said:
+                self.violation(
+                    "unpriced", f"{redemption_id} is settled at {int(payout)}, not {right}, unsaid"
+                )
 
     def _conservation(self) -> None:
         """Invariant 9: the ledger's balances are what the redemptions' statuses make them."""

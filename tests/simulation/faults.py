@@ -69,6 +69,7 @@ _KINDS = (
     FaultKind("batch_out_of_gas", 0.04, "the settler is dearer in the block than in the preview"),
     FaultKind("deep_reorganisation", 0.02, "a reorganisation below finality"),
     FaultKind("stranger_uses_key", 0.02, "somebody else sends with the lane's key"),
+    FaultKind("key_stolen", 0.15, "somebody else settles genuine orders for next to nothing"),
     # The database
     FaultKind("commit_refused", 0.011, "a commit fails"),
     FaultKind("commit_unanswered", 0.01, "a commit happens and its answer is lost"),
@@ -104,7 +105,7 @@ _KINDS = (
 )
 
 REGISTRY: Mapping[str, FaultKind] = {kind.name: kind for kind in _KINDS}
-STOPPING = frozenset({"deep_reorganisation", "stranger_uses_key"})
+STOPPING = frozenset({"deep_reorganisation", "key_stolen", "stranger_uses_key"})
 """Faults a lane must stop at; they are in few runs, and those are counted apart."""
 RARE = STOPPING | {"database_restored"}
 

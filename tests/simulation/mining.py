@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from settlement_node.chain.contracts import encode_settle
 from settlement_node.chain.signers import TransactionFields
-from settlement_node.units import Wei
+from settlement_node.domain.observations import SettleItem
+from settlement_node.store import redemptions
+from settlement_node.units import Address, Hex32, Payout, Wei
 from tests.simulation.chain.blocks import Block
 from tests.simulation.chain.chain import BlockWish, next_base_fee
 from tests.simulation.chain.transactions import Transaction, decode
 from tests.simulation.people import Wish
-from tests.simulation.scenario import CHAIN_ID
+from tests.simulation.scenario import CHAIN_ID, shown
 from tests.simulation.signer import lane_key, sign
 
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ class Miner:
             chosen += self._choose()
         if faults.hits("stranger_uses_key"):
             chosen = [self._stranger(), *chosen]
+        if faults.enabled("key_stolen"):
+            chosen = [*self._theft(), *chosen]
         block = world.chain.extend(chosen, self._wish(world.chain.head, base_fee))
         self._built(block)
         return block
@@ -174,21 +179,51 @@ class Miner:
 
     def _stranger(self) -> Transaction:
         """Somebody who has the lane's key sends a little to themselves at our next nonce."""
+        made = self._foreign(lane_key().address, b"\x01", value=1, gas=50_000)
+        self.world.note(f"a stranger uses nonce {made.nonce}")
+        return made
+
+    def _theft(self) -> list[Transaction]:
+        """Somebody who has the lane's key settles what the book has as approved, each order as it
+        is, for one base unit."""
         world = self.world
-        lane = lane_key().address
-        nonce = world.chain.head.state.get(("nonce", bytes.fromhex(lane[2:])))
+        fund = world.rng.choice(world.scenario.funds)
+        with world.store.read() as tx:
+            rows = redemptions.due(tx, fund.fund_id, at_utc=tx.now_utc, limit=3)
+        if not rows or not world.faults.hits("key_stolen"):
+            return []
+        items = [
+            SettleItem(
+                row.redemption_id,
+                row.redemption_index,
+                row.investor_address,
+                row.payee_address,
+                row.shares_base_units,
+                Payout(1),
+            )
+            for row in rows
+        ]
+        tip = world.chain.head.state.get(("batch hash", fund.settler), bytes(32))
+        data = encode_settle(Hex32("0x" + tip.hex()), items)
+        made = self._foreign(shown(fund.settler), data, value=0, gas=WISH_GAS)
+        world.note(f"a thief settles {len(items)} orders at nonce {made.nonce}")
+        return [made]
+
+    def _foreign(self, to_address: Address, data: bytes, *, value: int, gas: int) -> Transaction:
+        """A transaction under the lane's key at its next nonce, of which no node knows."""
+        world = self.world
+        nonce = world.chain.head.state.get(("nonce", bytes.fromhex(lane_key().address[2:])))
         signed = sign(
             TransactionFields(
                 chain_id=CHAIN_ID,
                 nonce=nonce,
-                to_address=lane,
-                data=b"\x01",
-                value_wei=Wei(1),
-                gas_limit=50_000,
+                to_address=to_address,
+                data=data,
+                value_wei=Wei(value),
+                gas_limit=gas,
                 max_fee_per_gas_wei=Wei(10_000 * GWEI),
                 max_priority_fee_per_gas_wei=Wei(9 * GWEI),
             )
         )
         world.stranger_sent = True
-        world.note(f"a stranger uses nonce {nonce}")
         return decode(signed.raw)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionStatus
-from settlement_node.errors import InvalidInput, SettlementError
+from settlement_node.errors import Conflict, InvalidInput, SettlementError
 from settlement_node.node import operators
 from settlement_node.node.intake import cancel, take_in
 from settlement_node.store import redemptions, transactions
@@ -162,7 +162,8 @@ class People:
             kinds.clear()
             for row in open_breaks(tx):
                 kinds.append(row["kind"])
-                operators.resolve_break(tx, row["break_id"], reason="looked into")
+                with suppress(Conflict):  # not before it is reconciled
+                    operators.resolve_break(tx, row["break_id"], reason="looked into")
 
         self._carry_out(work)
         return kinds

@@ -13,7 +13,7 @@ from settlement_node.domain.fees import FeePolicy
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.policy import EnginePolicy
-from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
 from settlement_node.store.database import Store
 from settlement_node.store.funds import NewFund, add_fund, add_settler
 from settlement_node.units import Address, Shares, Wei
@@ -28,6 +28,8 @@ CHAIN_ID = 31_339
 SHARE = 10**18
 DOLLAR = 10**6
 NAV = 1_050_000
+TERMS = PriceTerms(NAV, 6, 18, 6, 25)
+"""How every fund of a run is priced, from its first step to its last."""
 CEILING_PRICE = 2 * DOLLAR
 FLOOR_PRICE = DOLLAR // 2
 PLENTY = 10**30

@@ -10,7 +10,7 @@ import structlog
 
 from settlement_node.chain.contracts import encode_settle
 from settlement_node.domain.observations import SettleItem
-from settlement_node.domain.redemption import PriceTerms, price_redemption
+from settlement_node.domain.redemption import price_redemption
 from settlement_node.node.cycle import PassEnd, PassResult
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import get_lane
@@ -28,7 +28,7 @@ from tests.simulation.nodes import SimNode
 from tests.simulation.people import People, Wish
 from tests.simulation.scenario import (
     CHAIN_ID,
-    NAV,
+    TERMS,
     Scenario,
     account,
     draw,
@@ -244,7 +244,7 @@ class World:
             ]
             for index, planned in enumerate(paid_before):
                 order = planned.order
-                price = price_redemption(order.shares_base_units, PriceTerms(NAV, 6, 18, 6, 25))
+                price = price_redemption(order.shares_base_units, TERMS)
                 items.append(
                     SettleItem(
                         redemption_id_of(

@@ -7,6 +7,7 @@ Addresses are 42-character checksummed strings, hashes and ids 66-character lowe
 from __future__ import annotations
 
 from settlement_node.store.tables.base import (
+    AcceptedAs,
     AlertStatus,
     AttemptKind,
     BreakStatus,
@@ -23,6 +24,7 @@ from settlement_node.store.tables.book import (
     redemptions,
 )
 from settlement_node.store.tables.chain import (
+    foreign_batches,
     heads,
     settler_events,
 )
@@ -45,6 +47,7 @@ from settlement_node.store.tables.records import (
 )
 
 __all__ = [
+    "AcceptedAs",
     "AlertStatus",
     "AttemptKind",
     "BreakStatus",
@@ -54,6 +57,7 @@ __all__ = [
     "attempts",
     "audit_events",
     "breaks",
+    "foreign_batches",
     "fund_settlers",
     "fund_terms",
     "funds",

@@ -50,6 +50,15 @@ class AttemptKind(StrEnum):
     FOUND = "found"
 
 
+class AcceptedAs(StrEnum):
+    """Why a batch that this book did not make is no reason to stop: it was there before the book,
+    it is what a restored book has lost, or a person said so."""
+
+    HISTORY = "history"
+    RESTORE = "restore"
+    PERSON = "person"
+
+
 class BreakStatus(StrEnum):
     """An open break has an owner; a resolved one keeps its row."""
 

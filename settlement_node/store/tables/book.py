@@ -67,7 +67,9 @@ fund_settlers = sa.Table(
     sa.Column("from_block", sa.BigInteger, nullable=False),
     sa.Column("scanned_to_block", sa.BigInteger, nullable=False),
     sa.Column("added_at_utc", UtcDateTime, nullable=False),
-    comment="Every settler a fund ever had; events are replayed from all of them.",
+    sa.Column("history_read_at_utc", UtcDateTime),
+    comment="Every settler a fund ever had; events are replayed from all of them. What its events"
+    " show until history_read_at_utc was there before this book.",
 )
 
 investors = sa.Table(

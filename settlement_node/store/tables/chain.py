@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from settlement_node.store.tables.base import ADDRESS, HASH, metadata, units
-from settlement_node.store.types import Note
+from settlement_node.store.tables.base import ADDRESS, HASH, AcceptedAs, metadata, one_of, units
+from settlement_node.store.types import Note, UtcDateTime
 
 heads = sa.Table(
     "heads",
@@ -46,4 +46,27 @@ settler_events = sa.Table(
     sa.Index("ix_settler_events_batch", "batch_hash"),
     sa.Index("ix_settler_events_previous", "previous_batch_hash"),
     comment="What the settlers said on the canonical chain; rows of undone blocks are removed.",
+)
+
+foreign_batches = sa.Table(
+    "foreign_batches",
+    metadata,
+    sa.Column("chain_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("settler_address", ADDRESS, primary_key=True),
+    sa.Column("batch_hash", HASH, primary_key=True),
+    sa.Column("accepted_as", sa.String(10)),
+    sa.Column("seen_at_utc", UtcDateTime, nullable=False),
+    sa.Column("accepted_at_utc", UtcDateTime),
+    one_of("accepted_as", AcceptedAs),
+    sa.CheckConstraint(
+        "(accepted_as IS NULL) = (accepted_at_utc IS NULL)", name="accepted_has_time"
+    ),
+    comment="A batch of a settler that no settlement of this book made, and why it is accepted.",
+)
+sa.Index(
+    "ix_foreign_batches_unexplained",
+    foreign_batches.c.chain_id,
+    foreign_batches.c.settler_address,
+    sqlite_where=foreign_batches.c.accepted_as.is_(None),
+    postgresql_where=foreign_batches.c.accepted_as.is_(None),
 )

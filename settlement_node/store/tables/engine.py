@@ -24,11 +24,14 @@ lanes = sa.Table(
     sa.Column("signer_address", ADDRESS, primary_key=True),
     sa.Column("next_nonce", sa.BigInteger),
     sa.Column("highest_head_number", sa.BigInteger),
+    sa.Column("restored_from_nonce", sa.BigInteger),
+    sa.Column("restored_below_nonce", sa.BigInteger),
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("pause_reason", Note(500)),
     sa.Column("updated_at_utc", UtcDateTime, nullable=False),
     comment="One signer on one chain. next_nonce is the book's, read from the chain once; nothing"
-    " is planned below highest_head_number.",
+    " is planned below highest_head_number. From restored_from_nonce to below restored_below_nonce"
+    " the chain had used what a restored book had lost.",
 )
 
 leases = sa.Table(

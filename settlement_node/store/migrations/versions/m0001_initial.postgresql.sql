@@ -29,6 +29,22 @@ CREATE INDEX ix_audit_events_subject ON audit_events (subject_kind, subject_id, 
 
 COMMENT ON TABLE audit_events IS 'Every operation and every fact, never changed.';
 
+CREATE TABLE foreign_batches (
+    chain_id BIGINT NOT NULL,
+    settler_address VARCHAR(42) NOT NULL,
+    batch_hash VARCHAR(66) NOT NULL,
+    accepted_as VARCHAR(10),
+    seen_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
+    accepted_at_utc TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_foreign_batches PRIMARY KEY (chain_id, settler_address, batch_hash),
+    CONSTRAINT ck_foreign_batches_accepted_as_known CHECK (accepted_as IN ('history', 'restore', 'person')),
+    CONSTRAINT ck_foreign_batches_accepted_has_time CHECK ((accepted_as IS NULL) = (accepted_at_utc IS NULL))
+);
+
+CREATE INDEX ix_foreign_batches_unexplained ON foreign_batches (chain_id, settler_address) WHERE accepted_as IS NULL;
+
+COMMENT ON TABLE foreign_batches IS 'A batch of a settler that no settlement of this book made, and why it is accepted.';
+
 CREATE TABLE funds (
     fund_id VARCHAR(64) NOT NULL,
     name VARCHAR(200) NOT NULL,
@@ -91,13 +107,15 @@ CREATE TABLE lanes (
     signer_address VARCHAR(42) NOT NULL,
     next_nonce BIGINT,
     highest_head_number BIGINT,
+    restored_from_nonce BIGINT,
+    restored_below_nonce BIGINT,
     paused BOOLEAN NOT NULL,
     pause_reason VARCHAR(500),
     updated_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT pk_lanes PRIMARY KEY (chain_id, signer_address)
 );
 
-COMMENT ON TABLE lanes IS 'One signer on one chain. next_nonce is the book''s, read from the chain once; nothing is planned below highest_head_number.';
+COMMENT ON TABLE lanes IS 'One signer on one chain. next_nonce is the book''s, read from the chain once; nothing is planned below highest_head_number. From restored_from_nonce to below restored_below_nonce the chain had used what a restored book had lost.';
 
 CREATE TABLE leases (
     lane VARCHAR(80) NOT NULL,
@@ -265,11 +283,12 @@ CREATE TABLE fund_settlers (
     from_block BIGINT NOT NULL,
     scanned_to_block BIGINT NOT NULL,
     added_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
+    history_read_at_utc TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_fund_settlers PRIMARY KEY (fund_id, settler_address),
     CONSTRAINT fk_fund_settlers_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id)
 );
 
-COMMENT ON TABLE fund_settlers IS 'Every settler a fund ever had; events are replayed from all of them.';
+COMMENT ON TABLE fund_settlers IS 'Every settler a fund ever had; events are replayed from all of them. What its events show until history_read_at_utc was there before this book.';
 
 CREATE TABLE fund_terms (
     terms_id BIGSERIAL NOT NULL,

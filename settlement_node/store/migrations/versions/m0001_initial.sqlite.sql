@@ -25,6 +25,20 @@ CREATE TABLE audit_events (
 
 CREATE INDEX ix_audit_events_subject ON audit_events (subject_kind, subject_id, audit_id);
 
+CREATE TABLE foreign_batches (
+    chain_id BIGINT NOT NULL,
+    settler_address VARCHAR(42) NOT NULL,
+    batch_hash VARCHAR(66) NOT NULL,
+    accepted_as VARCHAR(10),
+    seen_at_utc DATETIME NOT NULL,
+    accepted_at_utc DATETIME,
+    CONSTRAINT pk_foreign_batches PRIMARY KEY (chain_id, settler_address, batch_hash),
+    CONSTRAINT ck_foreign_batches_accepted_as_known CHECK (accepted_as IN ('history', 'restore', 'person')),
+    CONSTRAINT ck_foreign_batches_accepted_has_time CHECK ((accepted_as IS NULL) = (accepted_at_utc IS NULL))
+);
+
+CREATE INDEX ix_foreign_batches_unexplained ON foreign_batches (chain_id, settler_address) WHERE accepted_as IS NULL;
+
 CREATE TABLE funds (
     fund_id VARCHAR(64) NOT NULL,
     name VARCHAR(200) NOT NULL,
@@ -81,6 +95,8 @@ CREATE TABLE lanes (
     signer_address VARCHAR(42) NOT NULL,
     next_nonce BIGINT,
     highest_head_number BIGINT,
+    restored_from_nonce BIGINT,
+    restored_below_nonce BIGINT,
     paused BOOLEAN NOT NULL,
     pause_reason VARCHAR(500),
     updated_at_utc DATETIME NOT NULL,
@@ -238,6 +254,7 @@ CREATE TABLE fund_settlers (
     from_block BIGINT NOT NULL,
     scanned_to_block BIGINT NOT NULL,
     added_at_utc DATETIME NOT NULL,
+    history_read_at_utc DATETIME,
     CONSTRAINT pk_fund_settlers PRIMARY KEY (fund_id, settler_address),
     CONSTRAINT fk_fund_settlers_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id)
 );
