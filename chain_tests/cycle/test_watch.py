@@ -12,8 +12,10 @@ from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResu
 from settlement_node.demo.stage import set_stage
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.observations import Block
 from settlement_node.domain.policy import EnginePolicy
 from settlement_node.errors import Transient
+from settlement_node.node.cycle import PassEnd
 from settlement_node.node.reconcile import STUCK_AFTER_SECONDS, reconcile
 from settlement_node.node.watch import (
     FINALITY_STALLED_AFTER_SECONDS,
@@ -22,8 +24,10 @@ from settlement_node.node.watch import (
     STUCK_AFTER_BLOCKS,
     watch,
 )
+from settlement_node.store import chain_book
+from settlement_node.store.attention import open_alerts
 from settlement_node.store.database import Store
-from settlement_node.units import Payout
+from settlement_node.units import Payout, to_hex32
 
 PER_SHARE = 103_989_375
 
@@ -224,3 +228,21 @@ def test_reconcile__long_history_without_old_states__carried_by_transfers_and_co
     assert sum(run.settled_count for run in runs) == 2
     assert [run.differences for run in runs] == [()] * len(runs)
     assert world.statuses(names) == [RedemptionStatus.SETTLED] * 2
+
+
+def test_watch__the_chain_is_younger_than_the_book__says_so_at_once(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    world.tick()
+    number = world.lane.head_number + 50
+    final = Block(number, to_hex32(b"\1" * 32), to_hex32(b"\2" * 32), 2_000_000_000, 1, 30_000_000)
+    with world.store.transaction(actor="the chain before") as tx:
+        chain_book.remember_heads(tx, world.lane.key, [final])
+        chain_book.mark_final(tx, world.lane.key, up_to_number=final.number)
+    world.tick(PassEnd.LATER)
+    look(world)
+    assert {"lane_not_advancing"} == world.alerts()
+    with world.store.read() as tx:
+        (alert,) = open_alerts(tx)
+    assert "a younger chain than the book" in alert["detail"]

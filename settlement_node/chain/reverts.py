@@ -5,6 +5,7 @@ from __future__ import annotations
 from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
 
+from settlement_node.chain.known_errors import SIGNATURES
 from settlement_node.chain.words import selector
 
 _PANICS = {
@@ -21,61 +22,7 @@ _PANICS = {
 }
 """https://docs.soliditylang.org — Panic via assert and error via require."""
 
-_SIGNATURES = (
-    # The settler and the reference tokens (contracts/); a test compares with the artifacts.
-    "BatchHashMismatch(bytes32,bytes32)",
-    "GasTooLow(uint256,uint256)",
-    "EmptyBatch()",
-    "NotSelf(address)",
-    "ItemReverted(uint8,bytes)",
-    "ConflictingAddresses(address,address)",
-    "NotAContract(address)",
-    "NotAPredecessor(address)",
-    "NotOwner(address)",
-    "NotOperator(address)",
-    "NotOwnerOrGuardian(address)",
-    "NotProposed(address,address)",
-    "NothingProposed()",
-    "DelayNotPassed(uint256,uint256)",
-    "ProposalExpired(uint256,uint256)",
-    "NotNarrower(uint256,uint256)",
-    "NotWider(uint256,uint256)",
-    "FloorAboveCeiling(uint256,uint256)",
-    "SettlerPaused()",
-    "SettlerNotPaused()",
-    "ZeroAddress()",
-    "PayeeIsInvestor(address)",
-    "SettingOutOfRange(string,uint256,uint256,uint256)",
-    "ReentrancyGuardReentrantCall()",
-    "HolderNotPermitted(address)",
-    "SupplyTooLarge(uint256)",
-    "AccountBlocked(address)",
-    "AuthorizationAlreadyUsed(address,bytes32)",
-    "AuthorizationExpired(uint256,uint256)",
-    "AuthorizationNotYetValid(uint256,uint256)",
-    "AuthorizationSignerMismatch(address,address)",
-    # ERC-6093 and what tokens in use revert with.
-    "ERC20InsufficientBalance(address,uint256,uint256)",
-    "ERC20InvalidSender(address)",
-    "ERC20InvalidReceiver(address)",
-    "ERC20InsufficientAllowance(address,uint256,uint256)",
-    "ERC20InvalidApprover(address)",
-    "ERC20InvalidSpender(address)",
-    "EnforcedPause()",
-    "ExpectedPause()",
-    "AccessControlBadConfirmation()",
-    "AccessControlUnauthorizedAccount(address,bytes32)",
-    "OwnableInvalidOwner(address)",
-    "OwnableUnauthorizedAccount(address)",
-    "ECDSAInvalidSignature()",
-    "ECDSAInvalidSignatureLength(uint256)",
-    "ECDSAInvalidSignatureS(bytes32)",
-    "InvalidShortString()",
-    "StringTooLong(string)",
-    "SafeERC20FailedOperation(address)",
-)
-
-_BY_SELECTOR = {selector(signature): signature for signature in _SIGNATURES}
+_BY_SELECTOR = {selector(signature): signature for signature in SIGNATURES}
 _ERROR_STRING = selector("Error(string)")
 _PANIC = selector("Panic(uint256)")
 _TEXT_CHARACTERS_MAX = 300

@@ -23,8 +23,10 @@ from settlement_node.config import ConfigurationInvalid, Settings, load_settings
 from settlement_node.domain.finality import FinalityMode
 from settlement_node.errors import InvalidInput, SettlementError
 from settlement_node.node.assembly import build_client, build_signer, build_store
+from settlement_node.store.chain_book import highest_final
 from settlement_node.store.database import Store
 from settlement_node.store.funds import list_funds
+from settlement_node.store.leases import lane_key
 from settlement_node.store.migrate import pending
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address, format_units
@@ -187,6 +189,10 @@ def _funds(
     with store.read() as tx:
         funds = list_funds(tx)
         holders = {fund.fund_id: holders_to_try(tx, fund.fund_id) for fund in funds}
+        finals = {
+            fund.fund_id: highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
+            for fund in funds
+        }
     if not funds:
         yield note("funds", "the book has none; add one with: settlement-node fund add FILE")
     configured = {chain.chain_id for chain in settings.chains}
@@ -204,9 +210,22 @@ def _funds(
         client = clients.get(fund.chain_id)
         if client is not None:
             try:
+                yield from _younger_chain(about, client, finals[fund.fund_id])
                 yield from _fund_on_chain(about, fund, client, holders[fund.fund_id])
             except SettlementError as error:
                 yield wrong(about, error.message)
+
+
+def _younger_chain(about: str, client: ChainClient, final_number: int) -> Iterator[Finding]:
+    """A development chain that was started anew beside a book of the one before."""
+    head = client.refresh().head.number
+    if head < final_number:
+        yield wrong(
+            about,
+            f"the chain's head {head} is below block {final_number}, which the book knows as final:"
+            " the endpoints lag far behind, or this is a younger chain than the book's; a"
+            " development chain that was started anew needs a new book too",
+        )
 
 
 def _fund_on_chain(

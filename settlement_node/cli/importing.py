@@ -64,7 +64,8 @@ def import_orders(
         Path,
         typer.Argument(
             help="CSV with external_id, investor_address, payee_address, shares (decimal) or"
-            " shares_base_units, and optionally settle_after_utc."
+            " shares_base_units, and optionally settle_after_utc, a time with its zone"
+            " (2026-01-31T12:00:00Z)."
         ),
     ],
     fund: Annotated[

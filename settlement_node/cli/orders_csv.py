@@ -150,9 +150,10 @@ def _time(text: str) -> datetime | None:
         at = datetime.fromisoformat(text)
     except ValueError:
         at = None
-    if at is None or not YEAR_MIN <= at.year <= YEAR_MAX:
+    if at is None or at.tzinfo is None or not YEAR_MIN <= at.year <= YEAR_MAX:
         raise InvalidInput(
-            "settle_after_utc must be a time such as 2026-01-31T12:00:00Z",
+            "settle_after_utc must be a time with its zone, such as 2026-01-31T12:00:00Z or"
+            " 2026-01-31T13:00:00+01:00",
             field="settle_after_utc",
         )
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return at.astimezone(UTC)

@@ -95,6 +95,7 @@ class Lane:
     has_nonce: bool = False
     head_number: int = -1
     highest_head_number: int = -1
+    is_below_final: bool = False
     final_number: int = -1
     head_timestamp_seconds: int = 0
     head_gas_limit: int = 30_000_000

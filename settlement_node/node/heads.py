@@ -55,6 +55,7 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
         )
     seen = -1 if row is None or row.highest_head_number is None else row.highest_head_number
     lane.highest_head_number = seen
+    lane.is_below_final = view.head.number < settled_line
     lane.has_nonce = row is not None and row.next_nonce is not None
     lane.head_timestamp_seconds = view.head.timestamp_seconds
     lane.head_gas_limit = view.head.gas_limit
@@ -191,8 +192,9 @@ def _check_not_behind(
         known = chain_book.remembered_heads(tx, lane.key, from_number=head.number)
     if known.get(head.number, head.block_hash) == head.block_hash:
         raise Transient(
-            f"the endpoints' head {head.number} is behind block {settled_line}, which was final"
-            " before; waiting for them to come back"
+            f"the endpoints' head {head.number} is below block {settled_line}, which the book knows"
+            " as final: they lag far behind, or this is a younger chain than the book's (a"
+            " development chain that was started anew needs a new book too)"
         )
 
 

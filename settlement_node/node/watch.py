@@ -158,7 +158,7 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         "lane_not_advancing",
         lane.key,
         f"nothing is planned for {int(stalled)} s: {lane.stalled_reason}"[:1000]
-        if stalled >= STALLED_AFTER_SECONDS
+        if stalled >= STALLED_AFTER_SECONDS or (lane.stalled_since_utc and lane.is_below_final)
         else None,
     )
     for fund in funds:

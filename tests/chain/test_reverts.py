@@ -35,6 +35,11 @@ def error_string(text: str) -> bytes:
             selector("HolderNotPermitted(address)") + abi_encode(["address"], [ACCOUNT]),
             f"HolderNotPermitted({ACCOUNT.lower()})",
         ),
+        (
+            selector("CMTAT_InvalidTransfer(address,address,uint256)")
+            + abi_encode(["address", "address", "uint256"], [ACCOUNT, ACCOUNT, 5]),
+            f"CMTAT_InvalidTransfer({ACCOUNT.lower()}, {ACCOUNT.lower()}, 5)",
+        ),
         (b"\xde\xad\xbe\xef" + bytes(32), "unknown error 0xdeadbeef with 32 bytes of arguments"),
         (b"\x01", "unknown error 0x01 with 0 bytes of arguments"),
         (selector("NotOwner(address)"), "unreadable reason 0x245aecd3 with 4 bytes"),

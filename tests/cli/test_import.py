@@ -61,6 +61,17 @@ def test_import__base_units_dates_and_a_byte_order_mark__are_read(
     assert row.settle_after_utc.isoformat() == "2026-03-01T08:00:00+00:00"
 
 
+@pytest.mark.parametrize("time", ["2026-03-01T10:00:00", "2026-03-01", "noon"])
+def test_import__a_date_without_its_zone__is_refused_by_line(
+    desk: Desk, fund: FundRow, time: str
+) -> None:
+    header = "external_id,investor_address,payee_address,shares,settle_after_utc"
+    file = desk.write("r.csv", "\n".join([header, line("a") + f",{time}", ""]))
+    result = desk.run("import", file)
+    assert (result.exit_code, "a time with its zone" in result.output) == (1, True)
+    assert "line 2" in result.output
+
+
 BAD = [
     ("zero", line("x", "0"), "greater than zero"),
     ("negative", line("x", "-1"), "shares must be a plain decimal number"),
