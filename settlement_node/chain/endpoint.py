@@ -26,6 +26,7 @@ from settlement_node.chain.decode import (
     read_sender_and_nonce,
 )
 from settlement_node.chain.endpoint_answers import (
+    AccountContent,
     BlockContent,
     EndpointHead,
     ReceiptsReport,
@@ -204,6 +205,16 @@ class Endpoint:
         hashes = [item.get("hash") for item in listed if isinstance(item, dict)]
         each = self._ask([RpcRequest("eth_getTransactionReceipt", (item,)) for item in hashes])
         return BlockContent(shown, [self._read(result, _as_object) for result in each])
+
+    def account_content(self, address: Address, number: int) -> AccountContent:
+        """A header and the nodes that lead to an account, unchecked."""
+        block, account = self._ask(
+            [
+                _block_request(number),
+                RpcRequest("eth_getProof", (address, [], quantity(number))),
+            ]
+        )
+        return AccountContent(self._read(block, _as_object), self._read(account, _as_object))
 
     def transactions_seen(self, hashes: Sequence[Hex32]) -> dict[Hex32, bool]:
         """Whether the endpoint has each transaction, mined or in its mempool.

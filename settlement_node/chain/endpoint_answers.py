@@ -41,6 +41,14 @@ class BlockContent:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountContent:
+    """A header and an account's proof in JSON-RPC form, unchecked."""
+
+    block: dict[str, Any]
+    account: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionPlace:
     """Who sent a transaction and with which nonce; `is_proven` when its own hash says so."""
 

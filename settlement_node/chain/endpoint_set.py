@@ -171,11 +171,13 @@ class EndpointSet:
         *,
         about: str,
         excused: Callable[[_Content], bool] = lambda _content: False,
+        proof: Callable[[], _Content | None] = lambda: None,
     ) -> _Content:
         """The content that `agreement` endpoints gave, asked about something at the agreed block.
 
         Contents are compared whole and must be hashable. Who said something else is blamed, unless
-        it is `excused`: an endpoint's own limit, say, which tells nothing of the chain.
+        it is `excused`: an endpoint's own limit, say, which tells nothing of the chain. Where they
+        differ and nobody is left to ask, `proof` may know the content.
         Raises EndpointsDisagree when they differ and nobody is left to decide, Transient when too
         few answered. `about` names the question, the same each time it is asked.
         """
@@ -191,7 +193,11 @@ class EndpointSet:
                 return answer.content
         answered = [item for group in votes.values() for item in group]
         if len(votes) > 1:
-            raise self.undecided(about, answered)
+            proven = proof()
+            if proven is None:
+                raise self.undecided(about, answered)
+            self._settle_by(about, proven, answered)
+            return proven
         raise Transient(
             f"{len(answered)} endpoints answered about {about}, {self.agreement} must agree: "
             + ("; ".join(dict.fromkeys(errors)) or "no more are usable")
@@ -210,11 +216,15 @@ class EndpointSet:
     ) -> None:
         """A question is decided: book it to those who were right and to those who were not."""
         right = list(right)
-        for answer in right:
-            self.stands(answer)
-        for answer in wrong:
-            said, others = difference(answer.content, right[0].content)
-            self.blame(answer.endpoint, f"{about}: it says {said}, and others say {others}")
+        self._settle_by(about, right[0].content, [*right, *wrong])
+
+    def _settle_by(self, about: str, true: object, answers: Iterable[Answer[Any]]) -> None:
+        for answer in answers:
+            if answer.content == true:
+                self.stands(answer)
+            else:
+                said, so = difference(answer.content, true)
+                self.blame(answer.endpoint, f"{about}: it says {said}, and it is {so}")
         self._disagreements.pop(about, None)
 
     def blame(self, endpoint: Endpoint, why: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from settlement_node.chain.account_reads import AccountReads
 from settlement_node.chain.contracts import (
     BATCH_HASH_CALL,
     BATCH_SETTLED_TOPIC,
@@ -111,6 +112,7 @@ class ChainClient:
             backward_tolerance_seconds=policy.backward_tolerance_seconds,
         )
         prover = BlockProver(self._endpoints)
+        self._accounts = AccountReads(self._endpoints, prover)
         self._receipts = ReceiptLookup(self._endpoints, self._heads, prover)
         self._logs = LogReader(
             self._endpoints, self._heads, prover, page_blocks=policy.log_page_blocks
@@ -208,20 +210,11 @@ class ChainClient:
         """The account's next nonce. `"pending"` counts one endpoint's mempool: a hint only."""
         if block == "pending":
             return self._endpoints.first_answer(lambda item: item.nonce(address, "pending"))
-        parameter = self._at(block)
-        return self._endpoints.agreed(
-            lambda item: item.nonce(address, parameter), about=f"the nonce of {address}"
-        )
+        return self._accounts.nonce(address, self._block_at(block))
 
     def native_balance(self, address: Address, block: BlockTag = "latest") -> Wei:
         """The balance in the chain's own coin, in wei."""
-        parameter = self._at(block)
-        return Wei(
-            self._endpoints.agreed(
-                lambda item: item.native_balance(address, parameter),
-                about=f"the coins of {address}",
-            )
-        )
+        return self._accounts.balance(address, self._block_at(block))
 
     # Contracts
 
@@ -373,13 +366,16 @@ class ChainClient:
         return read_token_metadata(self.calls, token)
 
     def _at(self, block: BlockTag) -> BlockParameter:
+        return {"blockHash": self._block_at(block).block_hash}
+
+    def _block_at(self, block: BlockTag) -> Block:
         if block == "latest":
-            return {"blockHash": self._heads.view.head.block_hash}
+            return self._heads.view.head
         if isinstance(block, int):
             header = self._heads.canonical([block]).get(block)
             if header is None:
                 raise Transient(f"block {block} is above the agreed head")
-            return {"blockHash": header.block_hash}
+            return header
         raise InvalidInput(f"{block!r} is not a block this can be read at", field="block")
 
 

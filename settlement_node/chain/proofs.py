@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]  # ships no types
-from eth_account import Account
+from eth_account import Account as Signing
 from eth_utils.crypto import keccak
+from trie.constants import BLANK_NODE_HASH
 from trie.hexary import HexaryTrie
 
 from settlement_node.chain.decode import (
@@ -71,6 +72,7 @@ class ProvenHeader:
 
     number: int
     block_hash: Hex32
+    state_root: bytes
     transactions_root: bytes
     receipts_root: bytes
     logs_bloom: bytes
@@ -79,6 +81,14 @@ class ProvenHeader:
     def may_have_logs_of(self, address: Address) -> bool:
         """`False` proves that no log of the block has this address."""
         return _in_bloom(self.logs_bloom, bytes.fromhex(address[2:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account's nonce and coins."""
+
+    nonce: int
+    balance_wei: int
 
 
 def prove_header(block: Any, *, number: int, block_hash: Hex32) -> ProvenHeader:
@@ -90,6 +100,7 @@ def prove_header(block: Any, *, number: int, block_hash: Hex32) -> ProvenHeader:
         header = ProvenHeader(
             number=read_number(block["number"]),
             block_hash=block_hash,
+            state_root=read_data(block["stateRoot"]),
             transactions_root=read_data(block["transactionsRoot"]),
             receipts_root=read_data(block["receiptsRoot"]),
             logs_bloom=read_data(block["logsBloom"]),
@@ -132,12 +143,30 @@ def prove_place(transaction: Any, transaction_hash: Hex32) -> tuple[Address, int
         raw = encode_transaction(transaction)
         if to_hex32(keccak(raw)) != transaction_hash:
             raise NotProven(f"the fields of {transaction_hash} do not hash to it")
-        sender = Account.recover_transaction(raw)
+        sender = Signing.recover_transaction(raw)
         return read_address_field(sender), read_number(transaction["nonce"])
     except NotProven:
         raise
     except Exception as error:  # the library raises many kinds for a signature it cannot use
         raise NotProven(f"the fields of {transaction_hash} are incomplete") from error
+
+
+def prove_account(header: ProvenHeader, account: Any, address: Address) -> Account:
+    """Nonce and coins of an account after a block, from the nodes that `eth_getProof` gives: they
+    lead from the header's state root to the account, or to where it is not."""
+    if header.state_root == BLANK_NODE_HASH:
+        raise NotProven("a development chain's first block has no root of its state")
+    try:
+        nodes = [rlp.decode(read_data(node)) for node in account["accountProof"]]
+        value = HexaryTrie.get_from_proof(  # type: ignore[no-untyped-call]  # ships few types
+            header.state_root, keccak(bytes.fromhex(address[2:])), nodes
+        )
+        if not value:
+            return Account(nonce=0, balance_wei=0)
+        nonce, balance, _storage_root, _code_hash = rlp.decode(value)
+        return Account(int.from_bytes(nonce, "big"), int.from_bytes(balance, "big"))
+    except Exception as error:  # the libraries raise many kinds for nodes that do not fit
+        raise NotProven(f"the account {address} does not follow from the state root") from error
 
 
 def encode_transaction(transaction: Mapping[str, Any]) -> bytes:

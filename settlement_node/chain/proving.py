@@ -1,8 +1,8 @@
 """Fetching what a block holds from whoever can prove it against the block's agreed hash.
 
-This is the tie-break where endpoints differ about receipts or logs: one honest endpoint is then
-enough, and one that lies is known by name. A chain whose headers or transactions have another form
-than Ethereum's proves nothing, and there only agreement decides.
+This is the tie-break where endpoints differ about receipts, logs, a nonce or coins: one honest
+endpoint is then enough, and one that lies is known by name. A chain whose headers or transactions
+have another form than Ethereum's proves nothing, and there only agreement decides.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from settlement_node.chain.endpoint_set import EndpointSet
-from settlement_node.chain.proofs import NotProven, ProvenHeader, prove_header, prove_receipts
+from settlement_node.chain.proofs import (
+    Account,
+    NotProven,
+    ProvenHeader,
+    prove_account,
+    prove_header,
+    prove_receipts,
+)
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
-from settlement_node.units import Hex32
+from settlement_node.units import Address, Hex32
 
 KEPT_BLOCKS_MAX = 16
 
@@ -60,6 +67,21 @@ class BlockProver:
         except Transient:
             return best
         return best
+
+    def account(self, *, number: int, block_hash: Hex32, address: Address) -> Account | None:
+        """An account after an agreed block, or `None` when no endpoint could show it."""
+        try:
+            for answer in self._endpoints.answers(lambda i: i.account_content(address, number)):
+                try:
+                    header = prove_header(
+                        answer.content.block, number=number, block_hash=block_hash
+                    )
+                    return prove_account(header, answer.content.account, address)
+                except NotProven:
+                    continue
+        except Transient:
+            return None
+        return None
 
     def _keep(self, block: ProvenBlock) -> ProvenBlock:
         self._kept[block.header.block_hash] = block

@@ -72,7 +72,7 @@ class Transport(Protocol):
     """One endpoint, as something that answers JSON-RPC requests.
 
     Asked for above this seam: eth_chainId; eth_getBlockByNumber (height or latest, safe,
-    finalized; with whole transactions, and eth_getBlockReceipts, only where a block is proven);
+    finalized; with whole transactions, eth_getBlockReceipts and eth_getProof only for a proof);
     eth_sendRawTransaction; eth_getTransactionReceipt;
     eth_getTransactionByHash; eth_feeHistory (heights); eth_getLogs (heights, lists of addresses
     and topics); and, at a height or at `{"blockHash": …}` (EIP-1898), eth_getTransactionCount

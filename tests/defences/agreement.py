@@ -29,16 +29,6 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         ),
     ),
     Defence(
-        name="old_state_at_the_agreed_blocks_hash",
-        line=Line.LYING_ENDPOINT,
-        happens="state of an earlier block is read from an endpoint on another fork",
-        holds="it is read at the hash of the agreed block at that height",
-        file="settlement_node/chain/pool.py",
-        old='            return {"blockHash": header.block_hash}\n',
-        new="            return hex(block)\n",
-        tests=(f"{READS}::test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash",),
-    ),
-    Defence(
         name="a_false_answer_is_blamed",
         line=Line.LYING_ENDPOINT,
         happens="an endpoint's answer is contradicted by enough others",
@@ -178,6 +168,19 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         tests=(
             f"{PROOFS}::test_prove_receipts__something_is_changed__not_proven"
             "[a transaction is another]",
+        ),
+    ),
+    Defence(
+        name="nonces_are_proven",
+        line=Line.LYING_ENDPOINT,
+        happens="one of two endpoints makes up a nonce or coins for as long as it likes",
+        holds="the agreed block's state root decides, where a proof can be had",
+        file="settlement_node/chain/endpoint_set.py",
+        old="            proven = proof()\n",
+        new="            proven: _Content | None = None\n",
+        tests=(
+            "chain_tests/assumptions/test_proofs.py::"
+            "test_account__one_of_two_lies__proven_by_the_state_root[0x7]",
         ),
     ),
     Defence(

@@ -193,7 +193,7 @@ CHAIN: tuple[Defence, ...] = (
         happens="balances and the settler's state are read from an endpoint that is behind",
         holds="state is read at the agreed head's hash; who lacks it fails",
         file="settlement_node/chain/pool.py",
-        old='return {"blockHash": self._heads.view.head.block_hash}',
+        old='return {"blockHash": self._block_at(block).block_hash}',
         new='return "latest"',
         tests=(
             "chain_tests/assumptions/test_chain.py::test_reorganise__without_looking_again__"

@@ -137,9 +137,9 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="the endpoint that answers is ahead of the others, behind them, or on a fork",
         holds="nonces are read at the hash of the agreed head, or not at all",
-        file="settlement_node/chain/pool.py",
-        old="lambda item: item.nonce(address, parameter)",
-        new='lambda item: item.nonce(address, "latest")',
+        file="settlement_node/chain/account_reads.py",
+        old='item.nonce(address, {"blockHash": block.block_hash})',
+        new="item.nonce(address, hex(block.number))",
         tests=(
             "tests/chain/test_reads.py::test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash",
         ),
