@@ -10,6 +10,7 @@ import pytest
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
+from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -26,7 +27,7 @@ from settlement_node.node.reconcile import AnotherRun, reconcile_fund
 from settlement_node.store import attention, chain_book, records
 from settlement_node.store.attention import NewBreak
 from settlement_node.store.database import Store
-from settlement_node.store.funds import get_fund, settlers_of
+from settlement_node.store.funds import add_settler, get_fund, set_scanned, settlers_of
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.units import Hex32
 
@@ -167,8 +168,7 @@ def test_scan__a_batch_that_never_was_is_the_last_known__forgotten_and_the_fund_
 def test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads_first(
     world: World, during: str
 ) -> None:
-    world.enter(1, "true")
-    world.settle()
+    world.tick()
     world.enter(1, "later")
     passed: list[str] = []
 
@@ -188,18 +188,51 @@ def test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads_firs
     world.check_books()
 
 
-def test_rescan__by_another_process_before_the_plan_is_made__not_planned_until_read(
+def test_rescan__while_a_restored_book_is_explained__waits_and_stops_nothing(
+    world: World, backup: Callable[[], Store]
+) -> None:
+    """What the chain has used beyond the book is explained by events that are just not there."""
+    world.tick()
+    names = world.enter(2, "between")
+    old = backup()
+    world.settle()
+    world.step(2)
+    restored = world.new_node(store=old, node_id=world.context().node_id)
+    asked: list[str] = []
+
+    def at(name: str) -> None:
+        if name == "found.before_commit" and not asked:
+            asked.append(name)
+            rescan(restored)
+
+    restored.node.context = replace(restored.node.context, checkpoint=at)
+    restored.tick(PassEnd.LATER)
+    assert (asked, restored.breaks()) == (["found.before_commit"], [])
+    restored.settle()
+    assert restored.statuses(names) == [S.SETTLED] * 2
+    restored.check_books()
+
+
+def test_rescan__payment_by_a_former_settler_is_out_of_the_book__not_planned_until_read(
     world: World,
 ) -> None:
-    """The book says that events are missing; this process's own memory does not."""
-    world.enter(1, "true")
-    world.settle()
-    world.enter(1, "later")
+    """Neither the present settler nor this process's own memory knows of such a payment."""
+    world.tick()
+    former = account("a former settler")
+    order = world.order("paid before")
+    world.step(1)
+    (row,) = world.take_in(order)
+    with world.store.transaction(actor="test") as tx:
+        add_settler(tx, world.fund_id, settler_address=former, from_block=1)
+        to_block = world.lane.head_number
+        set_scanned(tx, world.fund_id, former, from_block=1, to_block=to_block)
+    paid = false_payment(world, row, to_block)
+    record(world, replace(paid, place=replace(paid.place, settler_address=former)))
+    assert plan(world.context(), world.lane) == 0, "shown as paid"
+
     rescan(world)
-    assert plan(world.context(), world.lane) == 0
+    assert plan(world.context(), world.lane) == 0, "not read"
     assert world.unfinal() == []
-    world.settle()
-    world.check_books()
 
 
 @both_databases

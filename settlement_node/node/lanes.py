@@ -13,6 +13,7 @@ from settlement_node.store.database import Tx
 from settlement_node.store.funds import (
     ensure_lane,
     get_lane,
+    is_read_to,
     list_funds,
     list_lanes,
     set_lane,
@@ -124,6 +125,7 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
             for fund in funds
             if (tip := chain_book.ratchet_tip(tx, lane.chain_id, fund.settler_address))
         ]
+        is_read = all(is_read_to(tx, fund.fund_id, lane.head_number) for fund in funds)
     ours = [
         place
         for transaction_hash in hashes
@@ -131,7 +133,7 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
         and place[0] == lane.signer_address
         and book_nonce <= place[1] < chain_nonce
     ]
-    if not ours and lane.unscanned:
+    if not ours and (lane.unscanned or not is_read):
         raise Transient(
             f"the chain is at nonce {chain_nonce} of {lane.signer_address}, the book at"
             f" {book_nonce}, and not every settler could be read that may explain it",

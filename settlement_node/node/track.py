@@ -17,6 +17,7 @@ from settlement_node.node.outcomes import record_displaced, record_final, record
 from settlement_node.node.preflight import refused_whole
 from settlement_node.store import chain_book, settlements, transactions
 from settlement_node.store.attention import clear_alert
+from settlement_node.store.funds import is_read_to
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Hex32, Wei
@@ -219,18 +220,18 @@ def _fill_gap(context: NodeContext, lane: Lane, *, first: int, below: int) -> No
 def _adopt_found(
     context: NodeContext, lane: Lane, row: TransactionRow, attempts: Sequence[AttemptRow]
 ) -> bool:
-    """After a restored backup: the settler's event names our batch under a hash we do not know."""
+    """After a restored backup: the settler's event names our batch under a hash we do not know.
+    True too while a re-scan has the events out of the book: nothing is known of strangers then."""
     with context.store.read() as tx:
         settlement = settlements.of_transaction(tx, row.transaction_id)
-        event = (
-            None
-            if settlement is None
-            else chain_book.batch_event(
-                tx, lane.chain_id, settlement.settler_address, settlement.batch_hash
-            )
+        if settlement is None:
+            return False
+        event = chain_book.batch_event(
+            tx, lane.chain_id, settlement.settler_address, settlement.batch_hash
         )
+        is_read = is_read_to(tx, settlement.fund_id, lane.head_number)
     if event is None:
-        return False
+        return not is_read
     if any(attempt.attempt_hash == event.transaction_hash for attempt in attempts):
         return True  # ours and known: only its receipt was not answered this time
     place = lane.chain.client.transaction_place(Hex32(event.transaction_hash))

@@ -73,7 +73,7 @@ MENDING: tuple[Defence, ...] = (
         old="    elif not is_read_to(tx, fund.fund_id, lane.head_number):\n",
         new="    elif lane.head_number < 0:\n",
         tests=(
-            f"{RESCAN}::test_rescan__by_another_process_before_the_plan_is_made__"
+            f"{RESCAN}::test_rescan__payment_by_a_former_settler_is_out_of_the_book__"
             "not_planned_until_read[pyevm-sqlite]",
             f"{RESCAN}::test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads"
             "_first[pyevm-plan.before_commit-sqlite]",
@@ -228,5 +228,18 @@ MENDING: tuple[Defence, ...] = (
         old="    return started is not None and started != start\n",
         new="    return started is None\n",
         tests=(f"{PROCESSES}::test_has_ended__number_given_to_a_later_process__is_proven",),
+    ),
+    Defence(
+        name="unread_explains_no_nonce",
+        line=Line.BELIEVED_LIE,
+        happens="a re-scan takes out the events that explain a restored book's missing nonces",
+        holds="nobody is called a stranger before the events are read again",
+        file="settlement_node/node/lanes.py",
+        old="    if not ours and (lane.unscanned or not is_read):\n",
+        new="    if not ours and lane.unscanned:\n",
+        tests=(
+            f"{RESCAN}::test_rescan__while_a_restored_book_is_explained__waits_and_stops_nothing"
+            "[pyevm-sqlite]",
+        ),
     ),
 )

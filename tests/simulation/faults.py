@@ -102,6 +102,7 @@ _KINDS = (
     FaultKind("cancel_requested", 0.09, "an operator has a transaction cancelled"),
     FaultKind("speed_up_requested", 0.1, "an operator has a transaction sped up"),
     FaultKind("hold_released", 0.08, "an operator releases a hold"),
+    FaultKind("rescan_asked", 0.05, "an operator has events forgotten and read anew"),
 )
 
 REGISTRY: Mapping[str, FaultKind] = {kind.name: kind for kind in _KINDS}

@@ -15,7 +15,7 @@ from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionStatus
 from settlement_node.errors import Conflict, InvalidInput, SettlementError
 from settlement_node.node import operators
 from settlement_node.node.intake import cancel, take_in
-from settlement_node.store import redemptions, transactions
+from settlement_node.store import chain_book, redemptions, transactions
 from settlement_node.store.attention import open_breaks
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import RedemptionRow
@@ -69,6 +69,7 @@ class People:
             ("cancel_requested", lambda: self._ask("cancel_requested")),
             ("speed_up_requested", lambda: self._ask("speed_up_requested")),
             ("hold_released", self._release),
+            ("rescan_asked", self._rescan),
         )
 
     def step(self, number: int) -> None:
@@ -88,7 +89,13 @@ class People:
     def meddle(self) -> None:
         """One thing, between two steps of a stage."""
         act = self.world.rng.choice(
-            (self._cancel, self._release, self._enter_early, lambda: self._ask("cancel_requested"))
+            (
+                self._cancel,
+                self._release,
+                self._enter_early,
+                lambda: self._ask("cancel_requested"),
+                self._rescan,
+            )
         )
         act()
 
@@ -347,6 +354,18 @@ class People:
     def _release(self) -> bool:
         held = [row for row in self._rows() if row.status is RedemptionStatus.HELD]
         return bool(held) and self._release_one(self.world.rng.choice(held).redemption_id)
+
+    def _rescan(self) -> bool:
+        with self.world.store.read() as tx:
+            latest = chain_book.latest_head(tx, f"{CHAIN_ID}:{lane_key().address}")
+        if latest is None:
+            return False
+        fund_id, block = self._any_fund().fund_id, self.world.rng.randint(0, latest[0])
+        with suppress(InvalidInput):
+            return self._carry_out(
+                lambda tx: operators.rescan(tx, fund_id, from_block=block, reason="looks wrong")
+            )
+        return False
 
     def _release_one(self, redemption_id: Hex32) -> bool:
         with suppress(InvalidInput):
