@@ -18,6 +18,7 @@ from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
 from settlement_node.store.attention import open_breaks
+from settlement_node.store.funds import set_lane
 from settlement_node.units import Payout, Wei
 
 S = RedemptionStatus
@@ -122,6 +123,29 @@ def test_unknown_batch__at_the_right_price__stops_the_lane_until_a_person_accept
     world.settle()
     assert world.statuses(names) == [S.SETTLED] * 2
     assert world.breaks() == []
+
+
+def test_unknown_batch__beyond_the_nonces_a_restored_book_was_behind__is_not_its_own(
+    world: World,
+) -> None:
+    """What a restore explains ends with the nonces that were used when the lane was taken."""
+    world.tick()
+    lane = world.lane
+    with world.store.transaction(actor="test") as tx:
+        set_lane(
+            tx,
+            lane.chain_id,
+            lane.signer_address,
+            restored_from_nonce=0,
+            restored_below_nonce=1,
+        )
+    names = world.enter(2)
+    settle_with_stolen_key(world, names[:1], [fair_payout(world, names[0])])
+    world.tick()
+    assert world.breaks() == []
+    settle_with_stolen_key(world, names[1:], [1])
+    world.tick(PassEnd.STOPPED)
+    assert world.breaks() == ["unknown_batch"]
 
 
 def test_unknown_batch__seen_before_the_settlers_history_was_read__is_history(
