@@ -41,17 +41,17 @@ class Artifact:
         matches = [
             item
             for item in self.abi
-            if item["type"] == "function" and function in (item["name"], _signature(item))
+            if item["type"] == "function" and function in (item["name"], signature_of(item))
         ]
         if len(matches) != 1:
             raise InvalidInput(f"{self.name} has {len(matches)} functions {function}")
-        return selector(_signature(matches[0])) + _encode(
+        return selector(signature_of(matches[0])) + _encode(
             f"{self.name}.{function}", matches[0]["inputs"], arguments
         )
 
     def signatures(self, kind: str) -> list[str]:
         """The signatures of all entries of a kind: `function`, `event` or `error`."""
-        return [_signature(item) for item in self.abi if item["type"] == kind]
+        return [signature_of(item) for item in self.abi if item["type"] == kind]
 
 
 @cache
@@ -69,7 +69,8 @@ def load_artifact(name: str) -> Artifact:
     raise InvalidInput(f"this installation has no artifact of contract {name}")
 
 
-def _signature(item: Mapping[str, Any]) -> str:
+def signature_of(item: Mapping[str, Any]) -> str:
+    """The canonical signature of a function, event or error of an ABI."""
     return f"{item['name']}({','.join(_type(entry) for entry in item['inputs'])})"
 
 

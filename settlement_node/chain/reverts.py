@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
+from eth_abi.grammar import parse
 
 from settlement_node.chain.known_errors import SIGNATURES
 from settlement_node.chain.words import selector
@@ -29,33 +32,42 @@ _TEXT_CHARACTERS_MAX = 300
 """A contract writes this text; a bound keeps it from filling logs and rows."""
 
 
-def revert_reason(data: bytes) -> str:
+def revert_reason(data: bytes, signatures: Sequence[str] = ()) -> str:
     """Read revert data as a short line for people; never raises.
 
     `NotOperator(0x…)`, `arithmetic overflow or underflow (Panic 0x11)`, the text of
-    `Error(string)`, or the selector of an error that is not known.
+    `Error(string)`, or the selector of an error that is not known. `signatures` are a fund's own,
+    looked at where none of ours fits.
     """
     if not data:
         return "no reason given"
     try:
-        return _printable(_read(data))
+        return _printable(_read(data, signatures))
     except (DecodingError, OverflowError, ValueError):
         return f"unreadable reason 0x{data[:4].hex()} with {len(data)} bytes"
 
 
-def _read(data: bytes) -> str:
+def _read(data: bytes, signatures: Sequence[str]) -> str:
     head, body = data[:4], data[4:]
     if head == _ERROR_STRING:
         return str(abi_decode(["string"], body)[0]) or "no reason given"
     if head == _PANIC:
         code = int(abi_decode(["uint256"], body)[0])
         return f"{_PANICS.get(code, 'panic')} (Panic 0x{code:02x})"
-    signature = _BY_SELECTOR.get(head)
+    own = (signature for signature in signatures if selector(signature) == head)
+    signature = _BY_SELECTOR.get(head) or next(own, None)
     if signature is None:
         return f"unknown error 0x{head.hex()} with {len(body)} bytes of arguments"
-    name, _, types = signature[:-1].partition("(")
-    arguments = abi_decode(types.split(","), body) if types else ()
+    name, _, _ = signature.partition("(")
+    # As one tuple, so that an argument may be a tuple itself.
+    types = signature.removeprefix(name)
+    arguments = _arguments(types, body) if types != "()" else ()
     return f"{name}({', '.join(_show(argument) for argument in arguments)})"
+
+
+def _arguments(types: str, body: bytes) -> tuple[object, ...]:
+    members = [member.to_type_str() for member in parse(types).components]
+    return tuple(abi_decode(members, body))
 
 
 def _show(argument: object) -> str:

@@ -23,8 +23,10 @@ def add(
     json_output: JsonOption = False,
 ) -> None:
     """Record a fund, after comparing every key with its settler and tokens on the chain."""
+    from dataclasses import replace
+
     from settlement_node.cli.findings import Verdict
-    from settlement_node.cli.fund_file import check_on_chain, read_fund_file
+    from settlement_node.cli.fund_file import check_on_chain, own_errors, read_fund_file
     from settlement_node.cli.token_trials import try_fund
     from settlement_node.node.assembly import build_client
     from settlement_node.store.funds import add_fund
@@ -33,7 +35,7 @@ def add(
     settings = load(config)
     store = open_store(settings)
     client = build_client(settings.chain(fund.chain_id), settings)
-    new = check_on_chain(fund, client)
+    new = replace(check_on_chain(fund, client), error_signatures=own_errors(fund, file))
     findings = [found for found in try_fund(client, new) if found.verdict is not Verdict.RIGHT]
     with store.transaction(actor=actor()) as tx:
         row = add_fund(tx, new)

@@ -14,6 +14,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 
+from settlement_node.chain.error_abi import error_signatures
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.views import SettlerView
 from settlement_node.cli.price_band import PriceBand
@@ -93,6 +94,10 @@ class FundFile(Section):
         default=None, description='payout token for one whole share, for example "104.25"'
     )
     nav_decimals: int = Field(default=6, ge=0, le=DECIMALS_MAX)
+    errors_abi: str | None = Field(
+        default=None,
+        description="a JSON file with the tokens' ABI, beside this one: their errors in words",
+    )
     checks: ChecksSection = ChecksSection()
 
     def nav_per_share(self) -> int | None:
@@ -118,6 +123,18 @@ def read_fund_file(path: Path) -> FundFile:
         mend = "settlement-node deploy writes one; examples/fund.toml shows the keys"
         raise ConfigurationInvalid(path, [Fault("the file", words, mend)]) from None
     return parse_tree(FundFile, tree, overridden={}, path=path)
+
+
+def own_errors(fund: FundFile, path: Path) -> tuple[str, ...]:
+    """The signatures of the errors in the file that `errors_abi` names, relative to the fund's."""
+    if fund.errors_abi is None:
+        return ()
+    try:
+        return error_signatures((path.parent / fund.errors_abi).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"errors_abi: {fund.errors_abi} cannot be read: {error}", field="errors_abi"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

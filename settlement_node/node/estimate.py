@@ -117,7 +117,9 @@ def estimate(context: NodeContext, redemption_ids: Sequence[Hex32]) -> Estimate:
                 gas_used=preview.gas_used,
                 skip_reason=preview.skip_reason,
                 skip_detail=(
-                    "" if preview.skip_reason is SkipReason.NONE else revert_reason(preview.detail)
+                    ""
+                    if preview.skip_reason is SkipReason.NONE
+                    else revert_reason(preview.detail, fund.error_signatures)
                 ),
             )
             for preview, price in zip(previews, prices, strict=True)

@@ -115,7 +115,7 @@ def record_mined(
                 outcome=ItemOutcome.SKIPPED,
                 live=True,
                 skip_reason=event.skip_reason.value,
-                skip_detail=revert_reason(event.detail),
+                skip_detail=revert_reason(event.detail, fund.error_signatures),
             )
         else:
             raise InvariantBroken(

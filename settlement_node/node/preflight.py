@@ -100,7 +100,10 @@ def check_items(store: Store, lane: Lane, fund: FundRow, items: Sequence[SettleI
         raise
     passing = {p.redemption_id_hex: p for p in previews if p.skip_reason is SkipReason.NONE}
     failing = {
-        p.redemption_id_hex: (HoldReason(p.skip_reason.value), revert_reason(p.detail))
+        p.redemption_id_hex: (
+            HoldReason(p.skip_reason.value),
+            revert_reason(p.detail, fund.error_signatures),
+        )
         for p in previews
         if p.skip_reason is not SkipReason.NONE and p.skip_reason not in TEMPORARY_SKIPS
     }
@@ -150,7 +153,11 @@ def treasury_refusal(client: ChainClient, fund: CheckedFund) -> str | None:
     # Nothing or true is a yes; a token that says no by returning false says it here too.
     if not isinstance(outcome, CallReverted) and (not outcome.data or any(outcome.data)):
         return None
-    said = revert_reason(outcome.data) if isinstance(outcome, CallReverted) else "false"
+    said = (
+        revert_reason(outcome.data, fund.error_signatures)
+        if isinstance(outcome, CallReverted)
+        else "false"
+    )
     return (
         f"the payout token {fund.payout_token_address} lets the treasury {fund.treasury_address}"
         f" pay nobody now ({said}): it is blocked, or the token stands still"

@@ -45,6 +45,7 @@ class NewFund:
     nav_per_share: int | None
     nav_decimals: int
     checks: FundChecks = NO_CHECKS
+    error_signatures: tuple[str, ...] = ()
 
 
 def add_fund(tx: Tx, new: NewFund) -> FundRow:
@@ -70,7 +71,7 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
         name: getattr(new, name)
         for name in NewFund.__dataclass_fields__
         if name != "settler_from_block"
-    } | {"checks": new.checks.document()}
+    } | {"checks": new.checks.document(), "error_signatures": list(new.error_signatures)}
     tx.connection.execute(
         f.insert().values(
             **values,

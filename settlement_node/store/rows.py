@@ -29,6 +29,7 @@ _WORDS: dict[tuple[str, str], Any] = {
     ("AttemptRow", "kind"): AttemptKind,
     ("FundRow", "burn_style"): BurnStyle,
     ("FundRow", "checks"): read_checks,
+    ("FundRow", "error_signatures"): tuple,
 }
 
 
@@ -69,6 +70,7 @@ class FundRow(_Row):
     pause_reason: str | None
     created_at_utc: datetime
     checks: FundChecks = NO_CHECKS
+    error_signatures: tuple[str, ...] = ()
 
     def terms(self) -> PriceTerms | None:
         """The price terms, or None while the fund has no NAV."""

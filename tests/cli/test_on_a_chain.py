@@ -18,6 +18,7 @@ from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import KeySigner
 from settlement_node.chain.words import read_bool
 from settlement_node.errors import Transient
+from settlement_node.store.funds import get_fund
 from tests.cli.conftest import SETTINGS, Desk
 from tests.cli.test_commands import findings, said
 from tests_support.book import add_fund, address
@@ -81,6 +82,11 @@ def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk, anvil: Anv
         ('nav = "104.25"', 'nav = "0"', "nav must be greater than zero"),
         ('nav = "104.25"', 'nav = "0.0000001"', "more than 6 decimals"),
         ("settler_from_block = ", "settler_from_block = 9", "settler_from_block is 9"),
+        (
+            "nav_decimals = ",
+            'errors_abi = "none.json"\nnav_decimals = ',
+            "none.json cannot be read",
+        ),
     ):
         wrong = desk.write("wrong.toml", file.read_text().replace(old, new))
         result = desk.run("fund", "add", wrong, **LANE)
@@ -88,7 +94,11 @@ def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk, anvil: Anv
         assert words in result.stderr
     assert desk.json("fund", "list") == {"funds": []}
 
+    desk.write("own.abi.json", '[{"type": "error", "name": "HolderLocked", "inputs": []}]')
+    file.write_text(f'errors_abi = "own.abi.json"\n{file.read_text()}')
     added = desk.json("fund", "add", file, **LANE)
+    with desk.store.read() as tx:
+        assert get_fund(tx, added["fund_id"]).error_signatures == ("HolderLocked()",)
     assert (added["share_decimals"], added["payout_decimals"]) == (18, 6)
     assert desk.run("fund", "add", file, **LANE).exit_code == 2
     assert desk.json("import", orders)["imported_count"] == 12
