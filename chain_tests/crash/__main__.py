@@ -64,7 +64,7 @@ def run(rounds: Sequence[Round]) -> Outcome:
         copies = stack.enter_context(Copies(folder, "crash"))
         crashes = Crashes(world, daemon, copies, report=lambda line: print(line, flush=True))
         crashes.play(rounds)
-        crashes.world.check_books()
+        crashes.check_books()
         return crashes.outcome()
 
 

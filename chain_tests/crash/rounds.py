@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 
 from chain_tests.copies import Copies, address_of
 from chain_tests.crash.daemon import Daemon, settings_text
-from chain_tests.world import RESTING, SHARE, World, wait_until
+from chain_tests.world import CONFIRMATIONS_BLOCKS, RESTING, SHARE, World, wait_until
 from settlement_node.chain.anvil import AnvilProcess
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.node import operators
 from settlement_node.node.checkpoints import CHECKPOINTS
 from settlement_node.store import transactions
+from settlement_node.store.attention import open_breaks
 from settlement_node.store.database import Store
 from settlement_node.store.rows import AttemptRow
 
@@ -164,6 +166,16 @@ class Crashes:
             lost=sum(row.status is not S.SETTLED for row in rows),
             missed=tuple(self.missed),
         )
+
+    def check_books(self) -> None:
+        """The audit at the end. A restored book says that it was behind, until a person closes that
+        once everything is reconciled."""
+        self.world.step(CONFIRMATIONS_BLOCKS)
+        self.world.reconcile()
+        with self.world.store.transaction(actor="operator") as tx:
+            for found in open_breaks(tx, kinds=["book_was_behind"]):
+                operators.resolve_break(tx, found["break_id"], reason="the restore was meant")
+        self.world.check_books()
 
     def run_until(self, done: Callable[[], bool]) -> None:
         """A daemon of which nothing is asked, stopped cleanly once something holds."""

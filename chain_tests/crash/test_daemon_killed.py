@@ -35,7 +35,7 @@ def run_rounds(world: World, copies: Copies, folder: Path, rounds: list[Round]) 
     with Daemon(folder / "node.toml", world.chain.funded_keys[1]) as daemon:
         crashes = Crashes(world, daemon, copies)
         crashes.play(rounds)
-    crashes.world.check_books()
+    crashes.check_books()
     return crashes.outcome()
 
 
