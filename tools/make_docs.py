@@ -44,7 +44,8 @@ SECTIONS = (
 
 MEANINGS = {
     "ApiSettings.host": "the address the API listens at; loopback unless told otherwise",
-    "ApiSettings.reads_need_key": "whether reading needs an API key too",
+    "ApiSettings.reads_need_key": "whether reading needs an API key too; false only while `host` is"
+    " this machine's own",
     "ApiSettings.body_bytes_max": "the largest body of a request, in bytes",
     "ApiSettings.idempotency_in_flight_seconds": "after this long a key whose request never ended"
     " may be used again",

@@ -6,18 +6,20 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from settlement_node.api.context import ApiContext
 from settlement_node.api.documents import add_openapi
 from settlement_node.api.edge import Edge
 from settlement_node.api.events.hub import EventHub
 from settlement_node.api.events.routes import router as events
+from settlement_node.api.hosts import ServedNames
 from settlement_node.api.keys import KeyRing
 from settlement_node.api.metrics import Metrics
 from settlement_node.api.operations.routes import router as operations
 from settlement_node.api.operators.routes import router as operators
 from settlement_node.api.problems import add_problem_handlers
+from settlement_node.api.queries import check_query
 from settlement_node.api.reconciliation.routes import router as reconciliation
 from settlement_node.api.redemptions.routes import router as redemptions
 from settlement_node.api.settlements.routes import router as settlements
@@ -74,13 +76,20 @@ def create_app(
         hub.close()
 
     # No page of documentation that loads scripts from elsewhere; the document itself is there.
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        lifespan=lifespan, docs_url=None, redoc_url=None, dependencies=[Depends(check_query)]
+    )
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router)
     add_problem_handlers(app)
     add_openapi(app)
-    app.add_middleware(Edge, body_bytes_max=settings.body_bytes_max, metrics=metrics)
+    app.add_middleware(
+        Edge,
+        body_bytes_max=settings.body_bytes_max,
+        metrics=metrics,
+        names=ServedNames(settings),
+    )
     return app
 
 

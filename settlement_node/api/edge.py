@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from settlement_node.api.hosts import ServedNames, shown_host
 from settlement_node.api.metrics import Metrics
 from settlement_node.api.problems import internal_problem, problem_response
 
@@ -34,8 +35,11 @@ QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 class Edge:
     """ASGI middleware; nothing passes it without a correlation id and an end in the log."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes_max: int, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, body_bytes_max: int, metrics: Metrics, names: ServedNames
+    ) -> None:
         self._app = app
+        self._names = names
         self._body_bytes_max = body_bytes_max
         self._metrics = metrics
 
@@ -89,6 +93,16 @@ class Edge:
     def _refuse(
         self, scope: Scope, headers: dict[bytes, bytes], correlation_id: str
     ) -> Response | None:
+        if not self._names.serve(headers.get(b"host")):
+            return problem_response(
+                correlation_id,
+                status=421,
+                code="misdirected_request",
+                detail=f"the Host header names {shown_host(headers.get(b'host'))}, under which this"
+                " API is not served; call it by its own name or address, or add the name to"
+                " api.host_names",
+                headers={"Connection": "close"},
+            )
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._body_bytes_max:
             return problem_response(

@@ -31,7 +31,7 @@ def require_writer(context: Context, bearer: Bearer, header_key: HeaderKey) -> C
     if client is not None:
         return client
     if not context.keys:
-        detail = "no API key is configured, so nothing can be written; add [[api.api_keys]]"
+        detail = "no API key is configured; add [[api.api_keys]]"
     elif presented is None:
         detail = "an API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY"
     else:
@@ -40,7 +40,7 @@ def require_writer(context: Context, bearer: Bearer, header_key: HeaderKey) -> C
 
 
 def allow_reader(context: Context, bearer: Bearer, header_key: HeaderKey) -> None:
-    """Reads are open unless the configuration says `reads_need_key`."""
+    """Reads need a key, unless the configuration opens them to this machine (`reads_need_key`)."""
     if context.settings.reads_need_key:
         require_writer(context, bearer, header_key)
 

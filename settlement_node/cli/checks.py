@@ -74,17 +74,12 @@ def _api(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding
         names = ", ".join(key.name for key in api.api_keys)
         yield right("api", f"these keys may write: {names}")
     else:
-        yield note("api", "no API key is configured, so the API is for reading only")
+        yield note("api", "no API key is configured, so nothing can be written")
+    who = "with a key" if api.reads_need_key else "without a key"
     if api.on_loopback:
-        yield right("api", f"listens at {api.host}:{api.port}, for this machine only")
-    elif api.reads_need_key:
-        yield note("api", f"listens at {api.host}:{api.port}; put TLS in front of it")
+        yield right("api", f"listens at {api.host}:{api.port}, for this machine only, {who}")
     else:
-        yield note(
-            "api",
-            f"listens at {api.host}:{api.port} and anyone who reaches it can read;"
-            " consider api.reads_need_key = true, and put TLS in front of it",
-        )
+        yield note("api", f"listens at {api.host}:{api.port}; put TLS in front of it")
 
 
 def _signers(

@@ -180,7 +180,7 @@ def _serve(played: Demo, development: DevelopmentChain, listener: socket.socket)
     from settlement_node.api.server import ApiServer
     from settlement_node.config import ApiSettings
 
-    settings = ApiSettings(host=HOST)
+    settings = ApiSettings(host=HOST, reads_need_key=False)
     context = played.api_context()
     hub = event_hub(context, settings)
     app = create_app(context, settings, hub=hub)

@@ -20,7 +20,7 @@ from settlement_node.chain.views import SettlerView
 from settlement_node.cli.price_band import PriceBand
 from settlement_node.config import ConfigurationInvalid, Fault
 from settlement_node.config.faults import parse_tree
-from settlement_node.config.sections import CheckedAddress, Section
+from settlement_node.config.fields import CheckedAddress, Section
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.redemption import PriceTerms
 from settlement_node.domain.token_checks import (

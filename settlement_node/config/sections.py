@@ -6,64 +6,30 @@ own. Addresses that may carry a password are `SecretStr` and show as stars.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from settlement_node.config.fields import (
+    CheckedAddress,
+    HostName,
+    Seconds,
+    Section,
+    Variable,
+    as_value_error,
+    refuse_repeats,
+)
 from settlement_node.config.hosts import LOOPBACK_HOSTS, plain_http_fault
 from settlement_node.domain.fees import FeePolicy
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.policy import EnginePolicy
 from settlement_node.errors import InvalidInput
-from settlement_node.units import Address, Wei, parse_address
+from settlement_node.units import Wei
 
 _POLICY = EnginePolicy()
 _FEES = FeePolicy()
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-
-
-def _refuse_repeats(values: list[Any], what: str) -> None:
-    repeated = sorted({value for value in values if values.count(value) > 1})
-    if repeated:
-        raise ValueError(f"{what} {repeated[0]} appears twice; each must be its own")
-
-
-def _as_value_error(make: Callable[[], object]) -> None:
-    try:
-        make()
-    except InvalidInput as error:
-        raise ValueError(error.message) from None
-
-
-def _checked_address(text: object) -> Address:
-    if not isinstance(text, str):
-        raise ValueError("an address is text in quotes")
-    try:
-        return parse_address(text, field="it")
-    except InvalidInput as error:
-        raise ValueError(error.message) from None
-
-
-def _variable_name(text: object) -> str:
-    if not isinstance(text, str) or not _VARIABLE.fullmatch(text):
-        raise ValueError("it must be the name of an environment variable, never the secret itself")
-    return text
-
-
-Variable = Annotated[str, BeforeValidator(_variable_name)]
-CheckedAddress = Annotated[Address, BeforeValidator(_checked_address)]
-"""An address whose EIP-55 checksum was verified."""
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class Section(BaseModel):
-    """Base of every part: frozen, unknown keys refused, values kept out of error texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class DatabaseSettings(Section):
@@ -101,8 +67,13 @@ class ApiSettings(Section):
 
     host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
     port: int = Field(default=8471, ge=0, le=65_535, description="0 takes a free port")
+    host_names: tuple[HostName, ...] = Field(
+        default=(),
+        max_length=100,
+        description="further names under which requests may ask for it, such as a proxy's",
+    )
     api_keys: tuple[ApiKey, ...] = ()
-    reads_need_key: bool = False
+    reads_need_key: bool = True
     body_bytes_max: int = Field(default=2 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     idempotency_in_flight_seconds: Seconds = 60.0
     event_queue_max: int = Field(default=1_000, ge=10, le=100_000)
@@ -110,7 +81,16 @@ class ApiSettings(Section):
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Self:
-        _refuse_repeats([key.name for key in self.api_keys], "api_keys: the name")
+        refuse_repeats([key.name for key in self.api_keys], "api_keys: the name")
+        return self
+
+    @model_validator(mode="after")
+    def _open_on_loopback_only(self) -> Self:
+        if not self.reads_need_key and not self.on_loopback:
+            raise ValueError(
+                "reads_need_key may be false only while host is 127.0.0.1, ::1 or localhost:"
+                f" everybody who reaches {self.host} could read the book"
+            )
         return self
 
     @property
@@ -171,7 +151,7 @@ class FeeSettings(Section):
 
     @model_validator(mode="after")
     def _domain_agrees(self) -> Self:
-        _as_value_error(self.policy)
+        as_value_error(self.policy)
         return self
 
 
@@ -204,7 +184,7 @@ class ChainSettings(Section):
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Self:
-        _refuse_repeats([endpoint.name for endpoint in self.endpoints], "endpoints: the name")
+        refuse_repeats([endpoint.name for endpoint in self.endpoints], "endpoints: the name")
         return self
 
 
@@ -347,7 +327,7 @@ class EngineSettings(Section):
 
     @model_validator(mode="after")
     def _domain_agrees(self) -> Self:
-        _as_value_error(self.policy)
+        as_value_error(self.policy)
         return self
 
 
@@ -371,7 +351,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         chain_ids = [chain.chain_id for chain in self.chains]
-        _refuse_repeats(chain_ids, "chains: the chain_id")
+        refuse_repeats(chain_ids, "chains: the chain_id")
         for place, signer in enumerate(self.signers):
             if signer.chain_id not in chain_ids:
                 raise ValueError(

@@ -35,6 +35,7 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.errors import SettlementError
 from settlement_node.node.context import ChainContext, NodeContext
+from settlement_node.store import redemptions
 from settlement_node.store.database import Store
 from settlement_node.units import ZERO_ADDRESS, ZERO_HASH, Address, Payout, Wei
 from tests_support.book import CHAIN_ID, LANE_ADDRESS, NEW_FUND, address
@@ -154,7 +155,7 @@ def node_context(store: Store, chain: ScriptedChain) -> NodeContext:
 
 
 def api_settings(**changes: Any) -> ApiSettings:
-    return ApiSettings(**({"api_keys": KEYS} | changes))
+    return ApiSettings(**({"api_keys": KEYS, "host_names": ("node",)} | changes))
 
 
 @dataclass
@@ -209,6 +210,12 @@ def body(*orders: dict[str, Any] | str, fund_id: str = "alpha") -> dict[str, Any
     return {"fund_id": fund_id, "redemptions": full}
 
 
+def redemption_count(store: Store) -> int:
+    """How many orders the book has."""
+    with store.read() as tx:
+        return sum(redemptions.count_by_status(tx).values())
+
+
 def problem_of(response: httpx.Response, status: int) -> dict[str, Any]:
     """The problem document of a failed request, checked for what every one must have."""
     assert response.status_code == status, response.text
@@ -235,7 +242,10 @@ def serving(app: FastAPI, path: Path) -> Iterator[httpx.Client]:
         time.sleep(0.005)
     transport = httpx.HTTPTransport(uds=str(path))
     try:
-        with httpx.Client(transport=transport, base_url="http://node", timeout=60) as client:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        with httpx.Client(
+            transport=transport, base_url="http://node", headers=headers, timeout=60
+        ) as client:
             yield client
     finally:
         app.state.context.hub.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import statistics
@@ -21,6 +22,7 @@ from fastapi import FastAPI
 from settlement_node.api.app import create_app
 from settlement_node.api.events.hub import EventHub, Gap, Opened, StreamEvent
 from settlement_node.api.events.routes import wanted
+from settlement_node.domain.topics import TOPICS
 from settlement_node.errors import Transient
 from settlement_node.store import outbox
 from settlement_node.store.database import Store
@@ -235,6 +237,62 @@ def test_stream__beyond_the_places__is_503(
         problem_of(client.get("/v1/events"), 503)
 
 
+def test_hub__reading_the_past__takes_a_place(store: Store) -> None:
+    hub = EventHub(store, queue_max=10, subscribers_max=1)
+    emit(store, 1)
+
+    async def read_the_past() -> None:
+        with hub.place():
+            stream = hub.stream(after=0)
+            assert isinstance(await anext(stream), StreamEvent)
+            assert hub.subscribers_count == 1
+            with pytest.raises(Transient, match="every place"), hub.place():
+                pass
+            await stream.aclose()
+
+    asyncio.run(read_the_past())
+    assert hub.subscribers_count == 0
+
+
+def test_stream__of_the_past_beyond_the_places__is_503(
+    store: Store, chain: ScriptedChain, tmp_path: Path
+) -> None:
+    app = create_app(
+        node_context(store, chain), api_settings(event_subscribers_max=1), environment=ENVIRONMENT
+    )
+    emit(store, 1)
+    with (
+        serving(app, tmp_path / "one.sock") as client,
+        client.stream("GET", "/v1/events", params={"after": 0}) as first,
+    ):
+        assert first.status_code == 200
+        problem_of(client.get("/v1/events", params={"after": 0}), 503)
+
+
+@pytest.mark.parametrize("topic", ["redemtion", "redemption.setled", "redemption.", "Break"])
+def test_stream__an_unknown_topic__is_422_and_names_those_there_are(api: Api, topic: str) -> None:
+    problem = problem_of(api.get("/v1/events", params={"topic": ["break", topic]}), 422)
+    assert problem["field"] == "topic"
+    assert "redemption, transaction, settlement, head" in problem["detail"]
+
+
+def test_topics__every_word_the_code_announces__is_known() -> None:
+    """By the sources: a new event has its topic in the table."""
+    found = set()
+    for path in Path("settlement_node").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "emit":
+                found.add(ast.unparse(call.args[0]) if call.args else "")
+    whole = {ast.literal_eval(text) for text in found if text.startswith("'")}
+    assert whole <= set(TOPICS)
+    assert found - {repr(topic) for topic in whole} == {
+        "f'redemption.{following.value}'",
+        "f'settlement.{status.value}'",
+        "f'transaction.{following.value}'",
+        "action.replace('_', '.')",
+    }
+
+
 def test_stream__at_the_stop_of_the_server__ends(
     client: httpx.Client, app: FastAPI, store: Store
 ) -> None:
@@ -348,7 +406,7 @@ def test_hub__closed__takes_nobody(store: Store) -> None:
     hub.start()
     hub.close()
     with pytest.raises(Transient):
-        hub.check_room()
+        hub.place().__enter__()
 
 
 def test_hub__a_database_that_fails_for_a_moment__goes_on(store: Store) -> None:

@@ -15,7 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from settlement_node.api.edge import Edge
+from settlement_node.api.hosts import ServedNames
 from settlement_node.api.metrics import Metrics
+from settlement_node.config import ApiSettings
 from settlement_node.store.database import Store
 from tests.api.support import serving
 
@@ -37,8 +39,10 @@ def carry(store: Store, portal: BlockingPortal, failure: Exception, *, leaves: b
     async def send(_message: Message) -> None:
         return
 
-    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/v1/events", "headers": []}
-    edge = Edge(application, body_bytes_max=100, metrics=Metrics(store))
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/v1/events"}
+    scope["headers"] = [(b"host", b"localhost")]
+    names = ServedNames(ApiSettings())
+    edge = Edge(application, body_bytes_max=100, metrics=Metrics(store), names=names)
     portal.call(edge, scope, receive, send)
 
 

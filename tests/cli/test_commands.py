@@ -301,7 +301,7 @@ password_env = "API_KEY"
     found = findings(desk, 1, LANE=KEY, API_KEY="x" * 32)
     lane = KeySigner.from_hex(KEY).address
     assert said(found, "right", "these keys may write: treasury")
-    assert said(found, "note", "anyone who reaches it can read")
+    assert said(found, "note", "put TLS in front of it")
     assert said(found, "right", f"signers[0]: opens as {lane}")
     assert said(found, "wrong", "signers[1]")
     assert said(found, "wrong", "signers[2]: environment variable UNSET is not set")

@@ -293,3 +293,11 @@ def test_example__is_valid_and_for_a_local_anvil() -> None:
     settings = load_settings(ROOT / "examples" / "settlement-node.toml", {})
     assert [chain.chain_id for chain in settings.chains] == [31337]
     assert settings.api.on_loopback
+
+
+def test_load__reads_without_a_key_beyond_this_machine__is_refused(tmp_path: Path) -> None:
+    open_to_all = GOOD.replace(
+        "[[api.api_keys]]", '[api]\nhost = "0.0.0.0"\nreads_need_key = false\n[[api.api_keys]]'
+    )
+    (fault,) = faults(tmp_path, open_to_all)
+    assert "reads_need_key may be false only while host is" in fault

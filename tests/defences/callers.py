@@ -122,4 +122,54 @@ CALLERS: tuple[Defence, ...] = (
         new="if order.payee_address in never:",
         tests=(f"{TAKE_IN}::test_post__the_treasury_as_payee__is_refused[sqlite]",),
     ),
+    Defence(
+        name="reads_need_a_key",
+        line=Line.HOSTILE_INPUT,
+        happens="an API that others reach is configured to be read by anyone",
+        holds="the settings are refused: reading without a key is for loopback alone",
+        file="settlement_node/config/sections.py",
+        old="        if not self.reads_need_key and not self.on_loopback:\n",
+        new="        if not self.reads_need_key and not self.host:\n",
+        tests=(
+            "tests/config/test_loading.py::"
+            "test_load__reads_without_a_key_beyond_this_machine__is_refused",
+        ),
+    ),
+    Defence(
+        name="host_is_checked",
+        line=Line.HOSTILE_INPUT,
+        happens="a web page points a name of its own at this machine and reads through a browser",
+        holds="a request for a name that is not served is a 421, before anything is looked at",
+        file="settlement_node/api/edge.py",
+        old='        if not self._names.serve(headers.get(b"host")):\n',
+        new='        if not headers.get(b"host"):\n',
+        tests=(
+            "tests/api/test_hosts.py::test_request__under_a_foreign_name__is_421[/v1/redemptions]",
+        ),
+    ),
+    Defence(
+        name="unknown_parameters_are_refused",
+        line=Line.HOSTILE_INPUT,
+        happens="a filter is misspelt, and an unfiltered list comes back",
+        holds="a parameter that the document does not name, or one given twice, is a 422",
+        file="settlement_node/api/app.py",
+        old=", dependencies=[Depends(check_query)]",
+        new="",
+        tests=(
+            "tests/api/test_queries.py::test_get__a_parameter_nobody_knows__is_422_by_its_name"
+            "[/v1/redemptions?hold_reason=burn_failed-hold_reason]",
+        ),
+    ),
+    Defence(
+        name="streams_of_the_past_count",
+        line=Line.HOSTILE_INPUT,
+        happens="a caller opens any number of streams that read the whole past",
+        holds="a stream takes its place before it reads anything",
+        file="settlement_node/api/events/routes.py",
+        old="    with context.hub.place():\n",
+        new="    if context.hub:\n",
+        tests=(
+            "tests/api/test_events.py::test_stream__of_the_past_beyond_the_places__is_503[sqlite]",
+        ),
+    ),
 )

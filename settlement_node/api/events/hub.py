@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,14 +123,16 @@ class EventHub:
         self._wakeup = threading.Event()
         self._closing = threading.Event()
         self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._places = 0
         self._position = 0
         self._subscriptions: set[Subscription] = set()
         self._thread: threading.Thread | None = None
 
     @property
     def subscribers_count(self) -> int:
-        """How many streams are live."""
-        return len(self._subscriptions)
+        """How many streams are open, whether they read the past or are live."""
+        return self._places
 
     def wake(self) -> None:
         """Look now; for `Store.on_commit`. Safe from any thread."""
@@ -155,12 +157,21 @@ class EventHub:
             self._thread.join(timeout=5)
         self._thread = None
 
-    def check_room(self) -> None:
-        """Raises Transient when no further subscriber is taken."""
-        if self._closing.is_set():
-            raise Transient("the event stream is closing; come back shortly")
-        if self.subscribers_count >= self._subscribers_max:
-            raise Transient("every place at the event stream is taken; come back shortly")
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A subscriber's place, from its first question on: reading the past costs more than being
+        live. Raises Transient when no further subscriber is taken."""
+        with self._counting:
+            if self._closing.is_set():
+                raise Transient("the event stream is closing; come back shortly")
+            if self._places >= self._subscribers_max:
+                raise Transient("every place at the event stream is taken; come back shortly")
+            self._places += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._places -= 1
 
     async def stream(self, *, after: int | None) -> AsyncGenerator[StreamItem, None]:
         """Everything behind `after` in order and without holes, then live; None is live only."""

@@ -15,6 +15,7 @@ from settlement_node.api.documents import problems
 from settlement_node.api.events.hub import Gap, Opened, StreamEvent, StreamItem
 from settlement_node.api.fields import ID_MAX
 from settlement_node.api.security import Reader
+from settlement_node.domain.topics import TOPIC_KINDS, TOPICS
 from settlement_node.errors import InvalidInput
 
 router = APIRouter(tags=["events"])
@@ -25,7 +26,6 @@ GAP_EVENT = "gap"
 
 
 def _position(
-    context: Context,
     last_event_id: Annotated[
         str | None,
         Header(alias="Last-Event-ID", max_length=20, description="Resume behind this event."),
@@ -36,7 +36,6 @@ def _position(
     ] = None,
 ) -> int | None:
     """Where to resume, checked before the stream begins; None is live only."""
-    context.hub.check_room()
     if not last_event_id:
         return after
     if not last_event_id.isascii() or not last_event_id.isdigit():
@@ -47,9 +46,11 @@ def _position(
 async def _items(
     context: Context, position: Annotated[int | None, Depends(_position)]
 ) -> AsyncIterator[AsyncIterator[StreamItem]]:
-    """Closed when the request ends: the endpoint's own generator may be dropped at any item."""
-    async with aclosing(context.hub.stream(after=position)) as items:
-        yield items
+    """Closed when the request ends: the endpoint's own generator may be dropped at any item. Its
+    place is taken before the answer begins, while it can still be refused."""
+    with context.hub.place():
+        async with aclosing(context.hub.stream(after=position)) as items:
+            yield items
 
 
 def _topics(
@@ -64,8 +65,12 @@ def _topics(
     ] = None,
 ) -> tuple[str, ...]:
     for word in topic or ():
-        if not word or len(word) > 60 or not all(c.isalnum() or c in "._" for c in word):
-            raise InvalidInput("topic must be a topic such as redemption.settled", field="topic")
+        if word not in TOPICS and word not in TOPIC_KINDS:
+            raise InvalidInput(
+                f"topic {word[:60]!r} is not known; there are {', '.join(TOPIC_KINDS)}, and each"
+                f" with its own words, such as {TOPICS[0]}",
+                field="topic",
+            )
     return tuple(topic or ())
 
 
