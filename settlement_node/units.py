@@ -7,6 +7,7 @@ the name of each rounding function says which. No float and no default Decimal c
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NewType
 
 from eth_utils.address import is_checksum_address, to_checksum_address
@@ -112,15 +113,35 @@ def to_hex32(value: bytes) -> Hex32:
     return Hex32("0x" + value.hex())
 
 
+_HYPHENS = str.maketrans(
+    dict.fromkeys(
+        "\u02d7\u058a\u05be\u1806\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212"
+        "\u2e3a\u2e3b\ufe58\ufe63\uff0d",
+        "-",
+    )
+)
+"""What is read as a hyphen: dashes, minus signs and hyphens of any width. A table of our own, since
+what Unicode counts among them grows with its versions, and ids on the chain must not."""
+
+
+def normal_external_id(text: str) -> str:
+    """The one form in which external ids are compared, kept and hashed: composed characters (NFC),
+    every look-alike of the hyphen a hyphen, the case as given. Plain ASCII is itself."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", text).translate(_HYPHENS)
+
+
 def redemption_id_of(*, chain_id: int, share_token_address: Address, external_id: str) -> Hex32:
-    """keccak256(chain_id, share_token, external_id): 32-byte word, 20 bytes, UTF-8 bytes.
+    """keccak256(chain_id, share_token, external_id): 32-byte word, 20 bytes, UTF-8 bytes of the
+    id's normal form.
 
     Independent of the settler, so the same order entered again after any loss is the same id.
     """
     packed = (
         chain_id.to_bytes(32, "big")
         + bytes.fromhex(share_token_address[2:])
-        + external_id.encode("utf-8")
+        + normal_external_id(external_id).encode("utf-8")
     )
     return to_hex32(keccak(packed))
 

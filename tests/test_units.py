@@ -239,3 +239,15 @@ def test_fee_ceiled__any__is_the_exact_fee_and_less_than_one_more(gross: int, bp
 )
 def test_fee_ceiled__known__is_rounded_up(gross: int, bps: int, expected: int) -> None:
     assert expected == fee_ceiled(Payout(gross), fee_bps=bps)
+
+
+def test_redemption_id_of__written_with_another_hyphen_or_accent__is_the_same_id() -> None:
+    def of(external_id: str) -> str:
+        return redemption_id_of(
+            chain_id=1,
+            share_token_address=Address("0x" + "11" * 20),
+            external_id=external_id,
+        )
+
+    assert of("Z\u00fcrich-1") == of("Zu\u0308rich\u20131")
+    assert of("A-1") != of("a-1")

@@ -153,6 +153,11 @@ def settlement_problem(correlation_id: str, error: SettlementError) -> JSONRespo
         title=TITLES.get(error.code),
         detail=detail,
         field=None if field is None else str(field),
+        errors=[
+            FieldProblem(field=f"redemptions[{place}].{field}", message=words)
+            for place, words in error.details.get("faults", ())
+        ]
+        or None,
         details={
             name: error.details[name]
             for name in SHOWN_DETAILS

@@ -15,10 +15,13 @@ from settlement_node.units import (
     Payout,
     Shares,
     fee_ceiled,
+    normal_external_id,
     payout_gross_floored,
 )
 
 EXTERNAL_ID_LENGTH_MAX = 128
+FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff20")
+"""The last three are the full-width ones; a full-width minus is a hyphen by then."""
 
 
 class HoldReason(StrEnum):
@@ -98,15 +101,23 @@ class RedemptionOrder:
 
 
 def check_external_id(text: str, *, field: str = "external_id") -> str:
-    """Printable, without surrounding blanks, at most 128 characters; raises InvalidInput."""
-    if not text or text != text.strip() or len(text) > EXTERNAL_ID_LENGTH_MAX:
+    """The id in its normal form. Raises InvalidInput unless it is printable, without surrounding
+    blanks, of 1 to 128 characters, and does not begin like a formula: it is exported, and a
+    spreadsheet would run that."""
+    normal = normal_external_id(text)
+    if not normal or normal != normal.strip() or len(normal) > EXTERNAL_ID_LENGTH_MAX:
         raise InvalidInput(
             f"{field} must have 1 to {EXTERNAL_ID_LENGTH_MAX} characters and no blanks at its ends",
             field=field,
         )
-    if not text.isprintable():
+    if not normal.isprintable():
         raise InvalidInput(f"{field} must hold printable characters only", field=field)
-    return text
+    if normal.startswith(FORMULA_STARTS):
+        raise InvalidInput(
+            f"{field} must not begin with =, +, - or @: spreadsheets take that for a formula",
+            field=field,
+        )
+    return normal
 
 
 def price_redemption(shares_base_units: Shares, terms: PriceTerms) -> PricedPayout:

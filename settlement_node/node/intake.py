@@ -7,6 +7,7 @@ whatever the settlers' events show as paid is recorded as settled and never plan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
@@ -42,8 +43,7 @@ def take_in(
     if not 1 <= len(orders) <= ORDERS_MAX:
         raise InvalidInput(f"give 1 to {ORDERS_MAX} redemptions at once", field="redemptions")
     fund = get_fund(tx, fund_id)
-    for order in orders:
-        check_order(fund, order)
+    orders = [check_order(fund, order) for order in orders]
     rows = new_rows(tx, fund, orders, known_ids=known_ids)
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
     final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
@@ -76,9 +76,12 @@ def take_in(
     return taken
 
 
-def check_order(fund: FundRow, order: RedemptionOrder) -> None:
-    """The rules of one order that need its fund; raises InvalidInput naming the field."""
-    check_external_id(order.external_id)
+def check_order(fund: FundRow, order: RedemptionOrder) -> RedemptionOrder:
+    """The order with its external id in normal form, if it keeps the rules that need its fund;
+    raises InvalidInput naming the field."""
+    external_id = check_external_id(order.external_id)
+    if external_id != order.external_id:
+        order = replace(order, external_id=external_id)
     if not 0 < order.shares_base_units <= UINT256_MAX:
         raise InvalidInput(
             "shares_base_units must be between 1 and 2^256 - 1",
@@ -104,6 +107,7 @@ def check_order(fund: FundRow, order: RedemptionOrder) -> None:
             field="investor_address",
             external_id=order.external_id,
         )
+    return order
 
 
 def _check_paid_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> None:

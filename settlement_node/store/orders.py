@@ -175,23 +175,28 @@ def _was_ever_bound(tx: Tx, redemption_id: Hex32) -> bool:
 
 
 def _refuse_duplicates(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> None:
+    """Raises InvalidInput whose `faults` has every order at fault: its place and the words."""
+    ids = [order.external_id for order in orders]
+    known = known_external_ids(tx, fund.fund_id, sorted(set(ids)))
     seen: set[str] = set()
-    for order in orders:
-        if order.external_id in seen:
-            raise InvalidInput(
-                f"external_id {order.external_id!r} appears twice in this request",
-                field="external_id",
-                external_id=order.external_id,
+    faults: list[tuple[int, str]] = []
+    for place, external_id in enumerate(ids):
+        if external_id in seen:
+            faults.append((place, f"external_id {external_id!r} appears twice in this request"))
+        elif external_id in known:
+            faults.append(
+                (
+                    place,
+                    f"external_id {external_id!r} is already in the book of fund {fund.fund_id};"
+                    " an external_id names one redemption for ever",
+                )
             )
-        seen.add(order.external_id)
-    known = known_external_ids(tx, fund.fund_id, sorted(seen))
-    if known:
-        first = min(known)
+        seen.add(external_id)
+    if faults:
+        place, words = faults[0]
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise InvalidInput(
-            f"external_id {first!r} is already in the book of fund {fund.fund_id};"
-            " an external_id names one redemption for ever",
-            field="external_id",
-            external_id=first,
+            words + more, field="external_id", external_id=ids[place], faults=tuple(faults)
         )
 
 

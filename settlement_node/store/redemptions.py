@@ -20,7 +20,7 @@ from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.types import sum_base_units
-from settlement_node.units import Address, Hex32
+from settlement_node.units import Address, Hex32, normal_external_id
 
 r = t.redemptions
 IN_CHUNK = 500
@@ -318,7 +318,7 @@ def page(
         query = query.where(r.c.requested_at_utc < wanted.requested_before_utc)
     if wanted.search:
         # PostgreSQL takes no NUL in text; no row holds one, so a word with one finds nothing.
-        words = wanted.search.replace("\x00", "\ufffd")
+        words = normal_external_id(wanted.search.replace("\x00", "\ufffd"))
         query = query.where(
             sa.or_(
                 r.c.external_id.icontains(words, autoescape=True),

@@ -278,3 +278,39 @@ def test_post__where_no_key_is_configured__says_so(
     app = create_app(node_context(store, chain), api_settings(api_keys=()), environment={})
     problem = problem_of(Api(app, portal).post(PATH, json=body("a")), 401)
     assert "api.api_keys" in problem["detail"]
+
+
+def test_post__an_id_of_the_book_written_with_another_hyphen__is_a_conflict(
+    api: Api, fund: FundRow, store: Store
+) -> None:
+    first = api.post(PATH, json=body("ORDER-Z\u00fc-1")).json()["redemptions"][0]
+    problem = problem_of(api.post(PATH, json=body("ORDER\u2013Zu\u0308\u22121")), 409)
+    assert problem["details"]["external_id"] == "ORDER-Z\u00fc-1" == first["external_id"]
+    found = api.get(PATH, params={"search": "ORDER\u2014Zu\u0308"}).json()["items"]
+    assert [row["redemption_id"] for row in found] == [first["redemption_id"]]
+    assert recorded(store) == 1
+
+
+@pytest.mark.parametrize("external_id", ["=1+1", "+A1", "-A1", "@A1", "\u2212A1"])
+def test_post__an_id_like_a_formula__is_422(
+    api: Api, fund: FundRow, store: Store, external_id: str
+) -> None:
+    problem = problem_of(api.post(PATH, json=body("a", external_id)), 422)
+    assert problem["field"] == "redemptions[1].external_id"
+    assert recorded(store) == 0
+
+
+def test_post__several_ids_taken__the_conflict_names_each_with_its_place(
+    api: Api, fund: FundRow, store: Store
+) -> None:
+    taken = [f"old-{n}" for n in range(30)]
+    api.post(PATH, json=body(*taken))
+    problem = problem_of(api.post(PATH, json=body("new", *taken, "new")), 409)
+    assert [error["field"] for error in problem["errors"]] == [
+        f"redemptions[{n}].external_id" for n in range(1, 32)
+    ]
+    assert all(
+        f"'{name}'" in e["message"] for name, e in zip(taken, problem["errors"], strict=False)
+    )
+    assert "and 30 more" in problem["detail"]
+    assert recorded(store) == 30

@@ -172,4 +172,29 @@ CALLERS: tuple[Defence, ...] = (
             "tests/api/test_events.py::test_stream__of_the_past_beyond_the_places__is_503[sqlite]",
         ),
     ),
+    Defence(
+        name="one_form_of_an_external_id",
+        line=Line.REQUEST_TWICE,
+        happens="the same order is entered again, its id written with another dash or accent",
+        holds="ids are compared and hashed in one normal form",
+        file="settlement_node/units.py",
+        old='    return unicodedata.normalize("NFC", text).translate(_HYPHENS)\n',
+        new="    return text\n",
+        tests=(
+            f"{TAKE_IN}::test_post__an_id_of_the_book_written_with_another_hyphen__is_a_conflict"
+            "[sqlite]",
+            "tests/test_units.py::"
+            "test_redemption_id_of__written_with_another_hyphen_or_accent__is_the_same_id",
+        ),
+    ),
+    Defence(
+        name="no_id_is_a_formula",
+        line=Line.HOSTILE_INPUT,
+        happens="an id is a formula, and an export of the book is opened in a spreadsheet",
+        holds="an id that begins like one is refused",
+        file="settlement_node/domain/redemption.py",
+        old="    if normal.startswith(FORMULA_STARTS):\n",
+        new="    if not normal:\n",
+        tests=(f"{TAKE_IN}::test_post__an_id_like_a_formula__is_422[sqlite-=1+1]",),
+    ),
 )

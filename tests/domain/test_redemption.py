@@ -237,3 +237,27 @@ def test_hold_reason__every_skip_of_the_settler__has_its_word() -> None:
 @pytest.mark.parametrize("words", [HoldReason, WaitingFor])
 def test_word__every__fits_its_column(words: type[HoldReason | WaitingFor]) -> None:
     assert max(len(word.value) for word in words) <= 40
+
+
+@pytest.mark.parametrize(
+    ("given", "normal"),
+    [
+        ("ORDER-2026-17", "ORDER-2026-17"),
+        ("order-2026-17", "order-2026-17"),
+        ("ORDER\u20132026\u221217", "ORDER-2026-17"),
+        ("A\u2010B\u2011C\ufe63D\uff0dE", "A-B-C-D-E"),
+        ("Zu\u0308rich-1", "Z\u00fcrich-1"),
+        ("Z\u00fcrich\u20141", "Z\u00fcrich-1"),
+    ],
+)
+def test_check_external_id__written_otherwise__is_one_form(given: str, normal: str) -> None:
+    assert normal == check_external_id(given)
+    assert normal == check_external_id(normal)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\u22121", "\uff1d1", "\uff0b1", "\uff20x"]
+)
+def test_check_external_id__like_a_formula__is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="must not begin with"):
+        check_external_id(text)
