@@ -29,7 +29,13 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 NO_STORE = (b"cache-control", b"no-store")
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
-"""Asked every few seconds by machines; logged only when they fail."""
+"""Asked every few seconds by machines; logged only when they fail, and answered however many
+requests are at work."""
+REQUESTS_MAX = 1_900
+"""Most requests at work at once, streams among them: fewer than connections there may be, so that
+there is always one left to ask after the node's health."""
+DRAIN_BYTES_MAX = 64 * 1024 * 1024
+DRAIN_SECONDS = 10.0
 
 
 class Edge:
@@ -39,6 +45,7 @@ class Edge:
         self, app: ASGIApp, *, body_bytes_max: int, metrics: Metrics, names: ServedNames
     ) -> None:
         self._app = app
+        self._at_work = 0
         self._names = names
         self._body_bytes_max = body_bytes_max
         self._metrics = metrics
@@ -55,6 +62,8 @@ class Edge:
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         status: int | None = None
         is_gone = False
+        # Until a body's end was read, the caller may still be sending.
+        is_read = not _has_body(headers)
         began = time.perf_counter()
 
         async def send_on(message: Message) -> None:
@@ -65,15 +74,29 @@ class Edge:
                     *_with_defaults(message.get("headers", ())),
                     (b"x-request-id", correlation_id.encode()),
                 ]
+            is_last = message["type"] == "http.response.body" and not message.get("more_body")
+            if is_last and not (is_read or is_gone):
+                # Closed on unread bytes, the connection would take the answer with it.
+                await send({**message, "more_body": True})
+                await drain()
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
         async def receive_on() -> Message:
-            nonlocal is_gone
+            nonlocal is_gone, is_read
             message = await receive()
             is_gone = is_gone or message["type"] == "http.disconnect"
+            is_read = is_read or not message.get("more_body")
             return message
 
+        async def drain() -> None:
+            drained = 0
+            with anyio.move_on_after(DRAIN_SECONDS):
+                while not is_read and drained < DRAIN_BYTES_MAX:
+                    drained += len((await receive_on()).get("body", b""))
+
         refused = self._refuse(scope, headers, correlation_id)
+        self._at_work += 1
         try:
             if refused is not None:
                 await refused(scope, receive, send_on)
@@ -88,11 +111,20 @@ class Edge:
                 raise
             await internal_problem(correlation_id)(scope, receive, send_on)
         finally:
+            self._at_work -= 1
             self._note(scope, status or 499, time.perf_counter() - began)
 
     def _refuse(
         self, scope: Scope, headers: dict[bytes, bytes], correlation_id: str
     ) -> Response | None:
+        if self._at_work >= REQUESTS_MAX and scope["path"] not in QUIET_PATHS:
+            return problem_response(
+                correlation_id,
+                status=503,
+                code="transient",
+                detail="as many requests as may be are at work; come back shortly",
+                headers={"Connection": "close", "Retry-After": "1"},
+            )
         if not self._names.serve(headers.get(b"host")):
             return problem_response(
                 correlation_id,
@@ -112,8 +144,7 @@ class Edge:
                 detail=self._too_large,
                 headers={"Connection": "close"},
             )
-        has_body = length not in (b"0", b"") or b"transfer-encoding" in headers
-        if scope["method"] in ("POST", "PUT", "PATCH") and has_body:
+        if scope["method"] in ("POST", "PUT", "PATCH") and _has_body(headers):
             kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
             if kind != b"application/json":
                 return problem_response(
@@ -165,6 +196,11 @@ def _is_hang_up(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(_is_hang_up(part) for part in error.exceptions)
     return isinstance(error, anyio.BrokenResourceError)
+
+
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    length = headers.get(b"content-length", b"0")
+    return length not in (b"0", b"") or b"transfer-encoding" in headers
 
 
 def _correlation_id(headers: dict[bytes, bytes]) -> str:

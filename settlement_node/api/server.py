@@ -12,12 +12,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from settlement_node.api.context import ApiContext
+from settlement_node.api.protocol import BoundedProtocol
 from settlement_node.errors import InvalidInput, Transient
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
 REQUEST_HEAD_BYTES_MAX = 32 * 1024
-CONNECTIONS_MAX = 2_000
 
 
 class ApiServer:
@@ -41,10 +41,10 @@ class ApiServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                # The one of its two parsers that bounds the head of a request.
-                http="h11",
+                # Over the one of its two parsers that bounds the head of a request.
+                http=BoundedProtocol,
+                ws="none",
                 h11_max_incomplete_event_size=REQUEST_HEAD_BYTES_MAX,
-                limit_concurrency=CONNECTIONS_MAX,
                 timeout_graceful_shutdown=int(STOP_SECONDS / 2),
             )
         )

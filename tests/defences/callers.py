@@ -197,4 +197,42 @@ CALLERS: tuple[Defence, ...] = (
         new="    if not normal:\n",
         tests=(f"{TAKE_IN}::test_post__an_id_like_a_formula__is_422[sqlite-=1+1]",),
     ),
+    Defence(
+        name="idle_connections_are_closed",
+        line=Line.HOSTILE_INPUT,
+        happens="a caller opens connections and sends nothing, or never ends a request",
+        holds="each has a time in which its request must be there",
+        file="settlement_node/api/protocol.py",
+        old="        super().connection_made(transport)\n        self._wait()\n",
+        new="        super().connection_made(transport)\n",
+        tests=(
+            "tests/api/test_server.py::test_server__a_head_that_drips_in__is_closed_all_the_same",
+        ),
+    ),
+    Defence(
+        name="health_is_always_answered",
+        line=Line.HOSTILE_INPUT,
+        happens="as many requests are at work as may be, and the watchdog asks after the node",
+        holds="health, readiness and metrics are answered beyond the bound",
+        file="settlement_node/api/edge.py",
+        old='        if self._at_work >= REQUESTS_MAX and scope["path"] not in QUIET_PATHS:\n',
+        new="        if self._at_work >= REQUESTS_MAX:\n",
+        tests=(
+            "tests/api/test_server.py::"
+            "test_server__as_many_requests_as_may_be__health_is_answered_and_the_rest_come_back",
+        ),
+    ),
+    Defence(
+        name="a_refusal_can_be_read",
+        line=Line.HOSTILE_INPUT,
+        happens="a body is refused while it is still being sent, on a connection used before",
+        holds="the rest is read and dropped, within bounds, before the connection closes",
+        file="settlement_node/api/edge.py",
+        old="                await drain()\n",
+        new="",
+        tests=(
+            "tests/api/test_server.py::"
+            "test_server__too_large_a_body_on_a_reused_connection__the_413_is_read[False]",
+        ),
+    ),
 )
