@@ -220,7 +220,7 @@ def test_story__takes_a_bounded_number_of_queries(api: Api, store: Store, fund: 
         assert api.get("/v1/settlements").status_code == 200
     finally:
         sa.event.remove(store.engine, "before_cursor_execute", count)
-    assert redemption_queries <= 12
+    assert redemption_queries <= 13, "the database's time among them"
     assert len(selects) <= 8
 
 
