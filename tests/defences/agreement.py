@@ -5,13 +5,13 @@ from __future__ import annotations
 from tests.defences.model import Defence, Line
 
 AGREEMENT = "tests/chain/test_agreement.py"
+FEES = "tests/chain/test_fee_reads.py"
 HEADS = "tests/chain/test_heads.py"
 HEALTH = "tests/chain/test_health.py"
 LOGS = "tests/chain/test_logs.py"
 LOOKUPS = "tests/chain/test_lookups.py"
 PROOFS = "tests/chain/test_proofs.py"
 PROVING = "tests/chain/test_proving.py"
-READS = "tests/chain/test_reads.py"
 
 AGREEMENT_ROWS: tuple[Defence, ...] = (
     Defence(
@@ -204,7 +204,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         file="settlement_node/domain/fees.py",
         old="    middle = (len(histories) - 1) // 2\n",
         new="    middle = len(histories) - 1\n",
-        tests=(f"{READS}::test_fee_history__one_endpoint_is_far_off__not_dearer[2-1000-0]",),
+        tests=(f"{FEES}::test_fee_history__one_endpoint_is_far_off__not_dearer[2-1000-0]",),
     ),
     Defence(
         name="whole_headers_are_compared",

@@ -195,6 +195,16 @@ CHAIN: tuple[Defence, ...] = (
         file="settlement_node/chain/pool.py",
         old='return {"blockHash": self._block_at(block).block_hash}',
         new='return "latest"',
+        tests=("tests/chain/test_reads.py::test_calls__at_the_head_or_below__at_the_blocks_hash",),
+    ),
+    Defence(
+        name="coins_at_the_agreed_head",
+        line=Line.FALSE_ENDPOINT,
+        happens="coins are read from an endpoint that has left the agreed head",
+        holds="they are read at the agreed block's hash; who lacks it fails",
+        file="settlement_node/chain/account_reads.py",
+        old='item.native_balance(address, {"blockHash": block.block_hash})',
+        new="item.native_balance(address, hex(block.number))",
         tests=(
             "chain_tests/assumptions/test_chain.py::test_reorganise__without_looking_again__"
             "state_of_the_old_head_is_refused[pyevm]",
