@@ -68,7 +68,7 @@ class FaultyProxy:
         assert parts.hostname is not None
         self.name = name
         self.plan = plan
-        self._upstream = (parts.hostname, parts.port or 80)
+        self._upstream = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=30)
         self._random = random.Random(f"{plan.seed}:{name}")
         self._turn = threading.Lock()
         self._stretches: dict[Fault, int] = {}
@@ -90,6 +90,7 @@ class FaultyProxy:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._upstream.close()
 
     @property
     def address(self) -> str:
@@ -175,12 +176,10 @@ class FaultyProxy:
         return True
 
     def _forward(self, asked: Message) -> Message:
-        connection = http.client.HTTPConnection(*self._upstream, timeout=30)
-        try:
-            connection.request("POST", "/", json.dumps(asked), {"Content-Type": "application/json"})
-            answer: Message = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
+        """One at a time, as `answer` sees to; the connection is kept for the next."""
+        headers = {"Content-Type": "application/json"}
+        self._upstream.request("POST", "/", json.dumps(asked), headers)
+        answer: Message = json.loads(self._upstream.getresponse().read())
         return answer
 
 
