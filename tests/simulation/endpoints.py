@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from settlement_node.chain.contracts import BATCH_HASH_CALL, PREVIEW_SELECTOR
+from settlement_node.chain.transport import RpcOk, RpcRequest, RpcResult
 from tests.simulation.chain.blocks import Block
 from tests.simulation.chain.chain import BlockWish, SimChain
 from tests.simulation.chain.mempool import Mempool, MempoolRules, SendRefused
 from tests.simulation.chain.rpc import EndpointView
 from tests.simulation.chain.transactions import Transaction
 from tests.simulation.faults import Faults
+from tests_support.lies import Liar, Lie
+from tests_support.lies.stories import BALANCE_OF_SELECTOR
+
+LIES_ABOUT: Mapping[str, tuple[str, ...]] = {
+    "a receipt": ("lie_receipt_reverted", "lie_receipt_without_logs"),
+    "no receipt": ("lie_receipt_invented",),
+    "eth_getLogs": ("lie_batch_reattributed", "lie_logs_invented", "lie_batch_hidden"),
+    BATCH_HASH_CALL.hex(): ("lie_state",),
+    PREVIEW_SELECTOR.hex(): ("lie_preview_paused", "lie_preview_not_permitted"),
+    BALANCE_OF_SELECTOR.hex(): ("lie_balances", "lie_treasury_empty"),
+    "eth_getTransactionCount": ("lie_nonce_ahead", "lie_nonce_behind"),
+    "a tag": ("lie_tags",),
+    "a height": ("lie_header",),
+    "eth_feeHistory": ("lie_fees",),
+}
+"""Which kinds of lies a question gives occasion for; later questions are answered so that they
+fit."""
+LIE_STEPS = (0, 0, 0, 1, 5)
+LIE_ANSWERS = (None, None, None, 1, 3)
 
 
 @dataclass(slots=True)
 class Endpoint:
-    """One endpoint. The `until` fields are step numbers; `fork` is a side branch it follows."""
+    """One endpoint. The `until` fields are step numbers; `fork` is a side branch it follows;
+    `lies_left` is how many answers it still lies in, where that is bounded."""
 
     name: str
     view: EndpointView
+    liar: Liar
+    lie_until: int = -1
+    lies_left: int | None = None
     down_until: int = -1
     lag_blocks: int = 0
     lag_until: int = -1
@@ -44,20 +70,22 @@ class Endpoints:
         self.rng = rng
         self.faults = faults
         self.finality_blocks = finality_blocks
-        self.all = [
-            Endpoint(
-                f"endpoint-{place}",
-                EndpointView(
-                    chain,
-                    Mempool(chain.chain_id, self._rules()),
-                    safe_blocks=finality_blocks,
-                    finalized_blocks=finality_blocks + 1,
-                ),
-            )
-            for place in range(count)
-        ]
+        self.all = [self._endpoint(f"endpoint-{place}") for place in range(count)]
         self.liar: Endpoint | None = None
         self._gas_max_until = -1
+
+    def _endpoint(self, name: str) -> Endpoint:
+        view = EndpointView(
+            self.chain,
+            Mempool(self.chain.chain_id, self._rules()),
+            safe_blocks=self.finality_blocks,
+            finalized_blocks=self.finality_blocks + 1,
+        )
+        liar = Liar(
+            lambda method, params: view.answer(RpcRequest(method, tuple(params))),
+            later_blocks=self.finality_blocks + 2,
+        )
+        return Endpoint(name, view, liar)
 
     def _rules(self) -> MempoolRules:
         return MempoolRules(
@@ -70,6 +98,42 @@ class Endpoints:
     def may_lie(self, endpoint: Endpoint) -> bool:
         """Whether this endpoint may contradict the others now."""
         return len(self.all) > 1 and self.liar in (None, endpoint)
+
+    def answer(self, endpoint: Endpoint, request: RpcRequest) -> RpcResult:
+        """What the endpoint says: what it sees, or a lie."""
+        honest = endpoint.view.answer(request)
+        told = endpoint.liar.answer(request.method, request.params, honest)
+        if told == honest and self.may_lie(endpoint):
+            told = self._begin_to_lie(endpoint, request, honest)
+        if told == honest:
+            return honest
+        for lie in endpoint.liar.last_told:
+            self.faults.count(f"lie_{lie}")
+        if endpoint.lies_left is not None:
+            endpoint.lies_left -= 1
+            if endpoint.lies_left <= 0:
+                endpoint.liar.tell()
+        return told
+
+    def _begin_to_lie(
+        self, endpoint: Endpoint, request: RpcRequest, honest: RpcResult
+    ) -> RpcResult:
+        """A kind of lie that this question gives occasion for, for this step or for several, in
+        each answer or in few. Where it changes nothing here, nothing was begun."""
+        kind = self.faults.pick(LIES_ABOUT.get(occasion_of(request, honest), ()))
+        if kind is None:
+            return honest
+        liar, before = endpoint.liar, endpoint.liar.lies
+        liar.tell(*before, Lie(kind.removeprefix("lie_")))
+        told = liar.answer(request.method, request.params, honest)
+        if told == honest:
+            liar.tell(*before)
+            return honest
+        until = self.faults.step + self.rng.choice(LIE_STEPS)
+        endpoint.lie_until = max(endpoint.lie_until, until)
+        endpoint.lies_left = self.rng.choice(LIE_ANSWERS)
+        self.liar = endpoint
+        return told
 
     def step(self, number: int) -> None:
         """Bad days begin and end; then everybody follows the chain as far as they do."""
@@ -87,7 +151,9 @@ class Endpoints:
         """Everybody well, everybody at the head."""
         for endpoint in self.all:
             endpoint.down_until = endpoint.lag_until = endpoint.fork_until = -1
+            endpoint.lie_until = -1
             endpoint.fork = None
+            endpoint.liar.tell()
             endpoint.view.follow(self.chain.head)
         self.liar = None
         self._gas_max_until = -1
@@ -116,10 +182,12 @@ class Endpoints:
             endpoint.mempool.waiting.clear()
 
     def _follow(self, endpoint: Endpoint, number: int) -> None:
+        if number > endpoint.lie_until:
+            endpoint.liar.tell()
         if endpoint.fork is not None and number > endpoint.fork_until:
             endpoint.fork = None
-            if self.liar is endpoint:
-                self.liar = None
+        if self.liar is endpoint and endpoint.fork is None and number > endpoint.lie_until:
+            self.liar = None
         head = self.chain.head
         if endpoint.fork is not None:
             endpoint.view.follow(endpoint.fork)
@@ -177,6 +245,18 @@ class Endpoints:
             for key, transaction in endpoint.mempool.waiting.items():
                 found.setdefault(key, {})[transaction.hash_hex] = transaction
         return {key: list(found[key].values()) for key in sorted(found)}
+
+
+def occasion_of(request: RpcRequest, honest: RpcResult) -> str:
+    """What a question is about, as `LIES_ABOUT` names it."""
+    match request.method:
+        case "eth_getTransactionReceipt":
+            return "a receipt" if isinstance(honest, RpcOk) and honest.value else "no receipt"
+        case "eth_call":
+            return str(request.params[0]["data"][2:10])
+        case "eth_getBlockByNumber":
+            return "a height" if request.params[0].startswith("0x") else "a tag"
+    return request.method
 
 
 def invented_block(rng: Random, number: int) -> dict[str, Any]:

@@ -59,6 +59,23 @@ _KINDS = (
     FaultKind("endpoint_on_fork", 0.018, "an endpoint follows another fork for a while"),
     FaultKind("mempool_drop", 0.07, "an endpoint forgets a transaction"),
     FaultKind("mempool_wiped", 0.05, "an endpoint forgets every transaction"),
+    # What an endpoint makes up, for one answer or for a while: likely, and not so
+    FaultKind("lie_receipt_reverted", 0.45, "a mined batch is said to have failed"),
+    FaultKind("lie_batch_reattributed", 0.3, "and another is shown that used its indexes"),
+    FaultKind("lie_receipt_invented", 0.5, "a waiting transaction is said to have paid"),
+    FaultKind("lie_receipt_without_logs", 0.4, "receipts without their logs"),
+    FaultKind("lie_logs_invented", 0.08, "a batch that nobody sent pays what is being planned"),
+    FaultKind("lie_batch_hidden", 0.3, "one mined batch is left out of the logs"),
+    FaultKind("lie_state", 0.04, "another hash and bitmap of the settler"),
+    FaultKind("lie_balances", 0.2, "other balances and another supply"),
+    FaultKind("lie_nonce_ahead", 0.1, "a nonce that is not used yet is said to be"),
+    FaultKind("lie_nonce_behind", 0.4, "a nonce that is used is said not to be"),
+    FaultKind("lie_preview_paused", 0.35, "settler and tokens are said to be paused"),
+    FaultKind("lie_preview_not_permitted", 0.35, "every payee is said to be barred"),
+    FaultKind("lie_treasury_empty", 0.3, "the treasury is said to be empty"),
+    FaultKind("lie_tags", 0.004, "the newest block is said to be final"),
+    FaultKind("lie_fees", 0.3, "fees a thousandfold"),
+    FaultKind("lie_header", 0.006, "a made-up header at an old height"),
     # The chain
     FaultKind("reorganisation", 0.04, "the last blocks are replaced by others"),
     FaultKind("reorganisation_forgets", 0.6, "what a reorganisation took out is not mined again"),
@@ -106,6 +123,8 @@ _KINDS = (
 )
 
 REGISTRY: Mapping[str, FaultKind] = {kind.name: kind for kind in _KINDS}
+LIES = tuple(name for name in REGISTRY if name.startswith("lie_"))
+"""What only one endpoint at a time says. Each is counted once for every answer it changed."""
 STOPPING = frozenset({"deep_reorganisation", "key_stolen", "stranger_uses_key"})
 """Faults a lane must stop at; they are in few runs, and those are counted apart."""
 RARE = STOPPING | {"database_restored"}

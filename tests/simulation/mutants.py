@@ -15,8 +15,11 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+from settlement_node.chain import pool
+from settlement_node.chain.endpoint_set import EndpointSet
 from settlement_node.chain.signers import base
 from settlement_node.chain.signers.base import Signature
+from settlement_node.chain.transport import Transport
 from settlement_node.chain.views import Unanswered
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
@@ -176,7 +179,19 @@ def send_before_writing(context: NodeContext, lane: Lane, orders: Sequence[send.
         raise failure
 
 
+class FirstBelieved(EndpointSet):
+    """Whatever one endpoint says counts, however many there are."""
+
+    def __init__(self, transports: Sequence[Transport], **words: Any) -> None:
+        super().__init__(transports, **words | {"agreement": 1})
+
+
 MUTANTS: Mapping[str, Mutant] = {
+    "first_endpoint_believed": Mutant(
+        "the first endpoint's answer counts, and no other is asked",
+        frozenset({"double_paid", "lost", "false_final"}),
+        ((pool, "EndpointSet", FirstBelieved),),
+    ),
     "silence_is_absence": Mutant(
         "a receipt error or null is read as dropped, and the redemptions are planned anew",
         frozenset({"false_final", "double_paid"}),

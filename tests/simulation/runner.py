@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from settlement_node.errors import InvalidInput
-from tests.simulation.faults import REGISTRY
+from tests.simulation.faults import LIES, REGISTRY
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.world import Outcome, World, silence_logs
 
 STEPS = 36
 DOUBLE_PAID, LOST, STUCK = "double_paid", "lost", "stuck"
 SEED_MAX = 2**63 - 1
+SEEDS_TO_JUDGE_LIES = 500
+"""In as many runs each kind of lie has had its occasions."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,12 @@ class Totals:
             f" double_paid={named[DOUBLE_PAID]} lost={named[LOST]} stuck={named[STUCK]}"
             f" violations={others}"
         )
+
+    def seldom_told(self) -> dict[str, int]:
+        """The kinds of lies that were told less than once a seed, in a run long enough to say."""
+        if self.seeds < SEEDS_TO_JUDGE_LIES:
+            return {}
+        return {name: self.faults[name] for name in LIES if self.faults[name] < self.seeds}
 
     def faults_document(self) -> dict[str, int]:
         """Every fault by kind, those that never happened as zero."""
@@ -158,7 +166,8 @@ def shortest(seed: int, job: Job) -> Outcome:
 def run_and_report(
     seeds: Sequence[int], job: Job, *, jobs: int, faults_json: Path | None, quiet: bool
 ) -> int:
-    """The command: runs, shows progress, prints the line, writes the counts; 1 on a violation."""
+    """The command: runs, shows progress, prints the line, writes the counts; 1 on a violation, or
+    when a long run has told some kind of lie too seldom to show anything."""
     totals = Totals()
     started = time.monotonic()
     for outcome in run_many(seeds, job, jobs=jobs):
@@ -176,8 +185,11 @@ def run_and_report(
         )
     for failing in _first(totals.failing, 3):
         _explain(failing.seed, job)
+    seldom = totals.seldom_told() if job.faults is None and job.mutant is None else {}
+    if seldom:
+        print(f"lies told less than once a seed, which the faults' rates should see to: {seldom}")
     print(totals.line())
-    return 1 if totals.failing else 0
+    return 1 if totals.failing or seldom else 0
 
 
 def _first(outcomes: Iterable[Outcome], count: int) -> list[Outcome]:

@@ -1,6 +1,7 @@
-"""The simulator sees the three known ways to pay twice when they are put into the node.
+"""The simulator sees the known ways to pay twice when they are put into the node.
 
-`silence_is_absence` ends in money really paid twice. The other two are seen earlier, as what makes
+`silence_is_absence` ends in money really paid twice. `first_endpoint_believed` is seen as soon as
+the book has as final what the chain does not show so. The other two are seen earlier, as what makes
 double payment possible: one nonce for two batches (invariant 5), and bytes that leave before they
 are written (invariant 3); the node's other defences (the settlers' events, the stop at a stranger's
 hash) then keep the money safe.
@@ -42,3 +43,14 @@ def test_run__silence_read_as_absence__pays_twice() -> None:
         Job(mutant="silence_is_absence", watched=frozenset({"double_paid"}), faults=faults)
     )
     assert {"double_paid"} == {v.kind for v in outcome.violations}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "lie", ["lie_receipt_reverted", "lie_receipt_invented", "lie_batch_reattributed"]
+)
+def test_run__first_endpoint_believed__one_kind_of_lie_makes_the_book_untrue(lie: str) -> None:
+    outcome = first_failing(
+        Job(mutant="first_endpoint_believed", watched=frozenset({"false_final"}), faults=(lie,))
+    )
+    assert {"false_final"} == {v.kind for v in outcome.violations}

@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from settlement_node.chain.transport import RpcRequest
 from tests.simulation.__main__ import main
-from tests.simulation.faults import REGISTRY, Faults, UnknownFault
-from tests.simulation.runner import Job, Totals, run_and_report, run_seed, shortest
+from tests.simulation.faults import LIES, REGISTRY, Faults, UnknownFault
+from tests.simulation.runner import (
+    SEEDS_TO_JUDGE_LIES,
+    Job,
+    Totals,
+    run_and_report,
+    run_seed,
+    shortest,
+)
+from tests.simulation.signer import lane_key
 from tests.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +73,34 @@ def test_run__named_faults_only__no_other_happens() -> None:
     assert [] == outcome.violations
     assert {"send_answer_lost", "reorganisation"} >= set(outcome.faults)
     assert outcome.faults
+
+
+@pytest.mark.slow
+def test_run__every_kind_of_lie_alone__is_told_and_nothing_comes_of_it() -> None:
+    """In the first run that gives occasion for it; one with a single endpoint gives none."""
+    for kind in LIES:
+        runs = (run_seed(seed, Job(steps=STEPS, faults=(kind,))) for seed in range(2, 40))
+        outcome = next(run for run in runs if run.violations or run.faults)
+        assert ([], [kind]) == (outcome.violations, list(outcome.faults))
+
+
+def test_totals__a_lie_told_less_than_once_a_seed__is_named_in_a_long_run() -> None:
+    totals = Totals(seeds=SEEDS_TO_JUDGE_LIES, faults=Counter(dict.fromkeys(LIES, 1_000)))
+    assert {} == totals.seldom_told()
+    totals.faults["lie_fees"] = SEEDS_TO_JUDGE_LIES - 1
+    assert {"lie_fees": SEEDS_TO_JUDGE_LIES - 1} == totals.seldom_told()
+
+
+def test_endpoints__one_lies__no_other_does_at_the_same_time() -> None:
+    world = World(3, steps=1, with_faults=False)
+    assert len(world.endpoints.all) > 1
+    liar, other, *_ = world.endpoints.all
+    world.faults = world.endpoints.faults = Faults(world.rng, dict.fromkeys(LIES, 1.0))
+    world.faults.active = True
+    asked = RpcRequest("eth_getTransactionCount", (lane_key().address, "latest"))
+    honest = other.view.answer(asked)
+    assert honest != world.endpoints.answer(liar, asked)
+    assert honest == world.endpoints.answer(other, asked)
 
 
 def test_shortest__failing_seed__cut_to_the_step_that_matters() -> None:

@@ -114,7 +114,7 @@ class SimTransport:
         run, method = self._run, request.method
         if method == "eth_getBlockByNumber":
             return self._header(request)
-        answer = self._endpoint.view.answer(request)
+        answer = run.endpoints.answer(self._endpoint, request)
         trouble = run.faults.pick(_BY_METHOD.get(method, _ANY)) if method != SEND else None
         if trouble is None:
             return answer
@@ -130,9 +130,10 @@ class SimTransport:
     def _header(self, request: RpcRequest) -> RpcResult:
         """A block by number or tag; the head is what endpoints lie about."""
         run, view = self._run, self._endpoint.view
+        answer = run.endpoints.answer(self._endpoint, request)
         trouble = run.faults.pick(("head_flaps_back", "head_lie", *_ANY))
         if trouble is None:
-            return view.answer(request)
+            return answer
         if trouble == "head_flaps_back" and request.params[0] == "latest":
             run.faults.count(trouble)
             back = run.endpoints.rng.randint(1, 4)
@@ -148,7 +149,7 @@ class SimTransport:
             if trouble == "internal_error":
                 return RpcError(-32603, "internal error")
             return RpcOk({"number": "0x", "hash": 5})
-        return view.answer(request)
+        return answer
 
     def _spoiled_logs(self, trouble: str, request: RpcRequest, answer: RpcResult) -> RpcResult:
         query: dict[str, Any] = request.params[0]
