@@ -11,6 +11,7 @@ from settlement_node.cli import (
     demo,
     deploy,
     fund,
+    fund_settler,  # noqa: F401  # puts its commands under `fund`
     importing,
     keys,
     openapi,

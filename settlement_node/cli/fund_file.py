@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
+from sqlalchemy import RowMapping
 
 from settlement_node.chain.error_abi import error_signatures
 from settlement_node.chain.pool import ChainClient
@@ -31,8 +32,16 @@ from settlement_node.domain.token_checks import (
 )
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.node.eligibility import try_checks
-from settlement_node.store.funds import NewFund
-from settlement_node.units import DECIMALS_MAX, ZERO_HASH, parse_decimal_units
+from settlement_node.node.succession import with_predecessors
+from settlement_node.store.funds import NewFund, PastSettler
+from settlement_node.store.rows import FundRow
+from settlement_node.units import (
+    DECIMALS_MAX,
+    ZERO_HASH,
+    Address,
+    format_units,
+    parse_decimal_units,
+)
 
 FUND_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -72,6 +81,13 @@ class ChecksSection(Section):
         return read_checks(self.model_dump(mode="json"))
 
 
+class FormerSettler(Section):
+    """A settler the fund had before."""
+
+    settler_address: CheckedAddress
+    from_block: int = Field(ge=0, le=2**62)
+
+
 class FundFile(Section):
     """The file's keys."""
 
@@ -99,6 +115,17 @@ class FundFile(Section):
         description="a JSON file with the tokens' ABI, beside this one: their errors in words",
     )
     checks: ChecksSection = ChecksSection()
+    former_settlers: tuple[FormerSettler, ...] = Field(
+        default=(), max_length=100, description="settlers the fund had before; see `fund settler`"
+    )
+
+    @model_validator(mode="after")
+    def _names_each_settler_once(self) -> Self:
+        named = [self.settler_address, *(one.settler_address for one in self.former_settlers)]
+        for address in named:
+            if named.count(address) > 1:
+                raise ValueError(f"settler {address} is named twice")
+        return self
 
     def nav_per_share(self) -> int | None:
         """The price as an integer with `nav_decimals`; raises InvalidInput."""
@@ -184,7 +211,13 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
             f" {head.number}",
             field="settler_from_block",
         )
-    _check_nothing_paid_before(client, fund)
+    _check_nothing_paid_before(
+        client, fund.settler_address, fund.settler_from_block, field="settler_from_block"
+    )
+    for past in fund.former_settlers:
+        _check_nothing_paid_before(
+            client, past.settler_address, past.from_block, field="former_settlers"
+        )
     share_decimals = _decimals(client, fund, "share_token_address")
     payout_decimals = _decimals(client, fund, "payout_token_address")
     if nav_per_share is not None:
@@ -198,7 +231,7 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
             raise InvalidInput(fault, field="nav")
     new = new_fund(fund, share_decimals=share_decimals, payout_decimals=payout_decimals)
     try_checks(client.calls, new)
-    return new
+    return with_predecessors(client, new)
 
 
 def new_fund(fund: FundFile, *, share_decimals: int, payout_decimals: int) -> NewFund:
@@ -220,21 +253,52 @@ def new_fund(fund: FundFile, *, share_decimals: int, payout_decimals: int) -> Ne
         nav_per_share=fund.nav_per_share(),
         nav_decimals=fund.nav_decimals,
         checks=fund.checks.fund_checks(),
+        former_settlers=tuple(
+            PastSettler(one.settler_address, one.from_block) for one in fund.former_settlers
+        ),
     )
 
 
-def _check_nothing_paid_before(client: ChainClient, fund: FundFile) -> None:
+def fund_file_of(fund: FundRow, settlers: Sequence[RowMapping]) -> FundFile:
+    """The file of a fund as the book has it, with every settler the fund had."""
+    from_blocks = {row["settler_address"]: row["from_block"] for row in settlers}
+    nav = fund.nav_per_share
+    return FundFile(
+        fund_id=fund.fund_id,
+        name=fund.name,
+        chain_id=fund.chain_id,
+        share_token_address=fund.share_token_address,
+        payout_token_address=fund.payout_token_address,
+        settler_address=fund.settler_address,
+        settler_from_block=from_blocks.pop(fund.settler_address),
+        treasury_address=fund.treasury_address,
+        lane_address=fund.lane_address,
+        burn_style=fund.burn_style,
+        fee_bps=fund.fee_bps,
+        nav=None if nav is None else format_units(nav, fund.nav_decimals),
+        nav_decimals=fund.nav_decimals,
+        checks=ChecksSection.model_validate(fund.checks.document()),
+        former_settlers=tuple(
+            FormerSettler(settler_address=address, from_block=from_block)
+            for address, from_block in from_blocks.items()
+        ),
+    )
+
+
+def _check_nothing_paid_before(
+    client: ChainClient, settler: Address, from_block: int, *, field: str
+) -> None:
     """The replay must begin at or before the settler's first batch. An endpoint without so old a
     state cannot say; the scan then finds that the batches do not follow one another, and waits."""
-    if fund.settler_from_block == 0:
+    if from_block == 0:
         return
     with suppress(Transient, Refused):  # refused: it was not deployed yet
-        before = client.batch_hash(fund.settler_address, fund.settler_from_block - 1)
+        before = client.batch_hash(settler, from_block - 1)
         if before != ZERO_HASH:
             raise InvalidInput(
-                f"settler_from_block is {fund.settler_from_block}, and the settler had paid a batch"
-                " before that block; name the block it was deployed in",
-                field="settler_from_block",
+                f"{field}: settler {settler} is to be read from block {from_block}, and it had paid"
+                " a batch before that block; name the block it was deployed in",
+                field=field,
             )
 
 
@@ -257,11 +321,14 @@ def write_fund_file(fund: FundFile) -> str:
     keys = fund.model_dump(mode="json", exclude_none=True)
     checks = keys.pop("checks")
     own = checks.pop("more")
+    former = keys.pop("former_settlers")
     lines += _lines(keys)
     if checks:
         lines += ["", "[checks]", *_lines(checks)]
     for check in own:
         lines += ["", "[[checks.more]]", *_lines(check)]
+    for settler in former:
+        lines += ["", "[[former_settlers]]", *_lines(settler)]
     return "\n".join(lines) + "\n"
 
 

@@ -18,6 +18,7 @@ from settlement_node.store.funds import (
     list_lanes,
     set_lane,
     set_lane_paused,
+    settlers_of,
 )
 from settlement_node.store.leases import lane_key, release_lease, take_lease
 from settlement_node.units import Hex32
@@ -123,7 +124,8 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
         hashes = [
             Hex32(tip.transaction_hash)
             for fund in funds
-            if (tip := chain_book.ratchet_tip(tx, lane.chain_id, fund.settler_address))
+            for settler in settlers_of(tx, fund.fund_id)
+            if (tip := chain_book.ratchet_tip(tx, lane.chain_id, settler["settler_address"]))
         ]
         is_read = all(is_read_to(tx, fund.fund_id, lane.head_number) for fund in funds)
     ours = [

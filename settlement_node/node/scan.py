@@ -23,6 +23,7 @@ from settlement_node.node.breaks import close_booked
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.found import find_settled
 from settlement_node.node.heads import undo_events
+from settlement_node.node.succession import know_predecessors
 from settlement_node.store import chain_book, foreign, orders, redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import (
@@ -62,8 +63,7 @@ def scan(context: NodeContext, lane: Lane) -> int:
 
 
 def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
-    with context.store.read() as tx:
-        settlers = settlers_of(tx, fund.fund_id)
+    settlers = know_predecessors(context, lane, fund)
     found = sum(_scan_settler(context, lane, fund, settler) for settler in settlers)
     while _find_settled(context, lane, fund):
         pass

@@ -26,6 +26,14 @@ that lies further ahead is not one a book gave."""
 
 
 @dataclass(frozen=True, slots=True)
+class PastSettler:
+    """A settler whose events are read from a block at or before its first batch."""
+
+    settler_address: Address
+    from_block: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewFund:
     """A fund as it is entered; addresses are checked, decimals are the tokens' own."""
 
@@ -46,6 +54,7 @@ class NewFund:
     nav_decimals: int
     checks: FundChecks = NO_CHECKS
     error_signatures: tuple[str, ...] = ()
+    former_settlers: tuple[PastSettler, ...] = ()
 
 
 def add_fund(tx: Tx, new: NewFund) -> FundRow:
@@ -70,7 +79,7 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
     values: dict[str, Any] = {
         name: getattr(new, name)
         for name in NewFund.__dataclass_fields__
-        if name != "settler_from_block"
+        if name not in ("settler_from_block", "former_settlers")
     } | {"checks": new.checks.document(), "error_signatures": list(new.error_signatures)}
     tx.connection.execute(
         f.insert().values(
@@ -84,6 +93,10 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
     add_settler(
         tx, new.fund_id, settler_address=new.settler_address, from_block=new.settler_from_block
     )
+    for past in new.former_settlers:
+        add_settler(
+            tx, new.fund_id, settler_address=past.settler_address, from_block=past.from_block
+        )
     ensure_lane(tx, new.chain_id, new.lane_address)
     tx.audit("fund_added", "fund", new.fund_id, {"settler_address": new.settler_address})
     added = get_fund(tx, new.fund_id)
@@ -103,6 +116,12 @@ def add_settler(tx: Tx, fund_id: str, *, settler_address: Address, from_block: i
             scanned_to_block=from_block - 1,
             added_at_utc=tx.now_utc,
         )
+    )
+    tx.audit(
+        "settler_added",
+        "fund",
+        fund_id,
+        {"settler_address": settler_address, "from_block": from_block},
     )
 
 
@@ -240,6 +259,20 @@ def settlers_of(tx: Tx, fund_id: str) -> list[sa.RowMapping]:
         tx.connection.execute(
             sa.select(s).where(s.c.fund_id == fund_id).order_by(s.c.settler_address)
         ).mappings()
+    )
+
+
+def set_settler(tx: Tx, fund: FundRow, settler_address: Address, *, reason: str) -> None:
+    """Settle with another settler from now on. The caller has locked the fund, and seen that this
+    one is the fund's and that nothing of the present one is unfinal."""
+    tx.connection.execute(
+        f.update().where(f.c.fund_id == fund.fund_id).values(settler_address=settler_address)
+    )
+    tx.audit(
+        "settler_switched",
+        "fund",
+        fund.fund_id,
+        {"from": fund.settler_address, "to": settler_address, "reason": reason},
     )
 
 

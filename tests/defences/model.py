@@ -49,6 +49,7 @@ class Line(Enum):
     BELIEVED_LIE = (Part.CHAIN, "A lie was believed once and stands in the book")
     FEES_AND_HALTS = (Part.CHAIN, "Fees leap, blocks stay away or stay empty")
     SETTLER_RIGHTS = (Part.CHAIN, "Whoever holds a right over the settler turns bad")
+    CHANGE_OF_SETTLER = (Part.CHAIN, "The fund changes its settler")
     HOSTILE_TOKEN = (Part.CHAIN, "A token does something else than it was asked to")
 
     RESTRICTED = (Part.TOKENS, "A holder or payee may not take part, and the token does not say so")

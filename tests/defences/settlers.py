@@ -10,6 +10,8 @@ CONTROLS = "contracts/test/Controls.t.sol"
 BOUNDS = "contracts/test/Bounds.t.sol"
 CYCLE = "chain_tests/cycle/test_indexes.py"
 ORDERS = "tests/store/test_redemptions.py"
+CHANGE = "chain_tests/cycle/test_change_of_settler.py"
+PREDECESSORS = "tests/settlers/test_predecessors.py"
 
 SETTLERS: tuple[Defence, ...] = (
     Defence(
@@ -166,5 +168,73 @@ SETTLERS: tuple[Defence, ...] = (
         old="or(excluded, token)))",
         new="excluded))",
         tests=(f"{SKIPS}::test_skip__accounts_that_are_a_token",),
+    ),
+    Defence(
+        name="predecessors_are_followed",
+        line=Line.CHANGE_OF_SETTLER,
+        happens="a book is lost, and the new one knows the fund's present settler only",
+        holds="the node finds the settlers before it and reads what they paid",
+        file="settlement_node/node/scan.py",
+        old="    settlers = know_predecessors(context, lane, fund)\n",
+        new=(
+            "    with context.store.read() as tx:\n"
+            "        settlers = settlers_of(tx, fund.fund_id)\n"
+        ),
+        tests=(
+            f"{CHANGE}::test_lost_book__new_settler_only__finds_what_both_paid_and_pays_none_again"
+            "[scan-pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="predecessors_are_proven",
+        line=Line.CHANGE_OF_SETTLER,
+        happens="a settler names a predecessor of another fund",
+        holds="it must have the fund's two tokens, or the fund waits and says so",
+        file="settlement_node/node/succession.py",
+        old="    if ours != theirs:\n        raise Refused(\n",
+        new="    if not theirs:\n        raise Refused(\n",
+        tests=(f"{PREDECESSORS}::test_predecessors__other_tokens__refused",),
+    ),
+    Defence(
+        name="predecessors_end",
+        line=Line.CHANGE_OF_SETTLER,
+        happens="settlers name one another in a circle",
+        holds="refused when one comes again",
+        file="settlement_node/node/succession.py",
+        old="        if before in (newest, *found):\n",
+        new="        if before in ():\n",
+        tests=(f"{PREDECESSORS}::test_predecessors__in_a_circle__refused",),
+    ),
+    Defence(
+        name="switch_waits_for_finality",
+        line=Line.CHANGE_OF_SETTLER,
+        happens="the settler is changed while a batch of the old one is in flight",
+        holds="refused until the batch is final",
+        file="settlement_node/node/succession.py",
+        old="    if settlements.last_live(tx, fund_id) is not None:\n",
+        new="    if False:\n",
+        tests=(f"{CHANGE}::test_switch__batch_in_flight_or_not_final__refused",),
+    ),
+    Defence(
+        name="old_settler_is_closed",
+        line=Line.CHANGE_OF_SETTLER,
+        happens="the settler is changed while the old one can still pay what a lost book sent",
+        holds="refused until it is paused, without operator or without allowance",
+        file="settlement_node/node/succession.py",
+        old="    if not present.paused and",
+        new="    if not present and",
+        tests=(
+            f"{CHANGE}::test_switch__present_settler_can_still_pay__refused_until_it_is_closed",
+        ),
+    ),
+    Defence(
+        name="successor_is_proven",
+        line=Line.CHANGE_OF_SETTLER,
+        happens="the settler is changed to one that this lane may not settle with",
+        holds="refused, naming what differs",
+        file="settlement_node/node/succession.py",
+        old="    if differing:\n",
+        new="    if differing is None:\n",
+        tests=(f"{CHANGE}::test_switch__not_one_of_the_funds_settlers__refused",),
     ),
 )
