@@ -181,8 +181,8 @@ SETTLERS: tuple[Defence, ...] = (
             "        settlers = settlers_of(tx, fund.fund_id)\n"
         ),
         tests=(
-            f"{CHANGE}::test_lost_book__new_settler_only__finds_what_both_paid_and_pays_none_again"
-            "[scan-pyevm-sqlite]",
+            f"{CHANGE}::"
+            "test_lost_book__node_knows_the_new_settler_only__finds_the_old_and_pays_none_again",
         ),
     ),
     Defence(
