@@ -103,10 +103,13 @@ def accept_batch(tx: Tx, chain_id: int, batch_hash: Hex32, accepted_as: Accepted
 
 
 def settlers_with_unread_history(tx: Tx, fund_ids: Sequence[str]) -> list[tuple[str, Address]]:
-    """Settlers of these funds whose history was never read to its end; normally none."""
+    """Settlers of these funds of whose history some was read and its end never noted; normally
+    none. Of one that begins above the head so far, nothing was: its batches come as history yet."""
     fs = t.fund_settlers
     query = sa.select(fs.c.fund_id, fs.c.settler_address).where(
-        fs.c.fund_id.in_(fund_ids), fs.c.history_read_at_utc.is_(None)
+        fs.c.fund_id.in_(fund_ids),
+        fs.c.history_read_at_utc.is_(None),
+        fs.c.scanned_to_block >= fs.c.from_block,
     )
     return [(row.fund_id, row.settler_address) for row in tx.connection.execute(query)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settlement_node.store import chain_book, foreign
 from settlement_node.store.database import Store
+from settlement_node.store.funds import set_scanned
 from settlement_node.store.tables import AcceptedAs
 from settlement_node.units import Hex32
 from tests_support.book import (
@@ -31,6 +32,12 @@ def see(store: Store, number: int, *, at_block: int = 20) -> None:
 def read_history(store: Store) -> None:
     with store.transaction(actor="node") as tx:
         foreign.set_history_read(tx, "alpha", SETTLER)
+
+
+def scan_first_block(store: Store) -> None:
+    first = NEW_FUND.settler_from_block
+    with store.transaction(actor="node") as tx:
+        set_scanned(tx, "alpha", SETTLER, from_block=first, to_block=first)
 
 
 def unexplained(store: Store) -> list[Hex32]:
@@ -80,8 +87,17 @@ def test_settlers_with_unread_history__one_is_added_to_a_running_book__it_alone(
     store: Store,
 ) -> None:
     add_fund(store)
+    scan_first_block(store)
     with store.read() as tx:
         assert [("alpha", SETTLER)] == foreign.settlers_with_unread_history(tx, ["alpha"])
     read_history(store)
+    with store.read() as tx:
+        assert foreign.settlers_with_unread_history(tx, ["alpha"]) == []
+
+
+def test_settlers_with_unread_history__the_head_is_below_its_first_block__none(
+    store: Store,
+) -> None:
+    add_fund(store)
     with store.read() as tx:
         assert foreign.settlers_with_unread_history(tx, ["alpha"]) == []
