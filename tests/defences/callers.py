@@ -165,12 +165,10 @@ CALLERS: tuple[Defence, ...] = (
         line=Line.HOSTILE_INPUT,
         happens="a caller opens any number of streams that read the whole past",
         holds="a stream takes its place before it reads anything",
-        file="settlement_node/api/events/routes.py",
-        old="    with context.hub.place():\n",
-        new="    if context.hub:\n",
-        tests=(
-            "tests/api/test_events.py::test_stream__of_the_past_beyond_the_places__is_503[sqlite]",
-        ),
+        file="settlement_node/api/events/hub.py",
+        old="            self._places += 1\n",
+        new="            self._places += 0\n",
+        tests=("tests/api/test_events.py::test_hub__reading_the_past__takes_a_place[sqlite]",),
     ),
     Defence(
         name="one_form_of_an_external_id",
