@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]  # ships no types
@@ -94,8 +95,10 @@ class Account:
 def prove_header(block: Any, *, number: int, block_hash: Hex32) -> ProvenHeader:
     """From `eth_getBlockBy…`, whoever gave it."""
     try:
-        fields = [read(block[name]) for name, read in _HEADER]
-        fields += [read(block[name]) for name, read in _HEADER_LATER if block.get(name) is not None]
+        # The hash covers values in their order and no names. A field stands only behind all those
+        # of earlier forks: one left out would let the rest stand under others' names.
+        later = takewhile(lambda item: block.get(item[0]) is not None, _HEADER_LATER)
+        fields = [read(block[name]) for name, read in (*_HEADER, *later)]
         base_fee = block.get("baseFeePerGas")
         header = ProvenHeader(
             number=read_number(block["number"]),

@@ -7,8 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import rlp  # type: ignore[import-untyped]  # ships no types
+from eth_utils.crypto import keccak
 
-from settlement_node.chain.proofs import NotProven, prove_header, prove_place, prove_receipts
+from settlement_node.chain.decode import read_quantity
+from settlement_node.chain.proofs import (
+    _HEADER,
+    _HEADER_LATER,
+    NotProven,
+    prove_header,
+    prove_place,
+    prove_receipts,
+)
+from settlement_node.units import to_hex32
 
 from .lying import TOPICS, Rig, content
 
@@ -39,6 +50,28 @@ def test_prove_header__a_field_is_changed_or_missing__not_proven(rig: Rig, name:
     for changed in (block | {name: other}, {k: v for k, v in block.items() if k != name}, None):
         with pytest.raises(NotProven):
             prove_header(changed, number=1, block_hash=block["hash"])
+
+
+def test_prove_header__values_stand_under_later_fields_names__not_proven(rig: Rig) -> None:
+    """A header of before Prague leaves a name over, and its hash covers the values' order alone."""
+    block = {name: value for name, value in content(rig)[0].items() if name != "requestsHash"}
+    values = {name: read(block[name]) for name, read in (*_HEADER, *_HEADER_LATER[:-1])}
+    block_hash = to_hex32(keccak(rlp.encode(list(values.values()))))
+    assert prove_header(block, number=1, block_hash=block_hash).base_fee_per_gas_wei > 0
+
+    later = [name for name, _ in _HEADER_LATER]
+    moved = {name: value for name, value in block.items() if name not in later}
+    for name, (under, read) in zip(later[:-1], _HEADER_LATER[1:], strict=True):
+        moved[under] = shown_as(values[name], is_quantity=read is read_quantity)
+    with pytest.raises(NotProven):
+        prove_header(moved, number=1, block_hash=block_hash)
+
+
+def shown_as(value: int | bytes, *, is_quantity: bool) -> str:
+    """What RLP encodes alike, in the form that is read under another name."""
+    if isinstance(value, int):
+        value = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return hex(int.from_bytes(value, "big")) if is_quantity else "0x" + value.hex()
 
 
 def spoil_receipt(change: dict[str, Any]) -> Callable[[Any, list[Any]], None]:

@@ -148,6 +148,16 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="a_proof_covers_the_headers_names",
+        line=Line.LYING_ENDPOINT,
+        happens="an endpoint shows a true header's values under other fields' names",
+        holds="a field that a fork added is read only with all those of earlier forks before it",
+        file="settlement_node/chain/proofs.py",
+        old="        later = takewhile(lambda",
+        new="        later = filter(lambda",
+        tests=(f"{PROOFS}::test_prove_header__values_stand_under_later_fields_names__not_proven",),
+    ),
+    Defence(
         name="a_proof_covers_the_receipts",
         line=Line.LYING_ENDPOINT,
         happens="an endpoint shows a true header beside false receipts",
