@@ -48,6 +48,9 @@ def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
     if backend == "postgresql":
         return sa.create_engine(
             parsed.set(drivername="postgresql+psycopg"),
+            # Whatever the server's default is: what a commit reads once it has its locks must be
+            # what those who had them before have written.
+            isolation_level="READ COMMITTED",
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,

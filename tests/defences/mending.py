@@ -6,6 +6,7 @@ from tests.defences.model import Defence, Line
 
 RESCAN = "chain_tests/cycle/test_rescan.py"
 LEASES = "tests/store/test_leases.py"
+TRANSIENT = "tests/store/test_transient.py"
 PROCESSES = "tests/node/test_ended_processes.py"
 CHAIN_BOOK = "tests/store/test_chain_book.py"
 RESTORE_GUIDE = "chain_tests/docs/test_restore_guide.py"
@@ -240,6 +241,20 @@ MENDING: tuple[Defence, ...] = (
         tests=(
             f"{RESCAN}::test_rescan__while_a_restored_book_is_explained__waits_and_stops_nothing"
             "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="commits_read_what_is_committed",
+        line=Line.MEANWHILE,
+        happens="the server's default isolation keeps a commit's first view, so a plan that waited"
+        " for a money break goes by what it saw before",
+        holds="every commit is READ COMMITTED, whatever the server's default",
+        file="settlement_node/store/database.py",
+        old='            isolation_level="READ COMMITTED",\n',
+        new="",
+        tests=(
+            f"{TRANSIENT}::test_transaction__server_keeps_a_first_view_by_default__"
+            "sees_what_was_committed_since[repeatable read-postgresql]",
         ),
     ),
 )

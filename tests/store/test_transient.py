@@ -87,6 +87,24 @@ def test_transaction__backend_killed_while_reading__is_transient(store: Store) -
 
 
 @on_postgresql
+@pytest.mark.parametrize("default", ["repeatable read", "serializable"])
+def test_transaction__server_keeps_a_first_view_by_default__sees_what_was_committed_since(
+    store: Store, postgresql_url: str, default: str
+) -> None:
+    setting = "-c default_transaction_isolation=" + default.replace(" ", "\\ ")
+    url = sa.make_url(postgresql_url).update_query_dict({"options": setting})
+    engine = open_engine(url.render_as_string(hide_password=False))
+    add_fund(store)
+    with Store(engine).transaction(actor="a") as tx:
+        tx.connection.execute(sa.text("SELECT 1 FROM funds")).all()
+        with store.transaction(actor="b") as other:
+            other.connection.execute(t.funds.update().values(name="changed since"))
+        name = tx.connection.execute(sa.select(t.funds.c.name)).scalar_one()
+    engine.dispose()
+    assert name == "changed since"
+
+
+@on_postgresql
 def test_transaction__deadlock__one_goes_on_and_the_other_is_transient(store: Store) -> None:
     add_fund(store)
     add_fund(store, fund_id="beta", share_token_address="0x" + "2" * 40)
