@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,8 +74,10 @@ def demo(
 
     # What the stages log is shown as progress here; warnings and worse still come through.
     configure_logs(LoggingSettings(level="warning"))
-    listener = _listener(port) if serve else None
-    with tempfile.TemporaryDirectory(prefix="settlement-node-demo-") as folder:
+    with (
+        closing(_listener(port)) if serve else nullcontext() as listener,
+        tempfile.TemporaryDirectory(prefix="settlement-node-demo-") as folder,
+    ):
         with _started(chain) as development, _progress() as progress:
             setting = progress.add_task("setting the stage", total=None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,23 +54,37 @@ def run_node(
     when one would be held or wait, 3 when not all could be judged.
     """
     from settlement_node.api.server import listen
+    from settlement_node.node.assembly import CommitSignal, build_store, require_schema
+
+    settings = load(config)
+    commits = CommitSignal()
+    store = build_store(settings, commits)
+    require_schema(store)
+    if no_api or dry_run:
+        taken: AbstractContextManager[socket.socket | None] = nullcontext()
+    else:
+        taken = closing(listen(settings.api.host, settings.api.port))
+    with taken as listener:
+        _run(settings, store, commits, listener, dry_run=dry_run, json_output=json_output)
+
+
+def _run(
+    settings: Settings,
+    store: Store,
+    commits: CommitSignal,
+    listener: socket.socket | None,
+    *,
+    dry_run: bool,
+    json_output: bool,
+) -> None:
     from settlement_node.node.assembly import (
-        CommitSignal,
         build_chains,
         build_context,
         build_intervals,
         build_signers,
-        build_store,
-        require_schema,
     )
     from settlement_node.node.runtime import Node
 
-    settings = load(config)
-    serves = not (no_api or dry_run)
-    listener = listen(settings.api.host, settings.api.port) if serves else None
-    commits = CommitSignal()
-    store = build_store(settings, commits)
-    require_schema(store)
     context = build_context(settings, store, signers=build_signers(settings), dry_run=dry_run)
     _check_chains(settings, context.chains)
     # Libraries of the chain layer raise this beyond what the C stack holds: an endpoint's answer

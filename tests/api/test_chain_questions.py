@@ -129,7 +129,7 @@ def test_reconciliation__failed__frees_its_key(
     with store.transaction(actor="node") as tx:
         chain_book.remember_heads(tx, LANE, [block(n) for n in range(10, 21)])
         chain_book.mark_final(tx, LANE, up_to_number=20)
-        set_scanned(tx, fund.fund_id, fund.settler_address, to_block=20)
+        set_scanned(tx, fund.fund_id, fund.settler_address, from_block=10, to_block=20)
     problem_of(api.post(RECONCILIATION, json={"fund_id": "alpha"}, headers=key), 503)
     chain.error = None
     assert api.post(RECONCILIATION, json={"fund_id": "alpha"}, headers=key).status_code == 200

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from settlement_node.cli import app
@@ -45,11 +46,15 @@ class Desk:
 
     def run(self, *arguments: str | Path, **environment: str) -> Result:
         config = str(self.folder / "settlement-node.toml")
-        return CliRunner().invoke(
-            app,
-            [str(argument) for argument in arguments],
-            env={"SETTLEMENT_NODE_CONFIG": config} | environment,
-        )
+        try:
+            return CliRunner().invoke(
+                app,
+                [str(argument) for argument in arguments],
+                env={"SETTLEMENT_NODE_CONFIG": config} | environment,
+            )
+        finally:
+            # The command logs to an output that ends with it; a later test's logs may not.
+            structlog.reset_defaults()
 
     def json(self, *arguments: str | Path, code: int = 0, **environment: str) -> dict[str, Any]:
         result = self.run(*arguments, "--json", **environment)

@@ -85,7 +85,7 @@ def test_run__an_endpoint_of_another_chain__names_both_keys(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Endpoint, "chain_id", lambda _self: 5)
-    error = desk.json("run", code=2)["error"]
+    error = desk.json("run", "--no-api", code=2)["error"]
     assert error["message"].startswith(
         "chains[0].endpoints[0] (away) is on chain 5, and chains[0].chain_id is 31337"
     )
