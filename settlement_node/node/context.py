@@ -81,7 +81,8 @@ class Lane:
 
     The last fields are what the stages carry from one pass to the next; losing them costs nothing
     but a look at the chain. `unscanned` names the funds whose settlers could not be read to the
-    head in this pass, and why: nothing is planned for them, and no nonce is judged by them.
+    head in this pass, and why: nothing is planned for them, and no nonce is judged by them. `whole`
+    holds the settlers whose events, as far as they are read, end at the settler's own hash.
     `has_nonce` says whether the book knows the next nonce, as of this pass: a person who accepts a
     stranger's transaction has it read from the chain again, from whichever process they do it.
     """
@@ -105,6 +106,7 @@ class Lane:
     final_changed_at_utc: datetime | None = None
     finality_answered: bool = True
     unscanned: dict[str, str] = field(default_factory=dict)
+    whole: set[Address] = field(default_factory=set)
     stalled_since_utc: datetime | None = None
     stalled_reason: str = ""
     rehearsals: dict[str, Rehearsal] = field(default_factory=dict)

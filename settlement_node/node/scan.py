@@ -77,6 +77,8 @@ def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowM
     address = Address(settler["settler_address"])
     first = start = settler["scanned_to_block"] + 1
     found = 0
+    if first <= lane.head_number:
+        lane.whole.discard(address)
     while start <= lane.head_number:
         end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
         new = _scan_page(context, lane, fund, address, start, end)
@@ -92,11 +94,12 @@ def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowM
                 head_number=lane.head_number,
             )
         start = end + 1
-    if first <= lane.head_number:
+    if address not in lane.whole and start == lane.head_number + 1:
         with context.store.read() as tx:
             tip = chain_book.ratchet_tip(tx, lane.chain_id, address)
         if lane.chain.client.batch_hash(address) != _hash_of(tip):
             _read_again(context, lane, fund, address, tip)
+        lane.whole.add(address)
     return found
 
 

@@ -253,6 +253,19 @@ CHAIN: tuple[Defence, ...] = (
         tests=(f"{MISSING}[pyevm-sqlite-newest]",),
     ),
     Defence(
+        name="events_are_whole_before_they_count",
+        line=Line.LOGS_MISSING,
+        happens="a batch is left out, and where the settler stands is not answered in that pass",
+        holds="until both were compared nothing is acted on, though no block comes in between",
+        file="settlement_node/node/scan.py",
+        old="    if address not in lane.whole and start == lane.head_number + 1:\n",
+        new="    if first <= lane.head_number:\n",
+        tests=(
+            "chain_tests/cycle/test_missing_logs.py::test_scan__a_batch_left_out_and_the_ratchet"
+            "_not_answered__looked_at_in_the_next_pass_too[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
         name="logs_only_from_who_has_the_head",
         line=Line.LOGS_MISSING,
         happens="an endpoint without the newest blocks answers a range with less than there is",
