@@ -16,13 +16,18 @@ from tests.simulation.chain.mempool import Mempool, MempoolRules, SendRefused
 from tests.simulation.chain.rpc import EndpointView
 from tests.simulation.chain.transactions import Transaction
 from tests.simulation.faults import Faults
-from tests_support.lies import Liar, Lie
+from tests_support.lies import STORIES, Liar, Lie
 from tests_support.lies.stories import BALANCE_OF_SELECTOR
 
 LIES_ABOUT: Mapping[str, tuple[str, ...]] = {
-    "a receipt": ("lie_receipt_reverted", "lie_receipt_without_logs"),
+    "a receipt": ("lie_receipt_without_logs", "lie_receipt_reverted"),
     "no receipt": ("lie_receipt_invented",),
-    "eth_getLogs": ("lie_batch_reattributed", "lie_logs_invented", "lie_batch_hidden"),
+    "eth_getLogs": (
+        "lie_batch_reattributed",
+        "lie_logs_invented",
+        "lie_batch_hidden",
+        "lie_receipt_reverted",
+    ),
     BATCH_HASH_CALL.hex(): ("lie_state",),
     PREVIEW_SELECTOR.hex(): ("lie_preview_paused", "lie_preview_not_permitted"),
     BALANCE_OF_SELECTOR.hex(): ("lie_balances", "lie_treasury_empty"),
@@ -33,6 +38,7 @@ LIES_ABOUT: Mapping[str, tuple[str, ...]] = {
 }
 """Which kinds of lies a question gives occasion for; later questions are answered so that they
 fit."""
+LIAR_DRAWS = 5
 LIE_STEPS = (0, 0, 0, 1, 5)
 LIE_ANSWERS = (None, None, None, 1, 3)
 
@@ -120,11 +126,16 @@ class Endpoints:
     ) -> RpcResult:
         """A kind of lie that this question gives occasion for, for this step or for several, in
         each answer or in few. Where it changes nothing here, nothing was begun."""
-        kind = self.faults.pick(LIES_ABOUT.get(occasion_of(request, honest), ()))
-        if kind is None:
+        names = LIES_ABOUT.get(occasion_of(request, honest), ())
+        # Who lies already lies the more.
+        draws = LIAR_DRAWS if self.liar is endpoint else 1
+        name = next((drawn for _ in range(draws) if (drawn := self.faults.pick(names))), None)
+        if name is None:
             return honest
+        kind = Lie(name.removeprefix("lie_"))
         liar, before = endpoint.liar, endpoint.liar.lies
-        liar.tell(*before, Lie(kind.removeprefix("lie_")))
+        # One story at a time: the new one takes the old one's place.
+        liar.tell(kind, *(before - STORIES if kind in STORIES else before))
         told = liar.answer(request.method, request.params, honest)
         if told == honest:
             liar.tell(*before)

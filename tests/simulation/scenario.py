@@ -21,7 +21,7 @@ from tests.simulation.chain.machine import PURSE
 from tests.simulation.chain.settler import Settler, deploy_settler
 from tests.simulation.chain.state import State
 from tests.simulation.chain.tokens import BURNER_ROLE, Token, deploy_token
-from tests.simulation.faults import RARE, REGISTRY, STOPPING
+from tests.simulation.faults import LIES, RARE, REGISTRY, STOPPING
 from tests.simulation.signer import lane_key
 
 CHAIN_ID = 31_339
@@ -169,7 +169,8 @@ def _orders(rng: Random, funds: tuple[SimFund, ...], steps: int) -> tuple[Planne
 
 
 def _rates(rng: Random) -> dict[str, float]:
-    """Most faults in most runs, each run with a temper of its own; the stopping ones in few."""
+    """Most faults in most runs, each run with a temper of its own; the stopping ones in few, and
+    every kind of lie in all."""
     temper = rng.choice((0.4, 1.0, 1.0, 1.8))
     rates = {}
     for name, kind in REGISTRY.items():
@@ -179,7 +180,7 @@ def _rates(rng: Random) -> dict[str, float]:
         elif name in RARE:
             present = wanted < 0.12
         else:
-            present = wanted < 0.8
+            present = wanted < 0.8 or name in LIES
         if present:
             rates[name] = min(kind.rate * temper, 0.6) if name not in RARE else kind.rate
     return rates

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.simulation.runner import (
     run_seed,
     shortest,
 )
+from tests.simulation.scenario import draw
 from tests.simulation.signer import lane_key
 from tests.simulation.world import World
 
@@ -76,12 +79,11 @@ def test_run__named_faults_only__no_other_happens() -> None:
 
 
 @pytest.mark.slow
-def test_run__every_kind_of_lie_alone__is_told_and_nothing_comes_of_it() -> None:
-    """In the first run that gives occasion for it; one with a single endpoint gives none."""
-    for kind in LIES:
-        runs = (run_seed(seed, Job(steps=STEPS, faults=(kind,))) for seed in range(2, 40))
-        outcome = next(run for run in runs if run.violations or run.faults)
-        assert ([], [kind]) == (outcome.violations, list(outcome.faults))
+@pytest.mark.parametrize("kind", LIES)
+def test_run__one_kind_of_lie_alone_and_often__is_told_and_nothing_comes_of_it(kind: str) -> None:
+    scenario = replace(draw(Random(2), steps=STEPS), endpoints=3, rates={kind: 0.3})
+    outcome = World(2, steps=STEPS, scenario=scenario).run()
+    assert ([], [kind]) == (outcome.violations, list(outcome.faults))
 
 
 def test_totals__a_lie_told_less_than_once_a_seed__is_named_in_a_long_run() -> None:

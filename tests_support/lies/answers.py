@@ -100,7 +100,7 @@ def preview_not_permitted(
     """No item may be paid to its payee."""
     if _data_of(method, params)[:4] != PREVIEW_SELECTOR or not isinstance(honest, RpcError):
         return honest
-    data = bytes.fromhex(str(honest.data)[2:])
+    data = bytes.fromhex(str(honest.data or "0x")[2:])
     if data[:4] != PREVIEW_RESULT_SELECTOR:
         return honest
     told = bytearray(data)
