@@ -75,9 +75,14 @@ def create_app(
         yield
         hub.close()
 
-    # No page of documentation that loads scripts from elsewhere; the document itself is there.
+    # No page of documentation that loads scripts from elsewhere; the document itself is there. No
+    # redirect either: behind TLS it would send a caller, with its key, to a plain http:// address.
     app = FastAPI(
-        lifespan=lifespan, docs_url=None, redoc_url=None, dependencies=[Depends(check_query)]
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(check_query)],
     )
     app.state.context = context
     for router in ROUTERS:

@@ -186,6 +186,8 @@ def add_problem_handlers(app: FastAPI) -> None:
             405: f"{request.method} is not possible here",
         }
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        if error.status_code == 413:  # named as where its length was announced; see api/edge.py
+            code = "content_too_large"
         # A detail that starts with a lower-case letter is ours; the framework's are not shown.
         ours = isinstance(error.detail, str) and error.detail[:1].islower()
         fallback = words.get(error.status_code, HTTPStatus(error.status_code).phrase)

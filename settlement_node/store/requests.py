@@ -72,7 +72,7 @@ def begin_request(
     row = tx.connection.execute(sa.select(k).where(claim._row())).first()
     if row is not None and row.body_hash != body_hash:
         raise IdempotencyMismatch(
-            "this Idempotency-Key was used before with another body; use a new key",
+            "this Idempotency-Key was used before for another request; use a new key",
             field="Idempotency-Key",
         )
     if row is None or row.response_status is None:

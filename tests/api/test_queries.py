@@ -59,3 +59,8 @@ def test_post__with_a_parameter__is_422_and_changes_nothing(api: Api, fund: Fund
 def test_get__a_name_that_cannot_be_shown__is_422(api: Api) -> None:
     problem = problem_of(api.get("/v1/redemptions?%00%0a=1"), 422)
     assert problem["field"].isprintable()
+
+
+def test_request__with_a_slash_too_many__is_404_and_leads_nowhere_else(api: Api) -> None:
+    problem_of(api.get("/v1/redemptions/"), 404)
+    problem_of(api.post("/v1/redemptions/", json=body("a")), 404)

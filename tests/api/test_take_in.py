@@ -245,6 +245,7 @@ def test_post__too_large_a_body__is_413_with_and_without_a_length(
     kind = {"Content-Type": "application/json"}
     for sent in (content, in_chunks()):
         problem = problem_of(api.post(PATH, content=sent, headers=kind), 413)
+        assert problem["code"] == "content_too_large"
         assert "1024 bytes" in problem["detail"]
     assert recorded(store) == 0
 
