@@ -106,7 +106,9 @@ def _check_header(path: Path, header: list[str]) -> None:
     unknown = [name for name in header if name not in known]
     shares = [name for name in SHARES if name in header]
     fault = ""
-    if missing:
+    if missing and len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        fault = "the cells are not separated by commas; save the file as CSV with commas"
+    elif missing:
         fault = f"the column {missing[0]} is missing"
     elif unknown:
         fault = f"the column {unknown[0][:60]!r} is not known"

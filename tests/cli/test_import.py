@@ -140,6 +140,8 @@ def test_import__more_than_a_chunk__is_taken_whole(
     [
         (b"", "the column external_id is missing"),
         (b"external_id,investor_address,shares\n", "the column payee_address is missing"),
+        (HEADER.replace(",", ";").encode() + b"\n", "not separated by commas"),
+        (HEADER.replace(",", "\t").encode() + b"\n", "not separated by commas"),
         (HEADER.encode() + b",note\n", "'note' is not known"),
         (HEADER.encode() + b",shares_base_units\n", "one of the columns"),
         (HEADER.removesuffix(",shares").encode() + b"\n", "one of the columns"),
