@@ -104,11 +104,19 @@ def parse_tree(
     try:
         return model.model_validate(tree)
     except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        places = [item["loc"] for item in found]
         faults = [
             _fault(model, item["type"], item["loc"], item["msg"], overridden)
-            for item in error.errors(include_url=False, include_input=False, include_context=False)
+            for item in found
+            # A list is not too short because an entry of it is wrong.
+            if item["type"] != "too_short" or not _is_above(item["loc"], places)
         ]
         raise ConfigurationInvalid(path, faults) from None
+
+
+def _is_above(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...]]) -> bool:
+    return any(len(one) > len(place) and one[: len(place)] == place for one in places)
 
 
 def _value(text: str) -> Any:
@@ -180,7 +188,7 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 def _field(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo | None:
     names = [step for step in location if isinstance(step, str)]
-    if not names:
+    if not names or isinstance(location[-1], int):  # of a list's entry as a whole
         return None
     parent = _model_at(model, tuple(names[:-1]))
     return None if parent is None else parent.model_fields.get(names[-1])
