@@ -130,11 +130,9 @@ def endpoints() -> str:
     lines = ["| request | what it does | needs a key |", "|---|---|---|"]
     for path, methods in openapi()["paths"].items():
         for method, operation in methods.items():
-            guarded = bool(operation.get("security")) and method == "post"
-            lines.append(
-                f"| `{method.upper()} {path}` | {operation['summary']} |"
-                f" {'yes' if guarded else ''} |"
-            )
+            guarded = "yes" if method == "post" else "unless set otherwise"
+            needed = guarded if operation.get("security") else ""
+            lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {needed} |")
     return "\n".join(lines) + "\n"
 
 
