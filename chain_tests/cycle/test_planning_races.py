@@ -152,6 +152,11 @@ def test_plan__orders_are_being_taken_in__is_not_kept_waiting(world: World, othe
     world.tick()
     names = world.enter(2)
     later = world.order("later", SHARE)
+
+    def not_for_ever(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
+
+    sa.event.listen(world.store.engine, "begin", not_for_ever)
     with other.transaction(actor="person") as tx:
         take_in(tx, world.fund_id, [later], approved_by="person")
         world.tick()

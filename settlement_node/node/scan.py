@@ -28,7 +28,7 @@ from settlement_node.store import chain_book, foreign, orders, redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.funds import (
     list_funds,
-    lock_fund_to_change,
+    lock_fund_to_plan,
     raise_next_index,
     set_scanned,
     settlers_of,
@@ -210,7 +210,9 @@ def _scan_page(
         _check_follows(context, lane, fund, settler, batches, start=start)
     context.checkpoint("scan.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        lock_fund_to_change(tx, fund.fund_id)
+        # Against who deletes events, and no more: orders are taken in meanwhile, and nobody else
+        # writes a page or a plan of this lane under its lease.
+        lock_fund_to_plan(tx, fund.fund_id)
         new = chain_book.record_events(
             tx,
             lane.chain_id,

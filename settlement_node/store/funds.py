@@ -143,14 +143,15 @@ def _no_fund(fund_id: str) -> NotFound:
 def lock_fund_to_plan(tx: Tx, fund_id: str) -> FundRow:
     """The fund as it stands, for as long as this commit is open: who changes it
     (`lock_fund_to_change`) waits, and what they committed before is seen here. Taking orders in
-    goes on meanwhile. Locks are taken in this order: lease, fund, lane, redemptions."""
+    goes on meanwhile, so this is the lock of a page of events too. Locks are taken in this order:
+    lease, fund, lane, redemptions."""
     return _locked_fund(tx, fund_id, to_change=False)
 
 
 def lock_fund_to_change(tx: Tx, fund_id: str) -> FundRow:
-    """The fund, whose price, pause, settler, breaks or replayed events this commit changes: after
-    every plan that stands on it, and before the next. Raises NotFound. Of several funds, lock
-    them by id."""
+    """The fund, whose price, pause, settler or breaks this commit changes, or whose replayed events
+    it removes: after every plan that stands on it, and before the next. Raises NotFound. Of several
+    funds, lock them by id."""
     return _locked_fund(tx, fund_id, to_change=True)
 
 

@@ -66,6 +66,22 @@ MENDING: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="pages_do_not_wait_for_orders",
+        line=Line.MEANWHILE,
+        happens="a large file of orders is being taken in while new blocks come",
+        holds="a page of events locks its fund against who deletes events, and against nobody else",
+        file="settlement_node/node/scan.py",
+        old="        lock_fund_to_plan(tx, fund.fund_id)\n",
+        new=(
+            "        from settlement_node.store.funds import lock_fund_to_change\n\n"
+            "        lock_fund_to_change(tx, fund.fund_id)\n"
+        ),
+        tests=(
+            "chain_tests/cycle/test_planning_races.py::"
+            "test_plan__orders_are_being_taken_in__is_not_kept_waiting[pyevm-postgresql]",
+        ),
+    ),
+    Defence(
         name="unread_fund_is_not_planned",
         line=Line.BELIEVED_LIE,
         happens="events are out of the book for a re-scan, and a pass would plan without them",

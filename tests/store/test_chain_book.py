@@ -200,7 +200,7 @@ def test_forget_events__while_a_page_is_being_written__takes_that_page_out_too(
 
     def write_page() -> None:
         with store.transaction(actor="node") as tx:
-            funds.lock_fund_to_change(tx, fund.fund_id)
+            funds.lock_fund_to_plan(tx, fund.fund_id)
             chain_book.record_events(tx, CHAIN_ID, [settled_event(row, place(20))])
             funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=25)
             written.set()
