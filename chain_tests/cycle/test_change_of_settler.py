@@ -188,6 +188,16 @@ def test_switch__present_settler_can_still_pay__refused_until_it_is_closed(world
     check_successor(world.client, world.fund_row(), settler)
 
 
+def test_new_book__predecessor_can_still_pay__refused_until_it_is_closed(world: World) -> None:
+    old, fund = world.fund_row().settler_address, world.stage.fund
+    new = replace(fund, settler_address=new_settler(world, old))
+    with pytest.raises(Refused, match=f"predecessor {old} can still pay"):
+        with_predecessors(world.client, new)
+
+    close_present(world)
+    assert old in {s.settler_address for s in with_predecessors(world.client, new).former_settlers}
+
+
 def test_switch__not_one_of_the_funds_settlers__refused(world: World) -> None:
     fund = world.fund_row()
     stranger = new_settler(world, operator=world.stage.deployer.address)

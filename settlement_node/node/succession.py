@@ -36,6 +36,10 @@ from settlement_node.units import ZERO_ADDRESS, ZERO_HASH, Address
 log = structlog.get_logger(__name__)
 PREDECESSORS_MAX = 32
 """Far more often than a fund changes its settler."""
+HOW_TO_CLOSE = (
+    "have its guardian dismiss its operator or pause it, or the treasury take its allowance back,"
+    " and keep it so"
+)
 
 
 class FundTokens(Protocol):
@@ -135,13 +139,40 @@ def _has_paid_before(client: ChainClient, settler: Address, from_block: int) -> 
 
 
 def with_predecessors(client: ChainClient, fund: NewFund) -> NewFund:
-    """A fund about to be entered, with every settler that its settlers name; see `predecessors`."""
+    """A fund about to be entered, with every settler that its settlers name; see `predecessors`.
+
+    Refused too when one that its settler took over from can still pay: what a lost book had sent
+    to that one may be mined at any time, and pays again what the new one pays.
+    """
     past = list(fund.former_settlers)
     for settler in (fund.settler_address, *(one.settler_address for one in past)):
         named = predecessors(client.settler_view, fund, settler)
+        if settler == fund.settler_address:
+            for one in named:
+                _check_closed(client, fund.payout_token_address, one)
         known = {fund.settler_address, *(one.settler_address for one in past)}
         past += [PastSettler(one, first_block(client, one)) for one in named if one not in known]
     return replace(fund, former_settlers=tuple(past))
+
+
+def _check_closed(client: ChainClient, payout_token: Address, settler: Address) -> None:
+    view = client.settler_view(settler)
+    if view.operator_address != ZERO_ADDRESS and _has_means(client, payout_token, view):
+        raise Refused(
+            f"the predecessor {settler} can still pay; {HOW_TO_CLOSE}",
+            reason="settler_still_pays",
+            settler_address=settler,
+        )
+
+
+def _has_means(client: ChainClient, payout_token: Address, view: SettlerView) -> bool:
+    """Whether a settler would pay if its operator asked it to."""
+    allowance = client.token_view(
+        payout_token,
+        holders=[view.treasury_address],
+        allowance=(view.treasury_address, view.settler_address),
+    ).allowance_base_units
+    return not view.paused and allowance != 0
 
 
 def know_predecessors(context: NodeContext, lane: Lane, fund: FundRow) -> list[RowMapping]:
@@ -229,15 +260,11 @@ def check_successor(client: ChainClient, fund: FundRow, settler: Address) -> Non
             settler_address=settler,
         )
     present = client.settler_view(fund.settler_address)
-    allowance = client.token_view(
-        fund.payout_token_address,
-        holders=[fund.treasury_address],
-        allowance=(fund.treasury_address, fund.settler_address),
-    ).allowance_base_units
-    if not present.paused and present.operator_address == fund.lane_address and allowance != 0:
+    if present.operator_address == fund.lane_address and _has_means(
+        client, fund.payout_token_address, present
+    ):
         raise Refused(
-            f"the present settler {fund.settler_address} can still pay; have its guardian dismiss"
-            " its operator or pause it, or the treasury take its allowance back, and keep it so",
+            f"the present settler {fund.settler_address} can still pay; {HOW_TO_CLOSE}",
             reason="settler_still_pays",
             settler_address=fund.settler_address,
         )

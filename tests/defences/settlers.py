@@ -221,10 +221,24 @@ SETTLERS: tuple[Defence, ...] = (
         happens="the settler is changed while the old one can still pay what a lost book sent",
         holds="refused until it is paused, without operator or without allowance",
         file="settlement_node/node/succession.py",
-        old="    if not present.paused and",
+        old="    if present.operator_address == fund.lane_address and",
         new="    if not present and",
         tests=(
             f"{CHANGE}::test_switch__present_settler_can_still_pay__refused_until_it_is_closed",
+        ),
+    ),
+    Defence(
+        name="predecessors_are_closed",
+        line=Line.CHANGE_OF_SETTLER,
+        happens="a book is begun anew with a new settler while the old one can still pay what the"
+        " lost book sent",
+        holds="the fund is refused until the old one is closed",
+        file="settlement_node/node/succession.py",
+        old="    if view.operator_address != ZERO_ADDRESS and",
+        new="    if not view and",
+        tests=(
+            f"{CHANGE}::test_new_book__predecessor_can_still_pay__refused_until_it_is_closed"
+            "[pyevm-sqlite]",
         ),
     ),
     Defence(
