@@ -30,6 +30,7 @@ from settlement_node.node.cycle import PassEnd
 from settlement_node.node.heads import follow_head
 from settlement_node.node.plan import plan
 from settlement_node.node.runtime import Node
+from settlement_node.node.scan import scan
 from settlement_node.units import Address
 from tests_support import web3signer as play
 from tests_support.web3signer import OTHER_KEY, Web3SignerStandIn
@@ -276,6 +277,7 @@ def test_signer__fails_between_two_signings__the_first_goes_out(
     names = world.enter(2)
     # Two are planned and unsigned, as when two funds share the lane.
     follow_head(world.node.context, world.lane)
+    scan(world.node.context, world.lane)
     for _ in range(2):
         assert plan(world.node.context, world.lane) == 1
     assert [row.status for row in world.unfinal()] == [TransactionStatus.PLANNED] * 2

@@ -190,7 +190,6 @@ def know_predecessors(context: NodeContext, lane: Lane, fund: FundRow) -> list[R
                 new[named] = first_block(client, named)
     if not new:
         return settlers
-    context.checkpoint("predecessors.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         for settler, from_block in new.items():
             add_settler(tx, fund.fund_id, settler_address=settler, from_block=from_block)
