@@ -246,3 +246,21 @@ def test_watch__the_chain_is_younger_than_the_book__says_so_at_once(
     with world.store.read() as tx:
         (alert,) = open_alerts(tx)
     assert "a younger chain than the book" in alert["detail"]
+
+
+def test_watch__nobody_answers_at_a_settler__the_rest_is_told_all_the_same(
+    chain: Chain, book: Store
+) -> None:
+    stage = set_stage(chain, treasury_base_units=Payout(10**15))
+    gone: list[str] = []
+
+    def change(asked: RpcRequest, answer: RpcResult) -> RpcResult:
+        is_call = asked.method == "eth_call" and asked.params[0]["to"] in gone
+        return RpcOk("0x") if is_call else answer
+
+    world = build_world(chain, stage, book, transports=[Answering(chain.transport("node"), change)])
+    world.tick()
+    gone += [stage.fund.settler_address, stage.fund.settler_address.lower()]
+    later(book, HALTED_AFTER_SECONDS)
+    look(world)
+    assert {"chain_halted"} == world.alerts()

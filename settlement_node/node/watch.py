@@ -10,7 +10,7 @@ import structlog
 from settlement_node.chain.pool import ChainClient
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.redemption import WaitingFor
-from settlement_node.errors import Transient
+from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.send import SIGNER_ALERTS
 from settlement_node.store import redemptions, transactions
@@ -69,8 +69,9 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
         findings += _book(context, lane, funds)
         try:
             findings += _chain(context, lane, funds)
-        except Transient as error:
-            # What the chain does not answer stays as it was; the rest is told all the same.
+        except (Refused, Transient) as error:
+            # What the chain does not answer, or nobody at a settler's address, stays as it was; the
+            # rest is told all the same.
             log.warning("watch_later", lane=lane.key, reason=error.message)
     with context.store.transaction(actor=context.node_id) as tx:
         for finding in findings:
