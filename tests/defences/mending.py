@@ -262,8 +262,7 @@ MENDING: tuple[Defence, ...] = (
     Defence(
         name="commits_read_what_is_committed",
         line=Line.MEANWHILE,
-        happens="the server's default isolation keeps a commit's first view, so a plan that waited"
-        " for a money break goes by what it saw before",
+        happens="the server's default isolation keeps a commit's first view, of before it waited",
         holds="every commit is READ COMMITTED, whatever the server's default",
         file="settlement_node/store/database.py",
         old='            isolation_level="READ COMMITTED",\n',
