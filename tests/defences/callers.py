@@ -153,7 +153,7 @@ CALLERS: tuple[Defence, ...] = (
         happens="a filter is misspelt, and an unfiltered list comes back",
         holds="a parameter that the document does not name, or one given twice, is a 422",
         file="settlement_node/api/app.py",
-        old=", dependencies=[Depends(check_query)]",
+        old="        dependencies=[Depends(check_query)],\n",
         new="",
         tests=(
             "tests/api/test_queries.py::test_get__a_parameter_nobody_knows__is_422_by_its_name"
