@@ -69,9 +69,11 @@ def calm_down(world: World) -> None:
             break
         rows = _rows(world)
         if _at_rest(world, rows):
-            if releases >= RELEASES_MAX or not world.people.release_holds():
+            held = any(row.status is RedemptionStatus.HELD for row in rows.values())
+            if releases >= RELEASES_MAX or not held:
                 break
-            releases += 1
+            # Refused while the settlers' events are being read: asked again in the next round.
+            releases += world.people.release_holds() > 0
         elif any(row.waiting_on == "limits" for row in rows.values()):
             world.pass_time(DAY_SECONDS)
         _breaks(world)

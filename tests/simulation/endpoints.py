@@ -38,8 +38,9 @@ LIES_ABOUT: Mapping[str, tuple[str, ...]] = {
 }
 """Which kinds of lies a question gives occasion for; later questions are answered so that they
 fit."""
-LIAR_DRAWS = 5
-LIE_STEPS = (0, 0, 0, 1, 5)
+LIAR_DRAWS = 10
+"""Few endpoints lie at all, since only one may; the one that does lies about nearly everything."""
+LIE_STEPS = (0, 0, 0, 0, 1, 4)
 LIE_ANSWERS = (None, None, None, 1, 3)
 
 

@@ -121,7 +121,7 @@ def draw(
     return Scenario(
         steps=steps,
         nodes=rng.choice((1, 1, 2)),
-        endpoints=rng.choice((1, 2, 3, 3, 3, 3)),
+        endpoints=rng.choice((1, 2, 2, 3, 3, 3)),
         finality=FinalityPolicy(mode, depth),
         finality_blocks=blocks,
         fees=FeePolicy(cap_ceiling_wei=Wei(rng.choice((60, 500)) * 10**9)),
