@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from chain_tests.copies import Copies
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import SHARE, World
 from settlement_node.cli.fund_file import FundFile, check_on_chain
@@ -402,3 +403,33 @@ def test_restore__found_paid_and_the_chain_loses_it_below_finality__comes_up_as_
         restored.mine()
         restored.node.tick()
     assert "booked_not_paid" in restored.reconcile()
+
+
+@both_databases
+def test_restore__of_a_backup_taken_in_the_middle_of_a_restore__no_batch_is_a_strangers(
+    world: World, backup: Backup, copies: Copies
+) -> None:
+    """The book is put back twice: what the first gap held was not yet called its own then."""
+    world.enter(1, "early")
+    world.settle()
+    first = backup()
+    world.enter(1, "lost")
+    world.settle()
+
+    restored = restart(world, first)
+    taken: list[Store] = []
+
+    def at(name: str) -> None:
+        if name == "nonce.after_commit":
+            taken.append(copies.of(restored.store))
+
+    restored.node.context = replace(restored.node.context, checkpoint=at)
+    restored.enter(1, "between")
+    restored.settle()
+    assert restored.breaks() == ["book_was_behind"]
+
+    again = restart(restored, taken[0])
+    again.enter(1, "new")
+    again.settle()
+    assert (again.breaks(), again.lane_row().paused) == (["book_was_behind"] * 2, False)
+    assert 0 == again.audit().double_paid

@@ -21,6 +21,7 @@ from settlement_node.store.funds import (
     settlers_of,
 )
 from settlement_node.store.leases import lane_key, release_lease, take_lease
+from settlement_node.store.rows import LaneRow
 from settlement_node.units import Hex32
 
 log = structlog.get_logger(__name__)
@@ -107,13 +108,15 @@ def prepare(context: NodeContext, lane: Lane) -> None:
             tx.audit("nonce_adopted", "lane", lane.key, {"next_nonce": chain_nonce})
         context.checkpoint("nonce.after_commit")
     elif chain_nonce > row.next_nonce:
-        _adopt_gap(context, lane, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
+        _adopt_gap(context, lane, row, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
     elif highest_own is not None:
         log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest_own)
     lane.replayed = lane.has_nonce = True
 
 
-def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce: int) -> None:
+def _adopt_gap(
+    context: NodeContext, lane: Lane, row: LaneRow, *, book_nonce: int, chain_nonce: int
+) -> None:
     """The chain has used nonces the book never gave: a restored backup, or a stranger.
 
     A restored book knows itself by the replay: the newest batches on the chain were sent by this
@@ -148,6 +151,9 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
             kind="stranger_at_nonce",
             nonce=book_nonce,
         )
+    # The backup of a book that was itself just restored: nothing was planned since, and the batches
+    # of its own gap may not be called its own yet.
+    is_further = row.restored_below_nonce == book_nonce
     context.checkpoint("nonce.before_commit")
     with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
         set_lane(
@@ -155,7 +161,7 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
             lane.chain_id,
             lane.signer_address,
             next_nonce=chain_nonce,
-            restored_from_nonce=book_nonce,
+            restored_from_nonce=row.restored_from_nonce if is_further else book_nonce,
             restored_below_nonce=chain_nonce,
         )
         tx.audit(
@@ -170,7 +176,7 @@ def _adopt_gap(context: NodeContext, lane: Lane, *, book_nonce: int, chain_nonce
             fund_id=None,
             new=NewBreak(
                 kind="book_was_behind",
-                subject=lane.key,
+                subject=f"{lane.key}:{book_nonce}",
                 is_money=False,
                 expected=f"nonce {book_nonce}",
                 # A number alone: only once all is reconciled up to there may it be closed.

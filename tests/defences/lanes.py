@@ -353,4 +353,18 @@ LANES: tuple[Defence, ...] = (
             "contracts/test/GasSafety.t.sol::test_gas__too_low_for_a_later_item__nothing_settled",
         ),
     ),
+    Defence(
+        name="a_second_gap_joins_the_first",
+        line=Line.OLD_BACKUP,
+        happens="the backup of a book that was just restored is restored",
+        holds="the batches of both gaps are that book's own, and the lane goes on",
+        file="settlement_node/node/lanes.py",
+        old="    is_further = row.restored_below_nonce == book_nonce\n",
+        new="    is_further = False\n",
+        tests=(
+            "chain_tests/cycle/test_restored_book.py::"
+            "test_restore__of_a_backup_taken_in_the_middle_of_a_restore__no_batch_is_a_strangers"
+            "[pyevm-sqlite]",
+        ),
+    ),
 )
