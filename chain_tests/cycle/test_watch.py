@@ -10,6 +10,7 @@ import pytest
 from chain_tests.world import SHARE, Chain, World, build_world, later
 from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
+from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import Block
@@ -27,7 +28,7 @@ from settlement_node.node.watch import (
 from settlement_node.store import chain_book
 from settlement_node.store.attention import open_alerts
 from settlement_node.store.database import Store
-from settlement_node.units import Payout, to_hex32
+from settlement_node.units import Payout, Shares, to_hex32
 
 PER_SHARE = 103_989_375
 
@@ -264,3 +265,16 @@ def test_watch__nobody_answers_at_a_settler__the_rest_is_told_all_the_same(
     later(book, HALTED_AFTER_SECONDS)
     look(world)
     assert {"chain_halted"} == world.alerts()
+
+
+def test_watch__a_fund__its_supply_and_daily_limit_are_noted(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(daily_limit=7 * PER_SHARE)
+    world.enter(2)
+    world.tick()
+    look(world)
+    noted = world.fund_row().capacity
+    supply = world.client.token_view(world.stage.fund.share_token_address).total_supply_base_units
+    assert noted == FundCapacity(Shares(supply), Payout(7 * PER_SHARE))
+    assert supply > 0

@@ -15,7 +15,9 @@ from settlement_node.api.metrics import Metrics
 from settlement_node.config import ApiSettings
 from settlement_node.domain.finality import FinalityPolicy
 from settlement_node.node.context import ChainContext, NodeContext
+from settlement_node.node.door import SeenCapacity, see_capacity
 from settlement_node.store.database import Store
+from settlement_node.store.rows import FundRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,14 @@ class ApiContext:
         """The chain's rule, or None for a chain this process is not configured for."""
         chain = self.node.chains.get(chain_id)
         return None if chain is None else chain.finality
+
+    def capacity_now(self, fund: FundRow) -> SeenCapacity | None:
+        """What the chain shows the fund can settle at most; None when it cannot say."""
+        chain = self.node.chains.get(fund.chain_id)
+        if chain is None:
+            return None
+        with self.chain_turn:
+            return see_capacity(chain.client, fund)
 
 
 def _context(request: Request) -> ApiContext:

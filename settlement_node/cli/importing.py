@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from settlement_node.cli.orders_csv import GoodLine
+    from settlement_node.config import Settings
+    from settlement_node.node.door import SeenCapacity
     from settlement_node.store.database import Store, Tx
     from settlement_node.store.rows import FundRow
     from settlement_node.units import Hex32
@@ -91,14 +94,16 @@ def import_orders(
     node waits for it: five to ten seconds for 30,000 lines. Take a larger file with --skip-bad,
     which holds it for a thousand lines at a time.
     """
-    store = open_store(load(config))
+    settings = load(config)
+    store = open_store(settings)
     row = _fund(store, fund)
+    see = _asked_once(settings, row)
     outcome = Outcome(file=str(file), fund_id=row.fund_id)
     with _progress() as progress:
         if skip_bad:
-            _import_good(store, row, file, outcome, progress)
+            _import_good(store, row, file, see, outcome, progress)
         else:
-            lines = _check_all(store, row, file, outcome, progress)
+            lines = _check_all(store, row, file, see, outcome, progress)
             if not outcome.bad_count:
                 _import_all(store, row, file, lines, outcome, progress)
     data = {name: getattr(outcome, name) for name in Outcome.__dataclass_fields__}
@@ -120,8 +125,26 @@ def _fund(store: Store, fund_id: str | None) -> FundRow:
     raise InvalidInput(f"name the fund with --fund; the book has: {known}", field="fund")
 
 
+def _asked_once(settings: Settings, fund: FundRow) -> Callable[[FundRow], SeenCapacity | None]:
+    """The chain's answer, asked for when a line first needs it, and once."""
+    from settlement_node.node.assembly import build_client
+    from settlement_node.node.door import see_capacity
+
+    @cache
+    def asked() -> SeenCapacity | None:
+        chain = next((c for c in settings.chains if c.chain_id == fund.chain_id), None)
+        return None if chain is None else see_capacity(build_client(chain, settings), fund)
+
+    return lambda _fund: asked()
+
+
 def _check_all(
-    store: Store, fund: FundRow, file: Path, outcome: Outcome, progress: Progress
+    store: Store,
+    fund: FundRow,
+    file: Path,
+    see: Callable[[FundRow], SeenCapacity | None],
+    outcome: Outcome,
+    progress: Progress,
 ) -> list[GoodLine]:
     """Look at every line before anything is written, so that all bad lines are reported and the
     database is not held while the file is read."""
@@ -143,7 +166,7 @@ def _check_all(
                 field="file",
             )
     for chunk in _chunks(lines):
-        _new_ones(store, fund, chunk, outcome)
+        _new_ones(store, fund, chunk, see, outcome)
     outcome.bad_lines.sort(key=lambda bad: int(bad["line"]))
     return lines
 
@@ -161,7 +184,7 @@ def _import_all(
     from settlement_node.store.orders import ids_of
 
     task = progress.add_task("taking in", total=outcome.lines_count)
-    ids = ids_of(fund, (good.order for good in lines))
+    ids = ids_of(fund, (good.order.external_id for good in lines))
     with _uncollected(), store.transaction(actor=actor()) as tx:
         for chunk in _chunks(lines):
             outcome.took(_take(tx, fund, chunk, file, ids))
@@ -180,7 +203,12 @@ def _uncollected() -> Iterator[None]:
 
 
 def _import_good(
-    store: Store, fund: FundRow, file: Path, outcome: Outcome, progress: Progress
+    store: Store,
+    fund: FundRow,
+    file: Path,
+    see: Callable[[FundRow], SeenCapacity | None],
+    outcome: Outcome,
+    progress: Progress,
 ) -> None:
     """The good lines, one commit a chunk: a repeat of the command goes on where it stopped."""
     from settlement_node.cli.orders_csv import BadLine, read_orders
@@ -189,9 +217,9 @@ def _import_good(
     task = progress.add_task("taking in", total=None)
 
     def take(chunk: list[GoodLine]) -> None:
-        new = _new_ones(store, fund, chunk, outcome)
+        new = _new_ones(store, fund, chunk, see, outcome)
         if new:
-            ids = ids_of(fund, (good.order for good in new))
+            ids = ids_of(fund, (good.order.external_id for good in new))
             with store.transaction(actor=actor()) as tx:
                 statuses = _take(tx, fund, new, file, ids)
             outcome.took(statuses)
@@ -212,19 +240,31 @@ def _import_good(
 
 
 def _new_ones(
-    store: Store, fund: FundRow, chunk: list[GoodLine], outcome: Outcome
+    store: Store,
+    fund: FundRow,
+    chunk: list[GoodLine],
+    see: Callable[[FundRow], SeenCapacity | None],
+    outcome: Outcome,
 ) -> list[GoodLine]:
-    """The lines whose external_id the book does not hold; the others are bad."""
+    """The lines whose external_id the book does not hold and that can be paid; the others are
+    bad."""
+    from settlement_node.node.door import never_payable
     from settlement_node.store.orders import known_external_ids
 
     if not chunk:
         return []
     with store.read() as tx:
         known = known_external_ids(tx, fund.fund_id, [g.order.external_id for g in chunk])
-    for good in chunk:
+    beyond = never_payable(store, fund.fund_id, [good.order for good in chunk], see)
+    new: list[GoodLine] = []
+    for place, good in enumerate(chunk):
         if good.order.external_id in known:
             outcome.bad(good.line, f"external_id {good.order.external_id!r} is already in the book")
-    return [good for good in chunk if good.order.external_id not in known]
+        elif place in beyond:
+            outcome.bad(good.line, beyond[place])
+        else:
+            new.append(good)
+    return new
 
 
 def _take(

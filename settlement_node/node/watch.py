@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import structlog
 
 from settlement_node.chain.pool import ChainClient
+from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.redemption import WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.door import read_capacity
 from settlement_node.node.send import SIGNER_ALERTS
 from settlement_node.store import redemptions, transactions
 from settlement_node.store.attention import clear_alert, raise_alert
-from settlement_node.store.funds import get_lane, list_funds
+from settlement_node.store.funds import get_lane, list_funds, note_capacity
 from settlement_node.store.rows import FundRow
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,7 @@ class Finding:
 def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
     """Look at every held lane and its chain, and raise or clear the alerts in one commit."""
     findings: list[Finding] = []
+    capacities: list[tuple[FundRow, FundCapacity]] = []
     for lane in lanes:
         findings += _endpoints(lane)
         findings += _lane(context, lane)
@@ -69,6 +72,8 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
         findings += _book(context, lane, funds)
         try:
             findings += _chain(context, lane, funds)
+            client = context.chains[lane.chain_id].client
+            capacities += [(fund, read_capacity(client, fund)) for fund in funds]
         except (Refused, Transient) as error:
             # What the chain does not answer, or nobody at a settler's address, stays as it was; the
             # rest is told all the same.
@@ -79,6 +84,8 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
                 clear_alert(tx, kind=finding.kind, subject=finding.subject)
             else:
                 raise_alert(tx, kind=finding.kind, subject=finding.subject, detail=finding.detail)
+        for fund, capacity in capacities:
+            note_capacity(tx, fund, capacity)
     return findings
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
 from settlement_node.errors import Conflict, InvalidInput, NotFound, Transient
@@ -233,6 +234,13 @@ def set_checks(tx: Tx, fund_id: str, checks: FundChecks) -> None:
         fund_id,
         {"from": before.checks.document(), "to": checks.document()},
     )
+
+
+def note_capacity(tx: Tx, fund: FundRow, capacity: FundCapacity) -> None:
+    """What the chain shows the fund can settle at most; written only when it changed."""
+    if capacity != fund.capacity:
+        values = {name: getattr(capacity, name) for name in FundCapacity.__dataclass_fields__}
+        tx.connection.execute(f.update().where(f.c.fund_id == fund.fund_id).values(**values))
 
 
 def raise_next_index(tx: Tx, fund_id: str, settled_indexes: Iterable[int]) -> None:

@@ -46,15 +46,15 @@ def insert_orders(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> l
     return rows
 
 
-def ids_of(fund: FundRow, orders: Iterable[RedemptionOrder]) -> dict[str, Hex32]:
-    """The redemption id of each order, by external id."""
+def ids_of(fund: FundRow, external_ids: Iterable[str]) -> dict[str, Hex32]:
+    """The redemption id that each external id, in its normal form, has for ever."""
     return {
-        order.external_id: redemption_id_of(
+        external_id: redemption_id_of(
             chain_id=fund.chain_id,
             share_token_address=fund.share_token_address,
-            external_id=order.external_id,
+            external_id=external_id,
         )
-        for order in orders
+        for external_id in external_ids
     }
 
 
@@ -86,7 +86,7 @@ def new_rows(
     )
     _refuse_duplicates(tx, fund, orders)
     investor_ids = _investor_ids(tx, fund, {o.investor_address for o in orders})
-    ids = ids_of(fund, orders) if known_ids is None else known_ids
+    ids = ids_of(fund, (o.external_id for o in orders)) if known_ids is None else known_ids
     for order in orders:
         tx.audit("requested", "redemption", ids[order.external_id], {})
     return [

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from sqlalchemy.engine import RowMapping
 
+from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import (
     RedemptionStatus,
     TransactionOutcome,
@@ -71,6 +72,15 @@ class FundRow(_Row):
     created_at_utc: datetime
     checks: FundChecks = NO_CHECKS
     error_signatures: tuple[str, ...] = ()
+    share_supply_base_units: Shares | None = None
+    daily_limit_base_units: Payout | None = None
+
+    @property
+    def capacity(self) -> FundCapacity | None:
+        """What the chain last showed; None before it was asked."""
+        if self.share_supply_base_units is None or self.daily_limit_base_units is None:
+            return None
+        return FundCapacity(self.share_supply_base_units, self.daily_limit_base_units)
 
     def terms(self) -> PriceTerms | None:
         """The price terms, or None while the fund has no NAV."""

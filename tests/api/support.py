@@ -20,7 +20,7 @@ from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
 from settlement_node.chain.pool import ChainClient
-from settlement_node.chain.views import EndpointHealth, SettlerView, TokenView
+from settlement_node.chain.views import EndpointHealth, HeadView, SettlerView, TokenView
 from settlement_node.config import ApiKey, ApiSettings
 from settlement_node.domain.fees import FeePolicy
 from settlement_node.domain.finality import FinalityMode, FinalityPolicy
@@ -37,8 +37,8 @@ from settlement_node.errors import SettlementError
 from settlement_node.node.context import ChainContext, NodeContext
 from settlement_node.store import redemptions
 from settlement_node.store.database import Store
-from settlement_node.units import ZERO_ADDRESS, ZERO_HASH, Address, Payout, Wei
-from tests_support.book import CHAIN_ID, LANE_ADDRESS, NEW_FUND, address
+from settlement_node.units import UINT256_MAX, ZERO_ADDRESS, ZERO_HASH, Address, Payout, Wei
+from tests_support.book import CHAIN_ID, LANE_ADDRESS, NEW_FUND, address, block
 
 KEY = "a-key-of-the-treasury-desk"
 OTHER_KEY = "a-key-of-the-administrator"
@@ -56,14 +56,17 @@ class ScriptedChain:
 
     skipped: dict[int, SkipReason] = field(default_factory=dict)
     error: SettlementError | None = None
-    supply_base_units: int = 0
+    supply_base_units: int = UINT256_MAX
+    daily_limit_base_units: int = UINT256_MAX
+    head_number: int = 12
 
     def _answer(self) -> None:
         if self.error is not None:
             raise self.error
 
-    def refresh(self) -> None:
+    def refresh(self) -> HeadView:
         self._answer()
+        return HeadView(block(self.head_number), safe_number=None, finalized_number=None)
 
     def preview(
         self, settler: Address, items: Sequence[SettleItem], *, from_address: Address
@@ -89,7 +92,7 @@ class ScriptedChain:
             burn_style=BurnStyle.BURN,
             batch_hash=ZERO_HASH,
             paused=False,
-            daily_payout_limit_base_units=Payout(10**15),
+            daily_payout_limit_base_units=Payout(self.daily_limit_base_units),
             payout_available_base_units=Payout(10**15),
             floor_price=0,
             ceiling_price=2 * 10**6,

@@ -14,8 +14,11 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from settlement_node.cli import app
+from settlement_node.domain.capacity import FundCapacity
 from settlement_node.store.database import Store, open_engine
+from settlement_node.store.funds import get_fund, note_capacity
 from settlement_node.store.rows import FundRow
+from settlement_node.units import UINT256_MAX, Payout, Shares
 from tests_support.book import add_fund
 
 SETTINGS = """
@@ -79,4 +82,8 @@ def desk(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def fund(desk: Desk) -> FundRow:
-    return add_fund(desk.store)
+    """A fund that was watched: an order within what was noted asks no chain."""
+    made = add_fund(desk.store)
+    with desk.store.transaction(actor="test") as tx:
+        note_capacity(tx, made, FundCapacity(Shares(UINT256_MAX), Payout(UINT256_MAX)))
+        return get_fund(tx, made.fund_id)

@@ -266,13 +266,16 @@ def test_import__no_file__is_refused(desk: Desk, fund: FundRow) -> None:
     assert "cannot be read" in result.stderr
 
 
-def test_import__which_fund__must_be_clear(desk: Desk) -> None:
+def test_import__no_fund__says_how_to_add_one(desk: Desk) -> None:
     file = desk.write("r.csv", "\n".join([HEADER, line("a")]))
     none = desk.run("import", file)
     assert (none.exit_code, "fund add FILE" in none.stderr) == (2, True)
-    add_fund(desk.store)
+
+
+def test_import__which_fund__must_be_clear(desk: Desk, fund: FundRow) -> None:
+    file = desk.write("r.csv", "\n".join([HEADER, line("a")]))
     add_fund(desk.store, fund_id="beta", share_token_address=address("beta"), next_nonce=None)
     several = desk.run("import", file)
     assert (several.exit_code, "alpha, beta" in several.stderr) == (2, True)
-    assert desk.json("import", file, "--fund", "beta")["fund_id"] == "beta"
+    assert desk.json("import", file, "--fund", "alpha")["fund_id"] == "alpha"
     assert desk.json("import", file, "--fund", "nobody", code=2)["error"]["code"] == "not_found"

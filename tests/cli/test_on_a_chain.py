@@ -102,6 +102,14 @@ def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk, anvil: Anv
     assert (added["share_decimals"], added["payout_decimals"]) == (18, 6)
     assert desk.run("fund", "add", file, **LANE).exit_code == 2
     assert desk.json("import", orders)["imported_count"] == 12
+    lines = orders.read_text().splitlines()
+    names = lines[0].split(",")
+    too_many = dict(zip(names, lines[1].split(","), strict=True))
+    too_many |= {"external_id": "too many", "shares": "1000000000000"}
+    more = desk.write("more.csv", "\n".join([lines[0], ",".join(too_many[n] for n in names)]))
+    refused = desk.run("import", more)
+    assert (refused.exit_code, "whole supply" in refused.stdout) == (1, True)
+    assert "line 2" in refused.stdout
     found = findings(desk, 0, **LANE)
     assert said(found, "right", "fits the book")
     assert said(found, "right", "can pay 10000000 from the treasury")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.defences.model import Defence, Line
 
 IDEMPOTENCY = "tests/api/test_idempotency.py"
+DOOR = "tests/api/test_door.py"
 TAKE_IN = "tests/api/test_take_in.py"
 
 CALLERS: tuple[Defence, ...] = (
@@ -110,6 +111,32 @@ CALLERS: tuple[Defence, ...] = (
         new='    if not text.startswith("0x"):\n',
         tests=(
             "tests/test_units.py::test_parse_address__one_letter_in_the_wrong_case__is_refused",
+        ),
+    ),
+    Defence(
+        name="never_payable_is_refused",
+        line=Line.HOSTILE_INPUT,
+        happens="an order is of more shares than the token has in all",
+        holds="the chain is asked for what can be paid at most, and the order is refused with it",
+        file="settlement_node/api/redemptions/routes.py",
+        old="    refuse_never_payable(context.store, body.fund_id, orders, context.capacity_now)\n",
+        new="",
+        tests=(
+            f"{DOOR}::"
+            "test_post__more_shares_than_there_are__is_422_that_names_each_and_takes_none[sqlite]",
+        ),
+    ),
+    Defence(
+        name="paid_order_is_never_refused",
+        line=Line.OLD_BACKUP,
+        happens="an order is entered again after a restore, and its shares are gone: it was paid",
+        holds="what an event shows as paid is taken in, and found settled",
+        file="settlement_node/node/door.py",
+        old="and ids[named[place]] not in paid",
+        new="",
+        tests=(
+            f"{DOOR}::"
+            "test_post__the_chain_shows_it_as_paid__is_taken_in_though_its_shares_are_gone[sqlite]",
         ),
     ),
     Defence(

@@ -26,6 +26,7 @@ from settlement_node.api.redemptions.story import tell
 from settlement_node.api.security import Reader, Writer
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.errors import Conflict, InvalidInput
+from settlement_node.node.door import refuse_never_payable
 from settlement_node.node.intake import cancel, take_in
 from settlement_node.store import redemptions
 from settlement_node.store.database import Tx
@@ -50,11 +51,14 @@ def take_redemptions_in(
     """Record approved orders of one fund, all or none, and reserve their shares.
 
     A single order is a list of one. An `external_id` names one redemption of the fund for ever:
-    giving it again is a 409 that names it, whatever became of the first.
+    giving it again is a 409 that names it, whatever became of the first. One of more shares than
+    there are, or worth more than the settler pays in a whole day, is a 422 that names it.
     """
 
+    orders = [item.order() for item in body.redemptions]
+    refuse_never_payable(context.store, body.fund_id, orders, context.capacity_now)
+
     def work(tx: Tx) -> TakenIn:
-        orders = [item.order() for item in body.redemptions]
         try:
             rows = take_in(tx, body.fund_id, orders, approved_by=client.actor)
         except InvalidInput as error:

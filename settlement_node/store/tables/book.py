@@ -39,6 +39,8 @@ funds = sa.Table(
     sa.Column("created_at_utc", UtcDateTime, nullable=False),
     sa.Column("checks", Json, nullable=False),
     sa.Column("error_signatures", Json, nullable=False),
+    *units("share_supply_base_units", nullable=True),
+    *units("daily_limit_base_units", nullable=True),
     sa.CheckConstraint("fee_bps >= 0 AND fee_bps < 10000", name="fee_bps_range"),
     sa.UniqueConstraint("chain_id", "share_token_address"),
     one_of("burn_style", BurnStyle),

@@ -67,8 +67,12 @@ CREATE TABLE funds (
     created_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     checks JSONB NOT NULL,
     error_signatures JSONB NOT NULL,
+    share_supply_base_units NUMERIC(78, 0),
+    daily_limit_base_units NUMERIC(78, 0),
     CONSTRAINT pk_funds PRIMARY KEY (fund_id),
     CONSTRAINT ck_funds_nav_per_share_range CHECK (nav_per_share >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND nav_per_share <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
+    CONSTRAINT ck_funds_share_supply_base_units_range CHECK (share_supply_base_units >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND share_supply_base_units <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
+    CONSTRAINT ck_funds_daily_limit_base_units_range CHECK (daily_limit_base_units >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND daily_limit_base_units <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
     CONSTRAINT ck_funds_fee_bps_range CHECK (fee_bps >= 0 AND fee_bps < 10000),
     CONSTRAINT uq_funds_chain_id_share_token_address UNIQUE (chain_id, share_token_address),
     CONSTRAINT ck_funds_burn_style_known CHECK (burn_style IN ('burn', 'burn_with_reason', 'burn_with_data', 'burn_from', 'admin_burn', 'escrow'))
