@@ -26,6 +26,7 @@ const WANTED = {
     'BurnFromShare',
     'AdminBurnShare',
     'EscrowShare',
+    'LockableShare',
   ],
   'test/tokens/OddTokens.sol': ['ReturnsFalseToken', 'FeeTakingToken', 'GasBurningToken', 'ReentrantToken'],
   'test/tokens/ReturnsNothingToken.sol': ['ReturnsNothingToken'],

@@ -23,10 +23,8 @@ def add(
     json_output: JsonOption = False,
 ) -> None:
     """Record a fund, after comparing every key with its settler and tokens on the chain."""
-    from dataclasses import replace
-
     from settlement_node.cli.findings import Verdict
-    from settlement_node.cli.fund_file import check_on_chain, own_errors, read_fund_file
+    from settlement_node.cli.fund_file import check_on_chain, read_fund_file
     from settlement_node.cli.token_trials import try_fund
     from settlement_node.node.assembly import build_client
     from settlement_node.store.funds import add_fund
@@ -35,7 +33,7 @@ def add(
     settings = load(config)
     store = open_store(settings)
     client = build_client(settings.chain(fund.chain_id), settings)
-    new = replace(check_on_chain(fund, client), error_signatures=own_errors(fund, file))
+    new = check_on_chain(fund, client)
     findings = [found for found in try_fund(client, new) if found.verdict is not Verdict.RIGHT]
     with store.transaction(actor=actor()) as tx:
         row = add_fund(tx, new)
@@ -66,11 +64,12 @@ def add(
 @app.command("checks")
 @reports_errors
 def set_checks(
-    file: Annotated[Path, typer.Argument(help="The fund's TOML file with its [checks].")],
+    file: Annotated[Path, typer.Argument(help="The fund's TOML file, with its [checks].")],
     config: ConfigOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Take over the [checks] of a fund's file: what its tokens are asked before paying."""
+    """Take over the [checks] of a fund's file, what its tokens are asked before paying, and the
+    tokens' own errors (errors, errors_abi), in whose words a hold is told."""
     from dataclasses import replace
 
     from settlement_node.cli.fund_file import read_fund_file
@@ -90,13 +89,13 @@ def set_checks(
     client.refresh()
     try_checks(client.calls, replace(row, checks=checks))
     with store.transaction(actor=actor()) as tx:
-        store_checks(tx, row.fund_id, checks)
+        store_checks(tx, row.fund_id, checks, fund.errors)
     emit(
-        {"fund_id": row.fund_id, "checks": checks.document()},
+        {"fund_id": row.fund_id, "checks": checks.document(), "errors": list(fund.errors)},
         json_output=json_output,
         human=lambda console: console.print(
             f"before paying, the tokens of fund {escape(row.fund_id)} are asked:"
-            f" {escape(checks.words())}"
+            f" {escape(checks.words())}; {len(fund.errors)} of their own errors are told in words"
         ),
     )
 

@@ -15,7 +15,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 from sqlalchemy import RowMapping
 
-from settlement_node.chain.error_abi import error_signatures
+from settlement_node.chain.error_abi import error_signatures, read_error_abi
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.views import SettlerView
 from settlement_node.cli.price_band import PriceBand
@@ -44,6 +44,13 @@ from settlement_node.units import (
 )
 
 FUND_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def _signatures(signatures: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return error_signatures(signatures)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
 
 
 def _printable(text: str) -> str:
@@ -114,6 +121,10 @@ class FundFile(Section):
         default=None,
         description="a JSON file with the tokens' ABI, beside this one: their errors in words",
     )
+    errors: Annotated[tuple[str, ...], AfterValidator(_signatures)] = Field(
+        default=(),
+        description='the tokens\' own errors without an ABI, such as "HolderLocked(address)"',
+    )
     checks: ChecksSection = ChecksSection()
     former_settlers: tuple[FormerSettler, ...] = Field(
         default=(), max_length=100, description="settlers the fund had before; see `fund settler`"
@@ -138,7 +149,8 @@ class FundFile(Section):
 
 
 def read_fund_file(path: Path) -> FundFile:
-    """Read and check the shape; raises ConfigurationInvalid listing every fault."""
+    """Read and check the shape; the errors of the file that `errors_abi` names, beside this one,
+    are then among `errors`. Raises ConfigurationInvalid listing every fault."""
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -149,19 +161,18 @@ def read_fund_file(path: Path) -> FundFile:
         )
         mend = "settlement-node deploy writes one; examples/fund.toml shows the keys"
         raise ConfigurationInvalid(path, [Fault("the file", words, mend)]) from None
-    return parse_tree(FundFile, tree, overridden={}, path=path)
-
-
-def own_errors(fund: FundFile, path: Path) -> tuple[str, ...]:
-    """The signatures of the errors in the file that `errors_abi` names, relative to the fund's."""
+    fund = parse_tree(FundFile, tree, overridden={}, path=path)
     if fund.errors_abi is None:
-        return ()
+        return fund
     try:
-        return error_signatures((path.parent / fund.errors_abi).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f"errors_abi: {fund.errors_abi} cannot be read: {error}", field="errors_abi"
+        named = read_error_abi(path.parent / fund.errors_abi)
+        errors = error_signatures([*fund.errors, *named])
+    except InvalidInput as error:
+        mend = "name a JSON file with the tokens' ABI, or write their errors under errors"
+        raise ConfigurationInvalid(
+            path, [Fault("errors_abi", f"is wrong: {error.message}", mend)]
         ) from None
+    return fund.model_copy(update={"errors_abi": None, "errors": errors})
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +264,7 @@ def new_fund(fund: FundFile, *, share_decimals: int, payout_decimals: int) -> Ne
         nav_per_share=fund.nav_per_share(),
         nav_decimals=fund.nav_decimals,
         checks=fund.checks.fund_checks(),
+        error_signatures=fund.errors,
         former_settlers=tuple(
             PastSettler(one.settler_address, one.from_block) for one in fund.former_settlers
         ),
@@ -277,6 +289,7 @@ def fund_file_of(fund: FundRow, settlers: Sequence[RowMapping]) -> FundFile:
         fee_bps=fund.fee_bps,
         nav=None if nav is None else format_units(nav, fund.nav_decimals),
         nav_decimals=fund.nav_decimals,
+        errors=fund.error_signatures,
         checks=ChecksSection.model_validate(fund.checks.document()),
         former_settlers=tuple(
             FormerSettler(settler_address=address, from_block=from_block)
@@ -316,12 +329,14 @@ def _decimals(client: ChainClient, fund: FundFile, key: str) -> int:
 
 
 def write_fund_file(fund: FundFile) -> str:
-    """The file's text; every value is a number or plain ASCII in quotes."""
+    """The file's text; every value is a number, or plain ASCII in quotes, or a list of that."""
     lines = ["# A fund, for: settlement-node fund add FILE"]
     keys = fund.model_dump(mode="json", exclude_none=True)
     checks = keys.pop("checks")
     own = checks.pop("more")
     former = keys.pop("former_settlers")
+    if not fund.errors:
+        del keys["errors"]
     lines += _lines(keys)
     if checks:
         lines += ["", "[checks]", *_lines(checks)]
@@ -339,6 +354,8 @@ def _lines(table: Mapping[str, object]) -> list[str]:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return "[" + "".join(f"\n  {_shown(one)}," for one in value) + "\n]"
     return str(value) if isinstance(value, int) else '"' + _escaped(str(value)) + '"'
 
 

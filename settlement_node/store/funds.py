@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -224,16 +224,16 @@ def set_nav(
     tx.emit("fund.nav_set", fund_id, {"fund_id": fund_id, "nav_per_share": str(nav_per_share)})
 
 
-def set_checks(tx: Tx, fund_id: str, checks: FundChecks) -> None:
-    """What the fund's tokens are asked before planning, from the next batch on."""
+def set_checks(
+    tx: Tx, fund_id: str, checks: FundChecks, error_signatures: Sequence[str] = ()
+) -> None:
+    """What the fund's tokens are asked before planning, from the next batch on, and the errors of
+    their own in whose words they refuse."""
     before = lock_fund_to_change(tx, fund_id)
-    tx.connection.execute(f.update().where(f.c.fund_id == fund_id).values(checks=checks.document()))
-    tx.audit(
-        "fund_checks_set",
-        "fund",
-        fund_id,
-        {"from": before.checks.document(), "to": checks.document()},
-    )
+    was = {"checks": before.checks.document(), "error_signatures": list(before.error_signatures)}
+    now = {"checks": checks.document(), "error_signatures": list(error_signatures)}
+    tx.connection.execute(f.update().where(f.c.fund_id == fund_id).values(**now))
+    tx.audit("fund_checks_set", "fund", fund_id, {"from": was, "to": now})
 
 
 def note_capacity(tx: Tx, fund: FundRow, capacity: FundCapacity) -> None:

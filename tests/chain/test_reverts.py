@@ -7,10 +7,8 @@ from eth_abi.abi import encode as abi_encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement_node.chain.error_abi import error_signatures
 from settlement_node.chain.reverts import revert_reason
 from settlement_node.chain.words import selector
-from settlement_node.errors import InvalidInput
 
 from .scripted import ACCOUNT
 
@@ -49,40 +47,6 @@ def error_string(text: str) -> bytes:
 )
 def test_revert_reason__forms__words(data: bytes, reason: str) -> None:
     assert revert_reason(data) == reason
-
-
-ABI = """{"abi": [
-  {"type": "function", "name": "burn", "inputs": []},
-  {"type": "error", "name": "HolderLocked", "inputs": [
-    {"type": "address"},
-    {"type": "tuple", "components": [{"type": "uint64"}, {"type": "string"}]}]}]}"""
-
-
-def test_revert_reason__an_error_of_the_funds_own_abi__is_read() -> None:
-    (signature,) = error_signatures(ABI)
-    assert "HolderLocked(address,(uint64,string))" == signature
-    data = selector(signature) + abi_encode(["address", "(uint64,string)"], [ACCOUNT, (7, "a")])
-    assert f"HolderLocked({ACCOUNT.lower()}, (7, 'a'))" == revert_reason(data, (signature,))
-    assert "unknown error" in revert_reason(data)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        "5",
-        '[{"type": "error"}]',
-        '[{"type": "error", "name": 3, "inputs": 5}]',
-        '[{"type": "error", "name": "E", "inputs": [{"type": "uint7x"}]}]',
-        '[{"type": "error", "name": "E", "inputs": [{"type": "uint7"}]}]',
-    ],
-)
-def test_error_signatures__no_abi__is_refused_by_its_key(text: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        error_signatures(text)
-    assert {"field": "errors_abi"} == refused.value.details
 
 
 def test_revert_reason__control_characters__replaced() -> None:

@@ -85,7 +85,7 @@ def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk, anvil: Anv
         (
             "nav_decimals = ",
             'errors_abi = "none.json"\nnav_decimals = ',
-            "none.json cannot be read",
+            "none.json: it cannot be read: No such file",
         ),
     ):
         wrong = desk.write("wrong.toml", file.read_text().replace(old, new))

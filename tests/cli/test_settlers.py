@@ -10,6 +10,7 @@ from settlement_node.chain.anvil import AnvilProcess
 from settlement_node.chain.development_keys import development_keys
 from settlement_node.cli.fund_file import read_fund_file, write_fund_file
 from tests.cli.conftest import SETTINGS, Desk
+from tests.docs.pages import ROOT
 from tests_support.book import address
 
 pytestmark = [pytest.mark.anvil, pytest.mark.allow_hosts(["127.0.0.1"])]
@@ -30,6 +31,36 @@ def chain_desk(desk: Desk, anvil: AnvilProcess) -> Desk:
     settings = SETTINGS.replace("http://127.0.0.1:9", anvil.address) + signer
     desk.write("settlement-node.toml", settings)
     return desk
+
+
+def test_own_errors__changed_exported_and_added_to_a_new_book__the_same_fund(
+    chain_desk: Desk,
+) -> None:
+    desk, file = chain_desk, chain_desk.folder / "own.toml"
+    fund_id = desk.json("deploy", "--out", file, **LANE)["fund_id"]
+    plain = file.read_text()
+    desk.json("fund", "add", file, **LANE)
+    desk.write("own.abi.json", '[{"type": "error", "name": "HolderLocked", "inputs": []}]')
+    file.write_text(f'errors_abi = "own.abi.json"\nerrors = ["Closed(address)"]\n{plain}')
+    assert ["Closed(address)", "HolderLocked()"] == desk.json("fund", "checks", file)["errors"]
+
+    exported = desk.write("exported.toml", desk.run("fund", "export", fund_id).stdout)
+    new_book = {"SETTLEMENT_NODE__DATABASE__URL": f"sqlite:///{desk.folder}/new.sqlite"}
+    assert 0 == desk.run("db", "upgrade", **new_book).exit_code
+    desk.json("fund", "add", exported, **LANE, **new_book)
+    assert exported.read_text() == desk.run("fund", "export", fund_id, **new_book).stdout
+    assert "HolderLocked()" in exported.read_text()
+
+
+def test_own_errors__a_bad_entry__said_with_both_files_and_the_entry(desk: Desk) -> None:
+    fund = (ROOT / "examples" / "fund.toml").read_text()
+    desk.write("own.abi.json", '[{"type": "error", "name": "E", "inputs": [{"type": "Lock"}]}]')
+    file = desk.write("fund.toml", f'errors_abi = "own.abi.json"\n{fund}')
+    for command in ("add", "checks"):
+        refused = desk.run("fund", command, file)
+        assert refused.exit_code == 2
+        for words in (f"{file} cannot be used", "own.abi.json: entry 0: 'E(Lock)'", "under errors"):
+            assert words in " ".join(refused.stderr.split())
 
 
 def test_change_of_settler__the_guides_commands__switched_listed_and_exported(

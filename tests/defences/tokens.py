@@ -11,6 +11,10 @@ HELD = (
     f"{TREX}::test_trex__holder_restricted__held_with_words_nothing_burned_and_the_other_paid"
     "[pyevm-sqlite-"
 )
+OWN_ERRORS = (
+    "chain_tests/tokens/test_own_errors.py::"
+    "test_own_error__holder_locked__held_in_the_tokens_own_words_and_the_other_paid"
+)
 AGENT_DISMISSED = (
     f"{TREX}::test_trex__nobody_can_be_burned__all_wait_with_one_alert_and_go_on_by_themselves"
     "[pyevm-sqlite-dismiss_agent-answers false to isAgent]"
@@ -117,6 +121,19 @@ TOKENS: tuple[Defence, ...] = (
         tests=(
             f"{ASKED}::test_usdc__treasury_blacklisted__all_wait_and_go_on_by_themselves"
             "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="a_token_speaks_in_its_own_words",
+        line=Line.TOKEN_STOPPED,
+        happens="a fund's token refuses with an error of its own that no library has",
+        holds="the hold says it in the words of the ABI that the fund's file names",
+        file="settlement_node/chain/reverts.py",
+        old="signature = _BY_SELECTOR.get(head) or next(own, None)\n",
+        new="signature = _BY_SELECTOR.get(head)\n",
+        tests=(
+            f"{OWN_ERRORS}[sqlite-before-pyevm]",
+            f"{OWN_ERRORS}[sqlite-after-pyevm]",
         ),
     ),
 )

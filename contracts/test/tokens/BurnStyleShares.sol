@@ -53,3 +53,24 @@ contract EscrowShare is TestShare {
         _burn(msg.sender, shares);
     }
 }
+
+/// @notice A share token that refuses in words of its own, which no library has.
+contract LockableShare is TestShare {
+    struct Lock {
+        uint64 untilSeconds;
+        string why;
+    }
+
+    mapping(address account => Lock) public locks;
+
+    error HolderLockedFor(address holder, Lock lock);
+
+    function setLock(address account, uint64 untilSeconds, string calldata why) external {
+        locks[account] = Lock(untilSeconds, why);
+    }
+
+    function burn(address account, uint256 shares) external {
+        if (locks[account].untilSeconds != 0) revert HolderLockedFor(account, locks[account]);
+        _burn(account, shares);
+    }
+}
