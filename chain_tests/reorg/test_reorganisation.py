@@ -410,11 +410,8 @@ def foreign_settler(world: World) -> Address:
     return settler
 
 
-def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside_it(
-    world: World,
-) -> None:
-    settler = foreign_settler(world)
-    (name,) = world.enter(1)
+def pay_elsewhere(world: World, settler: Address, name: str) -> bytes:
+    """Another settler pays an order of the book; gives what paid it."""
     row = world.row(name)
     paid = SettleItem(
         row.redemption_id,
@@ -424,7 +421,18 @@ def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside
         row.shares_base_units,
         Payout(100 * 10**6),
     )
-    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]), gas_limit=1_000_000)
+    batch = encode_settle(ZERO_HASH, [paid])
+    world.stage.deployer.send(settler, batch, gas_limit=1_000_000)
+    return batch
+
+
+def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside_it(
+    world: World,
+) -> None:
+    settler = foreign_settler(world)
+    (name,) = world.enter(1)
+    payee = world.row(name).payee_address
+    batch = pay_elsewhere(world, settler, name)
     world.tick()
     assert world.status(name) is S.APPROVED
 
@@ -432,9 +440,26 @@ def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside
     world.step(2)
     assert world.status(name) is S.HELD
     assert world.row(name).hold_reason == HoldReason.PAYMENT_UNDONE.value
-    assert world.money_of(row.payee_address) == 0
+    assert world.money_of(payee) == 0
 
-    world.stage.deployer.send(settler, encode_settle(ZERO_HASH, [paid]), gas_limit=1_000_000)
+    world.stage.deployer.send(settler, batch, gas_limit=1_000_000)
     world.until(lambda: world.status(name) is S.SETTLED, "found as paid")
-    assert world.money_of(row.payee_address) == 100 * 10**6
+    assert world.money_of(payee) == 100 * 10**6
     assert world.unfinal() == []
+
+
+def test_reorg__takes_back_what_another_settler_paid_in_a_block_nobody_remembered__held(
+    new_world: Callable[..., World],
+) -> None:
+    """Only the settler's own hash tells, and its events are not merely read again."""
+    world = new_world(policy=EnginePolicy(head_page_blocks=2), confirmations_blocks=8)
+    settler = foreign_settler(world)
+    (name,) = world.enter(1)
+    pay_elsewhere(world, settler, name)
+    world.mine(6)
+    world.tick()
+    assert world.status(name) is S.APPROVED
+
+    world.reorganise(7)
+    world.tick(PassEnd.LATER)
+    assert world.row(name).hold_reason == HoldReason.PAYMENT_UNDONE.value

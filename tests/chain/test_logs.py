@@ -181,12 +181,14 @@ def test_settler_events__page_size__never_above_the_configured() -> None:
     assert logs.ranges == [(0, 29), (30, 59), (60, 89), (90, 100)]
 
 
-def test_settler_events__endpoint_lost_the_head__next_endpoint_is_asked() -> None:
-    lagging = endpoint_with(Logs(), "lagging")
-    good = [endpoint_with(Logs(*GOOD), name) for name in "bc"]
-    client = client_of(lagging, *good)
+def test_settler_events__endpoints_lost_the_head__next_endpoints_are_asked() -> None:
+    """As many as must agree lag behind, and give the same too little."""
+    lagging = [endpoint_with(Logs(), name) for name in "ab"]
+    good = [endpoint_with(Logs(*GOOD), name) for name in "cd"]
+    client = client_of(*lagging, *good)
     client.refresh()
-    lagging.head = 40
+    for endpoint in lagging:
+        endpoint.head = 40
 
     assert len(client.settler_events([SETTLER], from_block=0, to_block=100)) == 2
 

@@ -273,7 +273,7 @@ CHAIN: tuple[Defence, ...] = (
         file="settlement_node/chain/logs.py",
         old="if at_head is None or at_head.block_hash != head.block_hash:",
         new="if at_head is not None and at_head.block_hash != head.block_hash:",
-        tests=(f"{LOGS}::test_settler_events__endpoint_lost_the_head__next_endpoint_is_asked",),
+        tests=(f"{LOGS}::test_settler_events__endpoints_lost_the_head__next_endpoints_are_asked",),
     ),
     Defence(
         name="balances_are_compared",

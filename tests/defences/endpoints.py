@@ -104,15 +104,17 @@ ENDPOINTS: tuple[Defence, ...] = (
         ),
     ),
     Defence(
-        name="events_of_a_lost_block_are_forgotten",
+        name="undone_in_a_lost_block_is_held",
         line=Line.DEEP_REORGANISATION,
-        happens="a batch stood in a block that is gone, deeper than heads are remembered",
-        holds="its events are forgotten once its block has another hash, and read again",
+        happens="a former settler's payment stood in a block that is gone, deeper than heads are"
+        " remembered",
+        holds="what it paid is held as undone, and not only its events read again",
         file="settlement_node/node/scan.py",
         old="block is not None and block.block_hash != tip.block_hash",
         new="block is None",
         tests=(
-            f"{REORG}::test_reorg__in_blocks_nobody_remembered__undone_at_the_last_look"
+            f"{REORG}::"
+            "test_reorg__takes_back_what_another_settler_paid_in_a_block_nobody_remembered__held"
             "[pyevm-sqlite]",
         ),
     ),
