@@ -1,4 +1,4 @@
-"""The five families of errors, by what the node does about them (DESIGN §11)."""
+"""The five families of errors, by what the node does about them (ARCHITECTURE, Errors)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The map of DESIGN §2, checked by reading the imports: downwards only, and nothing too long."""
+"""The folders of ARCHITECTURE, checked by reading the imports: downwards only, nothing too long."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from settlement_node.errors import InvariantBroken
 
 
 class RedemptionStatus(StrEnum):
-    """Where a redemption stands (DESIGN §4)."""
+    """Where a redemption stands (ARCHITECTURE, Life cycles)."""
 
     REQUESTED = "requested"
     APPROVED = "approved"

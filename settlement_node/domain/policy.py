@@ -9,7 +9,7 @@ from settlement_node.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class EnginePolicy:
-    """How the engine batches, waits and gives up (DESIGN §8).
+    """How the engine batches, waits and gives up (ARCHITECTURE, Engine rules).
 
     A lane has at most `in_flight_max` transactions unmined, which is what clients keep of one
     account, and `unfinal_max` that are not final, which on a chain that takes a quarter of an

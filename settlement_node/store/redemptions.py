@@ -18,6 +18,7 @@ from settlement_node.domain.lifecycle import (
 from settlement_node.errors import Transient
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.funds import get_fund
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.types import sum_base_units
 from settlement_node.units import Address, Hex32, normal_external_id
@@ -304,9 +305,10 @@ def page(
     after: tuple[datetime, str] | None = None,
 ) -> list[RedemptionRow]:
     """Newest first; `after` is (requested_at_utc, redemption_id) of the last row of the page
-    before."""
+    before. Raises NotFound for a fund that the book does not have: nothing is no answer then."""
     query = sa.select(r).order_by(r.c.requested_at_utc.desc(), r.c.redemption_id.desc())
     if wanted.fund_id is not None:
+        get_fund(tx, wanted.fund_id)
         query = query.where(r.c.fund_id == wanted.fund_id)
     if wanted.status is not None:
         query = query.where(r.c.status == wanted.status.value)

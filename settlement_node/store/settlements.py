@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.funds import get_fund
 from settlement_node.store.rows import FundRow, ItemRow, RedemptionRow, SettlementRow
 from settlement_node.store.tables import ItemOutcome, SettlementStatus
 from settlement_node.store.types import word
@@ -255,9 +256,11 @@ def page(
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[SettlementRow]:
-    """Newest first; `before_id` is the last settlement_id of the page before."""
+    """Newest first; `before_id` is the last settlement_id of the page before. Raises NotFound for
+    a fund that the book does not have: nothing is no answer then."""
     query = sa.select(s).order_by(s.c.settlement_id.desc()).limit(limit)
     if fund_id is not None:
+        get_fund(tx, fund_id)
         query = query.where(s.c.fund_id == fund_id)
     if status is not None:
         query = query.where(s.c.status == status.value)

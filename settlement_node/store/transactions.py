@@ -162,12 +162,6 @@ def mined(
     )
 
 
-def unfinal(tx: Tx, chain_id: int, signer_address: Address) -> list[TransactionRow]:
-    """Every transaction of a lane that is not final, by nonce: thousands where finality takes
-    long, so no pass reads them all."""
-    return _unfinal(tx, chain_id, signer_address)
-
-
 def _unfinal(
     tx: Tx,
     chain_id: int,

@@ -72,7 +72,6 @@ def test_list__with_filters__gives_what_fits(
     other = add_fund(store, fund_id="beta", share_token_address=address("beta"), next_nonce=None)
     approve(store, other, ["in beta"])
     assert listed(api, fund_id="beta") == ["in beta"]
-    assert listed(api, fund_id="nobody") == []
     assert listed(api, investor_address=address("investor c")) == ["c"]
     assert listed(api, status="held") == []
     assert len(listed(api, status="approved")) == 6
@@ -113,6 +112,30 @@ def test_list__search__looks_at_ids_and_addresses(
 def test_list__bad_filters__are_422_and_name_the_parameter(api: Api, asked: dict[str, Any]) -> None:
     problem = problem_of(api.get(PATH, params=asked), 422)
     assert problem["field"] == next(iter(asked))
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/settlements", "/v1/reconciliation"])
+def test_list__of_a_fund_nobody_knows__is_404_by_its_name(api: Api, path: str) -> None:
+    problem = problem_of(api.get(path, params={"fund_id": "growth"}), 404)
+    assert problem["field"] == "fund_id"
+    assert "'growth'" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"search": ""}, "search is too short: it takes 1 or more characters"),
+        ({"search": "x" * 129}, "search is too long: it takes 128 characters at most"),
+        ({"limit": 0}, "limit must be 1 or more"),
+        ({"limit": "many"}, "limit must be a whole number"),
+        ({"fund_id": ""}, "fund_id is too short: it takes 1 or more characters"),
+    ],
+    ids=str,
+)
+def test_list__bad_filters__are_told_in_words_of_ours(
+    api: Api, asked: dict[str, Any], words: str
+) -> None:
+    assert words == problem_of(api.get(PATH, params=asked), 422)["detail"]
 
 
 def test_list__a_cursor_with_other_filters__is_refused(api: Api, five: list[str]) -> None:

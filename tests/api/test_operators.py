@@ -28,7 +28,7 @@ def planned(store: Store, fund: FundRow) -> tuple[TransactionRow, Hex32]:
     plan(store, fund, [row], nonce=0)
     attempt_hash = hash32("attempt")
     with store.transaction(actor="test") as tx:
-        (transaction,) = transactions.unfinal(tx, fund.chain_id, fund.lane_address)
+        (transaction,) = transactions.unmined(tx, fund.chain_id, fund.lane_address)
         transactions.add_attempt(
             tx,
             transaction,

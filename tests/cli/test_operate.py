@@ -61,7 +61,7 @@ def test_transaction__unmined__is_asked_for(
     (row,) = approve(desk.store, fund, ["a"])
     plan(desk.store, fund, [row], nonce=0)
     with desk.store.transaction(actor="test") as tx:
-        (planned,) = transactions.unfinal(tx, fund.chain_id, fund.lane_address)
+        (planned,) = transactions.unmined(tx, fund.chain_id, fund.lane_address)
         transactions.add_attempt(
             tx,
             planned,
@@ -95,7 +95,7 @@ def test_break_resolve__of_a_stranger__accepts_that_its_nonce_is_gone(
         (opened,) = attention.open_breaks(tx)
     desk.json("break", "resolve", str(opened["break_id"]), *WHY)
     with desk.store.read() as tx:
-        (transaction,) = transactions.unfinal(tx, fund.chain_id, fund.lane_address)
+        (transaction,) = transactions.unmined(tx, fund.chain_id, fund.lane_address)
     assert transaction.displacement_accepted
 
 

@@ -301,7 +301,7 @@ LANES: tuple[Defence, ...] = (
         old="x.c.status != word(TransactionStatus.FINAL),\n            *conditions",
         new="x.c.status != TransactionStatus.FINAL.value,\n            *conditions",
         tests=(
-            "tests/store/test_query_plans.py::test_unfinal__statement__names_the_status_so_that_the"
+            "tests/store/test_query_plans.py::test_unmined__statement__names_the_status_so_that_the"
             "_partial_index_fits",
         ),
     ),

@@ -60,7 +60,7 @@ LEGAL_REDEMPTION = {
         "found_settled": "settled",
     },
 }
-"""Written from DESIGN 4, not from the code: status, fact, next status."""
+"""Written from what each fact means, not from the code: status, fact, next status."""
 
 LEGAL_TRANSACTION = {
     "planned": {"attempt_signed": "signed"},

@@ -1,4 +1,4 @@
-"""The ten invariants of DESIGN §6, checked against the simulated chain's own ledger.
+"""The ten invariants of ARCHITECTURE, checked against the simulated chain's own ledger.
 
 The checker reads the database over the driver's connection, beside the store, and the chain's
 state directly; it asks nothing of the code it checks.

@@ -69,7 +69,7 @@ def track_taking_silence_for_absence(context: NodeContext, lane: Lane) -> int:
     except Transient:
         moved = 0
     with context.store.read() as tx:
-        rows = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+        rows = transactions.unmined(tx, lane.chain_id, lane.signer_address)
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
     for row in rows:
         signed = attempts[row.transaction_id]
@@ -134,9 +134,9 @@ def broadcast_recycling_nonces(
 
 
 def _forget(tx: Tx, lane: Lane, row: TransactionRow) -> None:
-    later = transactions.unfinal(tx, lane.chain_id, lane.signer_address)
+    highest = transactions.highest_unfinal_nonce(tx, lane.chain_id, lane.signer_address)
     settlement = settlements.of_transaction(tx, row.transaction_id)
-    if settlement is None or later[-1].nonce != row.nonce:
+    if settlement is None or highest != row.nonce:
         return
     _free(tx, settlement)
     for table, column in (

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from settlement_node.domain.lifecycle import TransactionFact, TransactionOutcome, TransactionStatus
+from settlement_node.errors import NotFound
 from settlement_node.store import outbox, redemptions, settlements, transactions
 from settlement_node.store.database import Store
 from settlement_node.store.rows import AttemptRow, SettlementRow, TransactionRow
@@ -116,16 +117,16 @@ def test_record_fact__mined_then_final__keeps_where_and_what(
     )  # fmt: skip
 
 
-def test_unfinal__some_final__is_the_rest_by_nonce(store: Store, row: TransactionRow) -> None:
+def test_unmined__some_final__is_the_rest_by_nonce(store: Store, row: TransactionRow) -> None:
     with store.transaction(actor="test") as tx:
         later = [plan_transaction(tx, nonce=n) for n in (1, 2)]
     record(
         store, mine(store, row), TransactionFact.FINALISED, outcome=TransactionOutcome.VOID.value
     )
     with store.read() as tx:
-        assert transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS) == later
+        assert transactions.unmined(tx, CHAIN_ID, LANE_ADDRESS) == later
         assert transactions.count_unfinal(tx, CHAIN_ID, LANE_ADDRESS) == 2
-        assert transactions.unfinal(tx, CHAIN_ID, address("other lane")) == []
+        assert transactions.unmined(tx, CHAIN_ID, address("other lane")) == []
 
 
 def test_add_attempt__original_and_replacement__are_numbered_and_exact(
@@ -301,8 +302,9 @@ def test_page__of_settlements__newest_first_from_the_cursor(store: Store) -> Non
     with store.read() as tx:
         first = [s.settlement_id for s in settlements.page(tx, fund_id="alpha", limit=3)]
         rest = settlements.page(tx, status=SettlementStatus.LIVE, before_id=first[-1], limit=3)
-        none = settlements.page(tx, fund_id="beta")
-    assert (made[:0:-1], made[:1], []) == (first, [s.settlement_id for s in rest], none)
+        with pytest.raises(NotFound, match="no fund 'beta'"):
+            settlements.page(tx, fund_id="beta")
+    assert (made[:0:-1], made[:1]) == (first, [s.settlement_id for s in rest])
 
 
 def test_set_broadcast__settlement_sent__marks_its_redemptions(

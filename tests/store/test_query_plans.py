@@ -88,9 +88,6 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
         ),
         "ix_redemptions_investor|ix_redemptions_page",
     ),
-    "unfinal": (
-        lambda tx: transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS), "ix_transactions_unfinal",
-    ),
     "unmined": (
         lambda tx: transactions.unmined(tx, CHAIN_ID, LANE_ADDRESS), "ix_transactions_unfinal",
     ),
@@ -195,7 +192,7 @@ def fill(store: Store) -> None:
     r, x, s, b = t.redemptions, t.transactions, t.settlements, t.breaks
     with store.transaction(actor="fill") as tx:
         run = tx.connection.execute
-        for n, transaction in enumerate(transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS)):
+        for n, transaction in enumerate(transactions.unmined(tx, CHAIN_ID, LANE_ADDRESS)):
             for attempt in range(2):
                 transactions.add_attempt(
                     tx,
@@ -307,7 +304,7 @@ def test_plan_of__a_query_without_an_index__shows_none(filled: Store) -> None:
     assert "ix_" not in shown
 
 
-def test_unfinal__statement__names_the_status_so_that_the_partial_index_fits(
+def test_unmined__statement__names_the_status_so_that_the_partial_index_fits(
     filled: Store,
 ) -> None:
     sent: list[str] = []
@@ -315,5 +312,5 @@ def test_unfinal__statement__names_the_status_so_that_the_partial_index_fits(
         sa.event.listen(
             tx.connection, "before_cursor_execute", lambda _c, _k, text, *_: sent.append(text)
         )
-        transactions.unfinal(tx, CHAIN_ID, LANE_ADDRESS)
+        transactions.unmined(tx, CHAIN_ID, LANE_ADDRESS)
     assert "status != 'final'" in sent[-1]

@@ -1,5 +1,5 @@
 """The tables. Comments say what a row means; CHECKs and unique indexes hold the invariants of
-DESIGN §6 wherever a database can hold them. `migrations/` makes exactly these; a test proves it.
+ARCHITECTURE wherever a database can. `migrations/` makes exactly these; a test proves it.
 
 Addresses are 42-character checksummed strings, hashes and ids 66-character lower-case 0x strings.
 """
