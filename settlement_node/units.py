@@ -113,15 +113,15 @@ def to_hex32(value: bytes) -> Hex32:
     return Hex32("0x" + value.hex())
 
 
-_HYPHENS = str.maketrans(
-    dict.fromkeys(
-        "\u02d7\u058a\u05be\u1806\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212"
-        "\u2e3a\u2e3b\ufe58\ufe63\uff0d",
-        "-",
-    )
-)
-"""What is read as a hyphen: dashes, minus signs and hyphens of any width. A table of our own, since
-what Unicode counts among them grows with its versions, and ids on the chain must not."""
+_MINUS_SIGNS = "\u02d7\u2043\u207b\u208b\u2212\u2796"
+"""What looks like a hyphen and is no dash to Unicode: minus signs and the hyphen bullet."""
+
+
+def _hyphen(character: str) -> str:
+    """A dash of any kind (Unicode's category Pd) is a hyphen. One that is younger than this
+    Python's Unicode is not printable to it, so that an id with it is refused, never kept as two."""
+    is_dash = character in _MINUS_SIGNS or unicodedata.category(character) == "Pd"
+    return "-" if is_dash else character
 
 
 def normal_external_id(text: str) -> str:
@@ -129,7 +129,7 @@ def normal_external_id(text: str) -> str:
     every look-alike of the hyphen a hyphen, the case as given. Plain ASCII is itself."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", text).translate(_HYPHENS)
+    return "".join(map(_hyphen, unicodedata.normalize("NFC", text)))
 
 
 def redemption_id_of(*, chain_id: int, share_token_address: Address, external_id: str) -> Hex32:

@@ -79,6 +79,7 @@ def create_app(
     # redirect either: behind TLS it would send a caller, with its key, to a plain http:// address.
     app = FastAPI(
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

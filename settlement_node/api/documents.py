@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
 
 from settlement_node import __version__
 from settlement_node.api.problems import MEDIA_TYPE, FieldProblem, Problem
@@ -47,7 +48,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_openapi(app: FastAPI) -> None:
-    """Make the document once, at the first request for it."""
+    """Make the document once, at the first request for it, and serve it."""
 
     def make() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -68,3 +69,8 @@ def add_openapi(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = make  # type: ignore[method-assign]  # FastAPI's documented way to do this
+
+    # A route like the others: the framework's own would pass by what all of them depend on.
+    @app.get("/openapi.json", include_in_schema=False)
+    def document() -> JSONResponse:
+        return JSONResponse(make())

@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -31,11 +32,48 @@ NO_STORE = (b"cache-control", b"no-store")
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 """Asked every few seconds by machines; logged only when they fail, and answered however many
 requests are at work."""
+HEAD_BYTES_MAX = 32 * 1024
+"""Most of a request's head: its path, query and headers."""
+SINGLE_HEADERS = frozenset(
+    (
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"idempotency-key",
+        b"last-event-id",
+        b"x-api-key",
+        b"x-request-id",
+    )
+)
+"""All that are read here and further in: of two, each reader on the way may take another."""
 REQUESTS_MAX = 1_900
 """Most requests at work at once, streams among them: fewer than connections there may be, so that
 there is always one left to ask after the node's health."""
 DRAIN_BYTES_MAX = 64 * 1024 * 1024
 DRAIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a request is refused by its head alone."""
+
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+
+    def answer(self, correlation_id: str) -> Response:
+        """The problem; the connection ends with it, since the body is not looked at."""
+        later = {"Retry-After": "1"} if self.status == 503 else {}
+        return problem_response(
+            correlation_id,
+            status=self.status,
+            code=self.code,
+            detail=self.detail,
+            field=self.field,
+            headers={"Connection": "close"} | later,
+        )
 
 
 class Edge:
@@ -95,11 +133,11 @@ class Edge:
                 while not is_read and drained < DRAIN_BYTES_MAX:
                     drained += len((await receive_on()).get("body", b""))
 
-        refused = self._refuse(scope, headers, correlation_id)
+        fault = self._fault(scope, headers)
         self._at_work += 1
         try:
-            if refused is not None:
-                await refused(scope, receive, send_on)
+            if fault is not None:
+                await fault.answer(correlation_id)(scope, receive, send_on)
             else:
                 await self._app(scope, self._bounded(receive_on), send_on)
         except Exception as error:
@@ -114,46 +152,37 @@ class Edge:
             self._at_work -= 1
             self._note(scope, status or 499, time.perf_counter() - began)
 
-    def _refuse(
-        self, scope: Scope, headers: dict[bytes, bytes], correlation_id: str
-    ) -> Response | None:
+    def _fault(self, scope: Scope, headers: dict[bytes, bytes]) -> Fault | None:
         if self._at_work >= REQUESTS_MAX and scope["path"] not in QUIET_PATHS:
-            return problem_response(
-                correlation_id,
-                status=503,
-                code="transient",
-                detail="as many requests as may be are at work; come back shortly",
-                headers={"Connection": "close", "Retry-After": "1"},
+            words = "as many requests as may be are at work; come back shortly"
+            return Fault(503, "transient", words)
+        if _head_bytes(scope) > HEAD_BYTES_MAX:
+            words = f"path, query and headers are larger than {HEAD_BYTES_MAX} bytes; send less"
+            return Fault(431, "request_head_too_large", words)
+        names = [name for name, _ in scope["headers"]]
+        if len(names) != len(headers) and (
+            twice := sorted(name for name in SINGLE_HEADERS if names.count(name) > 1)
+        ):
+            name = twice[0].decode().title()
+            return Fault(
+                400, "bad_request", f"the header {name} is there twice; send it once", name
             )
         if not self._names.serve(headers.get(b"host")):
-            return problem_response(
-                correlation_id,
-                status=421,
-                code="misdirected_request",
-                detail=f"the Host header names {shown_host(headers.get(b'host'))}, under which this"
+            return Fault(
+                421,
+                "misdirected_request",
+                f"the Host header names {shown_host(headers.get(b'host'))}, under which this"
                 " API is not served; call it by its own name or address, or add the name to"
                 " api.host_names",
-                headers={"Connection": "close"},
             )
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._body_bytes_max:
-            return problem_response(
-                correlation_id,
-                status=413,
-                code="content_too_large",
-                detail=self._too_large,
-                headers={"Connection": "close"},
-            )
+            return Fault(413, "content_too_large", self._too_large)
         if scope["method"] in ("POST", "PUT", "PATCH") and _has_body(headers):
             kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
             if kind != b"application/json":
-                return problem_response(
-                    correlation_id,
-                    status=415,
-                    code="unsupported_media_type",
-                    detail="the body must be JSON, with Content-Type: application/json",
-                    headers={"Connection": "close"},
-                )
+                words = "the body must be JSON, with Content-Type: application/json"
+                return Fault(415, "unsupported_media_type", words)
         return None
 
     @property
@@ -196,6 +225,11 @@ def _is_hang_up(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(_is_hang_up(part) for part in error.exceptions)
     return isinstance(error, anyio.BrokenResourceError)
+
+
+def _head_bytes(scope: Scope) -> int:
+    line = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+    return line + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
 
 
 def _has_body(headers: dict[bytes, bytes]) -> bool:

@@ -148,14 +148,14 @@ ExternalIdIn = Annotated[
     ),
 ]
 FundIdIn = Annotated[
-    str, AfterValidator(_printable), Field(min_length=1, max_length=64, examples=["growth-fund"])
+    str, Field(min_length=1, max_length=64, examples=["growth-fund"]), AfterValidator(_printable)
 ]
 ReasonIn = Annotated[
     str,
-    AfterValidator(_printable),
     Field(min_length=1, max_length=500, examples=["withdrawn by the investor"]),
+    AfterValidator(_printable),
 ]
-SearchIn = Annotated[str, AfterValidator(_printable), Field(min_length=1, max_length=128)]
+SearchIn = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
 
 BaseUnitsOut = Annotated[
     str,

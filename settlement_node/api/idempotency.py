@@ -10,6 +10,7 @@ lost its key that way can commit nothing any more, nor free it.
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Annotated, Any
 import structlog
 from fastapi import Header
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
@@ -39,11 +40,22 @@ from settlement_node.units import Hex32, to_hex32
 log = structlog.get_logger(__name__)
 
 TRIES_MAX = 4
+KEY_PATTERN = "^[!-~]{1,200}$"
+
+
+def _fit(key: str) -> str:
+    if not re.fullmatch(KEY_PATTERN, key):
+        raise ValueError("must be 1 to 200 visible ASCII characters without blanks: a UUID will do")
+    return key
+
+
+Key = Annotated[
+    str, AfterValidator(_fit), WithJsonSchema({"type": "string", "pattern": KEY_PATTERN})
+]
 IdempotencyKey = Annotated[
-    str | None,
+    Key | None,
     Header(
         alias="Idempotency-Key",
-        pattern=r"^[!-~]{1,200}$",
         description=(
             "Your own key of this request, 1 to 200 visible ASCII characters. The same key with"
             " the same body gives the first answer again; with another body 422; 409 while the"

@@ -59,6 +59,36 @@ TITLES = {
 }
 
 
+UNFIT = "is not what this takes; see /openapi.json"
+WHOLE_NUMBER = "must be a whole number"
+OBJECT = "must be a JSON object"
+WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known field",
+    "string_type": "must be a string",
+    "string_unicode": "must be text in UTF-8",
+    "string_too_short": "is too short: it takes {min_length} or more characters",
+    "string_too_long": "is too long: it takes {max_length} characters at most",
+    "list_type": "must be a list",
+    "too_short": "has too few entries: it takes {min_length} or more",
+    "too_long": "has too many entries: it takes {max_length} at most",
+    "dict_type": OBJECT,
+    "model_type": OBJECT,
+    "model_attributes_type": OBJECT,
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+    "int_type": WHOLE_NUMBER,
+    "int_parsing": WHOLE_NUMBER,
+    "int_parsing_size": WHOLE_NUMBER,
+    "int_from_float": WHOLE_NUMBER,
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+}
+"""What we say of each kind of fault that the schemas' own library finds."""
+
+
 class FieldProblem(BaseModel):
     """One field that is wrong."""
 
@@ -237,11 +267,6 @@ def field_path(location: tuple[int | str, ...]) -> str:
 
 
 def _words(item: Mapping[str, Any]) -> str:
-    if item["type"] == "missing":
-        return "is missing"
-    if item["type"] == "extra_forbidden":
-        return "is not a known field"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    for subject in ("Input should be", "String should", "List should", "Tuple should"):
-        message = message.replace(subject, "must be" if subject.endswith("be") else "must")
-    return message[:1].lower() + message[1:]
+    if item["type"] == "value_error":  # a validator of ours, in its own words
+        return str(item["msg"]).removeprefix("Value error, ")
+    return WORDS.get(item["type"], UNFIT).format(**item.get("ctx", {}))

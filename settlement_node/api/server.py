@@ -12,12 +12,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from settlement_node.api.context import ApiContext
+from settlement_node.api.edge import HEAD_BYTES_MAX
 from settlement_node.api.protocol import BoundedProtocol
 from settlement_node.errors import InvalidInput, Transient
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
-REQUEST_HEAD_BYTES_MAX = 32 * 1024
+UNREAD_HEAD_BYTES_MAX = 4 * HEAD_BYTES_MAX
+"""Where the server itself gives up on a head. More than a head may have, so that one that is a
+little too large is read to its end and told so."""
 
 
 class ApiServer:
@@ -44,7 +47,7 @@ class ApiServer:
                 # Over the one of its two parsers that bounds the head of a request.
                 http=BoundedProtocol,
                 ws="none",
-                h11_max_incomplete_event_size=REQUEST_HEAD_BYTES_MAX,
+                h11_max_incomplete_event_size=UNREAD_HEAD_BYTES_MAX,
                 timeout_graceful_shutdown=int(STOP_SECONDS / 2),
             )
         )

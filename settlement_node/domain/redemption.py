@@ -49,7 +49,7 @@ class HoldReason(StrEnum):
 
 
 class WaitingFor(StrEnum):
-    """What an unfinished redemption is waiting for, in the words of DESIGN §4."""
+    """What an unfinished redemption is waiting for."""
 
     APPROVALS = "approvals"
     NAV = "nav"

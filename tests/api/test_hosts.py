@@ -87,3 +87,13 @@ def test_server__under_a_foreign_name__is_421(app: FastAPI, tmp_path: Path) -> N
     with serving(app, tmp_path / "api.sock") as client:
         problem_of(client.get("/v1/status", headers={"Host": "attacker.example"}), 421)
         assert client.get("/v1/status").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "X-Api-Key", "Content-Type"])
+def test_request__a_header_twice__is_400_by_its_name(
+    app: FastAPI, tmp_path: Path, name: str
+) -> None:
+    with serving(app, tmp_path / "api.sock") as client:
+        client.headers["Content-Type"] = "application/json"
+        answer = client.post("/v1/redemptions", content=b"{}", headers=[(name, "a"), (name, "b")])
+    assert problem_of(answer, 400)["field"] == name

@@ -26,6 +26,7 @@ def database_name() -> str:
         ("/v1/status?verbose=1", "verbose"),
         ("/v1/events?topics=redemption", "topics"),
         ("/healthz?x=", "x"),
+        ("/openapi.json?version=2", "version"),
     ],
 )
 def test_get__a_parameter_nobody_knows__is_422_by_its_name(api: Api, path: str, name: str) -> None:

@@ -77,17 +77,66 @@ def test_server__a_head_that_drips_in__is_closed_all_the_same(
                 time.sleep(0.05)
 
 
+@pytest.mark.parametrize("size", [33_000, 70_000, 120_000])
+def test_server__a_head_a_little_too_large__is_told_so(app: FastAPI, size: int) -> None:
+    with ApiServer(app, host="127.0.0.1", port=0) as server:
+        headers = {"X-Long": "x" * size}
+        problem = problem_of(httpx.get(f"{server.url}/healthz", headers=headers, timeout=60), 431)
+    assert "32768 bytes" in problem["detail"]
+
+
+BODY_BEGUN = (
+    f"POST /v1/redemptions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+    "Content-Type: application/json\r\nContent-Length: 10000\r\n\r\n{"
+).encode()
+
+
 def test_server__a_body_that_never_ends__is_closed(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.5)
-    head = (
-        f"POST /v1/redemptions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-    )
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.5)
     with ApiServer(app, host="127.0.0.1", port=0) as server, connect(server) as slow:
-        slow.sendall(head.encode())
+        slow.sendall(BODY_BEGUN)
         assert slow.recv(100) == b""
+
+
+def test_server__a_body_that_drips_in__is_closed_all_the_same(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.5)
+    with ApiServer(app, host="127.0.0.1", port=0) as server, connect(server) as slow:
+        slow.sendall(BODY_BEGUN)
+        deadline = time.monotonic() + 10
+        with pytest.raises(OSError, match=r"[Bb]roken pipe|reset"):
+            while time.monotonic() < deadline:
+                slow.sendall(b" ")
+                time.sleep(0.05)
+
+
+def test_server__a_body_that_takes_longer_than_a_head_may__is_read(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.2)
+    with ApiServer(app, host="127.0.0.1", port=0) as server, connect(server) as slow:
+        slow.sendall(BODY_BEGUN)
+        time.sleep(0.6)
+        slow.sendall(b" " * 9_999)
+        assert slow.recv(100).startswith(b"HTTP/1.1 400")
+
+
+def test_server__every_connection_held_by_a_body__still_answers(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS_MAX", 3)
+    with ApiServer(app, host="127.0.0.1", port=0) as server:
+        held = [connect(server) for _ in range(3)]
+        for one in held:
+            one.sendall(BODY_BEGUN)
+        time.sleep(0.3)
+        assert httpx.get(f"{server.url}/healthz", timeout=60).status_code == 200
+        assert held[0].recv(100) == b"", "the one that was waited for longest made room"
+        for one in held:
+            one.close()
 
 
 def test_server__as_many_idle_connections_as_may_be__still_answers(

@@ -137,6 +137,23 @@ def test_post__none_or_too_many__are_refused(api: Api, fund: FundRow, count: int
     assert problem["field"] == "redemptions"
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"fund_id": "alpha", "redemptions": []},
+         "redemptions has too few entries: it takes 1 or more"),
+        ({"fund_id": "alpha", "redemptions": {}}, "redemptions must be a list"),
+        ({"fund_id": "alpha", "redemptions": [5]}, "redemptions[0] must be a JSON object"),
+        ({"fund_id": 5, "redemptions": [order_body("a")]}, "fund_id must be a string"),
+        ([], "body must be a JSON object"),
+    ],
+)  # fmt: skip
+def test_post__another_shape__is_told_in_words_of_ours(
+    api: Api, fund: FundRow, content: Any, words: str
+) -> None:
+    assert words == problem_of(api.post(PATH, json=content), 422)["detail"]
+
+
 def test_post__unknown_fund__is_404(api: Api, store: Store) -> None:
     problem = problem_of(api.post(PATH, json=body("a", fund_id="nobody's")), 404)
     assert problem["field"] == "fund_id"

@@ -203,7 +203,7 @@ CALLERS: tuple[Defence, ...] = (
         happens="the same order is entered again, its id written with another dash or accent",
         holds="ids are compared and hashed in one normal form",
         file="settlement_node/units.py",
-        old='    return unicodedata.normalize("NFC", text).translate(_HYPHENS)\n',
+        old='    return "".join(map(_hyphen, unicodedata.normalize("NFC", text)))\n',
         new="    return text\n",
         tests=(
             f"{TAKE_IN}::test_post__an_id_of_the_book_written_with_another_hyphen__is_a_conflict"
@@ -228,10 +228,47 @@ CALLERS: tuple[Defence, ...] = (
         happens="a caller opens connections and sends nothing, or never ends a request",
         holds="each has a time in which its request must be there",
         file="settlement_node/api/protocol.py",
-        old="        super().connection_made(transport)\n        self._wait()\n",
+        old="        super().connection_made(transport)\n        self._wait(IDLE_SECONDS)\n",
         new="        super().connection_made(transport)\n",
         tests=(
             "tests/api/test_server.py::test_server__a_head_that_drips_in__is_closed_all_the_same",
+        ),
+    ),
+    Defence(
+        name="a_body_has_one_time",
+        line=Line.HOSTILE_INPUT,
+        happens="a caller holds every connection there may be with a body that drips in",
+        holds="a body has one time for all of it, and the one we wait for longest makes room",
+        file="settlement_node/api/protocol.py",
+        old="        elif self.cycle is not self._timed:\n",
+        new="        else:\n",
+        tests=(
+            "tests/api/test_server.py::test_server__a_body_that_drips_in__is_closed_all_the_same",
+        ),
+    ),
+    Defence(
+        name="one_of_each_header",
+        line=Line.REQUEST_TWICE,
+        happens="a request carries two keys, and who forwards it reads another one than the node",
+        holds="a header of which one is read may be there once only",
+        file="settlement_node/api/edge.py",
+        old="if names.count(name) > 1)",
+        new="if names.count(name) > 9)",
+        tests=(
+            "tests/api/test_hosts.py::test_request__a_header_twice__is_400_by_its_name"
+            "[Idempotency-Key]",
+        ),
+    ),
+    Defence(
+        name="the_head_is_bounded",
+        line=Line.HOSTILE_INPUT,
+        happens="a head of any size arrives in one piece, past the server's own bound",
+        holds="what was read is counted, and refused with a 431 past the bound",
+        file="settlement_node/api/edge.py",
+        old="        if _head_bytes(scope) > HEAD_BYTES_MAX:\n",
+        new="        if _head_bytes(scope) < 0:\n",
+        tests=(
+            "tests/api/test_server.py::test_server__a_head_a_little_too_large__is_told_so[70000]",
         ),
     ),
     Defence(

@@ -246,6 +246,7 @@ def test_word__every__fits_its_column(words: type[HoldReason | WaitingFor]) -> N
         ("order-2026-17", "order-2026-17"),
         ("ORDER\u20132026\u221217", "ORDER-2026-17"),
         ("A\u2010B\u2011C\ufe63D\uff0dE", "A-B-C-D-E"),
+        ("A\ufe31B\ufe32C\u30a0D\u2e3aE\u2796F", "A-B-C-D-E-F"),
         ("Zu\u0308rich-1", "Z\u00fcrich-1"),
         ("Z\u00fcrich\u20141", "Z\u00fcrich-1"),
     ],

@@ -70,7 +70,7 @@ def take_redemptions_in(
 
 
 @router.get(
-    "", dependencies=[Reader], responses=problems(401, 422, 503), summary="List redemptions"
+    "", dependencies=[Reader], responses=problems(401, 404, 422, 503), summary="List redemptions"
 )
 def list_redemptions(
     context: Context,

@@ -34,7 +34,7 @@ LISTING = "settlements"
 
 
 @router.get(
-    "", dependencies=[Reader], responses=problems(401, 422, 503), summary="List settlements"
+    "", dependencies=[Reader], responses=problems(401, 404, 422, 503), summary="List settlements"
 )
 def list_settlements(
     context: Context,
