@@ -139,8 +139,10 @@ class World:
         return sorted(page, key=lambda row: row.redemption_index)
 
     def unfinal(self) -> list[TransactionRow]:
+        lane = self.chain.chain_id, self.stage.operator.address
         with self.store.read() as tx:
-            return transactions.unfinal(tx, self.chain.chain_id, self.stage.operator.address)
+            rows = [*transactions.unmined(tx, *lane), *transactions.mined(tx, *lane)]
+        return sorted(rows, key=lambda row: row.nonce)
 
     def transaction_of(self, name: str) -> TransactionRow:
         """The transaction of the latest settlement a redemption was in."""

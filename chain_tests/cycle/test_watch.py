@@ -91,6 +91,28 @@ def test_watch__settler_paused_on_the_chain__says_so_until_lifted(
     assert set() == world.alerts()
 
 
+def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
+    new_world: Callable[..., World],
+) -> None:
+    from settlement_node.node.operators import set_nav
+
+    def price(nav: str) -> None:
+        with world.store.transaction(actor="test") as tx:
+            set_nav(tx, world.stage.fund.fund_id, nav=nav, nav_decimals=6, reason="a new price")
+        look(world)
+
+    world = new_world()
+    world.tick()
+    price("1000000")
+    assert {"price_outside_band"} == world.alerts()
+    (name,) = world.enter(1)
+    world.tick()
+    assert "price_above_ceiling" == world.row(name).hold_reason
+    assert world.row(name).hold_detail == "the price is above the settler's ceiling"
+    price("100")
+    assert set() == world.alerts()
+
+
 def test_watch__what_waited_for_money_is_cancelled__clears_the_alert(
     new_world: Callable[..., World],
 ) -> None:

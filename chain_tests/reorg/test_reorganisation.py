@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.chain.contracts import encode_settle
@@ -426,15 +428,20 @@ def pay_elsewhere(world: World, settler: Address, name: str) -> bytes:
     return batch
 
 
+@pytest.mark.parametrize("was", [S.APPROVED, S.HELD])
 def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside_it(
-    world: World,
+    world: World, was: S
 ) -> None:
     settler = foreign_settler(world)
     (name,) = world.enter(1)
     payee = world.row(name).payee_address
     batch = pay_elsewhere(world, settler, name)
     world.tick()
-    assert world.status(name) is S.APPROVED
+    if was is S.HELD:
+        with world.store.transaction(actor="test") as tx:
+            row = world.row(name)
+            operators.hold_redemption(tx, row.redemption_id, reason="a question to the investor")
+    assert world.status(name) is was
 
     world.reorganise(1)
     world.step(2)

@@ -28,7 +28,7 @@ class BoundedProtocol(H11Protocol):
         self._timed: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Another caller. Past the bound the one we wait for longest makes room, so that whoever only
+        """Another caller. Past the bound the one we wait for longest makes room, so that whoever
         holds connections keeps nobody out; the newest goes when all are at work."""
         super().connection_made(transport)
         self._wait(IDLE_SECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
@@ -10,6 +10,7 @@ from eth_abi.grammar import parse
 
 from settlement_node.chain.known_errors import SIGNATURES
 from settlement_node.chain.words import selector
+from settlement_node.domain.observations import SkipReason
 
 _PANICS = {
     0x00: "generic panic",
@@ -45,6 +46,27 @@ def revert_reason(data: bytes, signatures: Sequence[str] = ()) -> str:
         return _printable(_read(data, signatures))
     except (DecodingError, OverflowError, ValueError):
         return f"unreadable reason 0x{data[:4].hex()} with {len(data)} bytes"
+
+
+SETTLER_SAYS: Mapping[SkipReason, str] = {
+    SkipReason.ALREADY_SETTLED: "the settler has this index as settled",
+    SkipReason.INVALID_ITEM: "the settler takes no item of this form: shares, payout or index is"
+    " zero or too large, or investor or payee is an account that cannot take part",
+    SkipReason.PRICE_ABOVE_CEILING: "the price is above the settler's ceiling",
+    SkipReason.PRICE_BELOW_FLOOR: "the price is below the settler's floor",
+    SkipReason.DAILY_LIMIT_EXCEEDED: "the payout is above what the settler may still pay today",
+    SkipReason.BURN_NOT_EXACT: "the burn took another number of shares from the investor",
+    SkipReason.PAYOUT_NOT_EXACT: "the payout moved another sum at the payee or the treasury",
+    SkipReason.ITEM_OUT_OF_GAS: "the tokens need more gas than the settler gives an item",
+    SkipReason.PAYEE_NOT_PERMITTED: "the settler restricts payees, and this one is neither the"
+    " investor nor permitted for it",
+}
+"""What the settler decides by itself: its skip brings no words of a token."""
+
+
+def skip_words(reason: SkipReason, detail: bytes, signatures: Sequence[str] = ()) -> str:
+    """Why an item was skipped, for people: the token's own words, or else the settler's rule."""
+    return (not detail and SETTLER_SAYS.get(reason)) or revert_reason(detail, signatures)
 
 
 def _read(data: bytes, signatures: Sequence[str]) -> str:

@@ -17,10 +17,10 @@ from settlement_node.chain.signers import Signer
 from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
 from settlement_node.chain.views import SettlerView
 from settlement_node.cli.findings import Finding, note, right, wrong
-from settlement_node.cli.price_band import PriceBand
 from settlement_node.cli.token_trials import holders_to_try, try_fund
 from settlement_node.config import ConfigurationInvalid, Settings, load_settings
-from settlement_node.domain.finality import FinalityMode
+from settlement_node.domain.finality import FinalityMode, behind_final
+from settlement_node.domain.price_band import PriceBand
 from settlement_node.errors import InvalidInput, SettlementError
 from settlement_node.node.assembly import build_client, build_signer, build_store
 from settlement_node.store.chain_book import highest_final
@@ -214,13 +214,9 @@ def _funds(
 def _younger_chain(about: str, client: ChainClient, final_number: int) -> Iterator[Finding]:
     """A development chain that was started anew beside a book of the one before."""
     head = client.refresh().head.number
-    if head < final_number:
-        yield wrong(
-            about,
-            f"the chain's head {head} is below block {final_number}, which the book knows as final:"
-            " the endpoints lag far behind, or this is a younger chain than the book's; a"
-            " development chain that was started anew needs a new book too",
-        )
+    words = behind_final(head_number=head, known_final_number=final_number)
+    if words is not None:
+        yield wrong(about, words)
 
 
 def _fund_on_chain(

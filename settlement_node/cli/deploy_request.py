@@ -15,11 +15,11 @@ from settlement_node.chain.signers import KeySigner, Signer
 from settlement_node.cli.findings import Finding
 from settlement_node.cli.fund_file import FundFile, new_fund
 from settlement_node.cli.orders_csv import BadLine, read_orders
-from settlement_node.cli.price_band import PriceBand
 from settlement_node.cli.token_trials import advise_presets, other_burn_style, try_pauses
 from settlement_node.config import Settings
 from settlement_node.config.faults import parse_tree
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
 from settlement_node.errors import InvalidInput, Refused
 from settlement_node.node.assembly import build_signers

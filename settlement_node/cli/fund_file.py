@@ -18,11 +18,11 @@ from sqlalchemy import RowMapping
 from settlement_node.chain.error_abi import error_signatures, read_error_abi
 from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.views import SettlerView
-from settlement_node.cli.price_band import PriceBand
 from settlement_node.config import ConfigurationInvalid, Fault
 from settlement_node.config.faults import parse_tree
 from settlement_node.config.fields import CheckedAddress, Section
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import PriceTerms
 from settlement_node.domain.token_checks import (
     CheckAbout,

@@ -98,7 +98,7 @@ def switch(
         holders = holders_to_try(tx, fund_id)
     client = build_client(settings.chain(fund.chain_id), settings)
     check_successor(client, fund, address)
-    named = predecessors(client.settler_view, fund, address)
+    named = predecessors(client.settler_view, fund, address, named="the settler to switch to")
     told = [
         f"{found.verdict.value}: {found.words}"
         for found in try_fund(client, replace(fund, settler_address=address), holders)

@@ -103,6 +103,17 @@ def find_fork(remembered: Mapping[int, Hex32], canonical: Mapping[int, Hex32]) -
     return Fork(first_undone_number=first, depth_blocks=max(remembered) - first + 1)
 
 
+def behind_final(*, head_number: int, known_final_number: int) -> str | None:
+    """What is to be said of a head below a block that the book knows as final; None for others."""
+    if head_number >= known_final_number:
+        return None
+    return (
+        f"the endpoints' head {head_number} is below block {known_final_number}, which the book"
+        " knows as final: they lag far behind, or this is a younger chain than the book's (a"
+        " development chain that was started anew needs a new book too)"
+    )
+
+
 def crosses_finality(fork: Fork, *, final_block_number: int) -> bool:
     """Whether a reorganisation reaches blocks that were already called final."""
     return fork.first_undone_number <= final_block_number

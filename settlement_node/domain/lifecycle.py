@@ -112,6 +112,7 @@ REDEMPTION_TABLE: Mapping[tuple[RedemptionStatus, RedemptionFact], RedemptionSta
             (_R.PAID, _F.PAYMENT_MINED): _R.PAID,
             (_R.PAID, _F.PAYMENT_UNDONE): _R.SETTLING,
             (_R.PAID, _F.PAYMENT_FINAL): _R.SETTLED,
+            (_R.HELD, _F.HOLD_PLACED): _R.HELD,
             (_R.HELD, _F.HOLD_RELEASED): _R.APPROVED,
             (_R.HELD, _F.CANCELLATION_GIVEN): _R.CANCELLED,
             (_R.HELD, _F.SHARES_RETURNED): _R.RETURNED,

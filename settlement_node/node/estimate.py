@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from settlement_node.chain.contracts import encode_settle
-from settlement_node.chain.reverts import revert_reason
+from settlement_node.chain.reverts import skip_words
 from settlement_node.domain.batching import batch_gas_limit
 from settlement_node.domain.fees import market_fees
 from settlement_node.domain.observations import SettleItem, SkipReason
@@ -119,7 +119,7 @@ def estimate(context: NodeContext, redemption_ids: Sequence[Hex32]) -> Estimate:
                 skip_detail=(
                     ""
                     if preview.skip_reason is SkipReason.NONE
-                    else revert_reason(preview.detail, fund.error_signatures)
+                    else skip_words(preview.skip_reason, preview.detail, fund.error_signatures)
                 ),
             )
             for preview, price in zip(previews, prices, strict=True)

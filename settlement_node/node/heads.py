@@ -7,6 +7,7 @@ import structlog
 from settlement_node.chain.views import HeadView
 from settlement_node.domain.finality import (
     Fork,
+    behind_final,
     crosses_finality,
     final_number,
     find_fork,
@@ -160,8 +161,10 @@ def undo_from(tx: Tx, lane: Lane, *, first_undone_number: int) -> None:
 
 def undo_events(tx: Tx, fund: FundRow, *, first_undone_number: int) -> None:
     """Forget a fund's settler events from a block on. A redemption that another settler than the
-    fund's present one had paid there is held: that payment may be mined again at any time, and
-    neither the present settler's ratchet nor its bitmap knows of it."""
+    fund's present one had paid there is held for that, also one that is held already: the payment
+    may be mined again at any time, and neither the present settler's ratchet nor its bitmap knows
+    of it. One that is settling or paid has a payment of the present settler besides, planned while
+    the other, closed then, had paid nothing: what becomes of this event, reconciliation tells."""
     for settler in settlers_of(tx, fund.fund_id):
         address = Address(settler["settler_address"])
         if address != fund.settler_address:
@@ -169,7 +172,7 @@ def undo_events(tx: Tx, fund: FundRow, *, first_undone_number: int) -> None:
                 tx, fund.chain_id, address, from_number=first_undone_number
             )
             for row in redemptions.get_many(tx, list(paid)).values():
-                if row.status is RedemptionStatus.APPROVED:
+                if row.status in (RedemptionStatus.APPROVED, RedemptionStatus.HELD):
                     place_hold(
                         tx,
                         row,
@@ -190,12 +193,9 @@ def _check_not_behind(
         return
     with context.store.read() as tx:
         known = chain_book.remembered_heads(tx, lane.key, from_number=head.number)
-    if known.get(head.number, head.block_hash) == head.block_hash:
-        raise Transient(
-            f"the endpoints' head {head.number} is below block {settled_line}, which the book knows"
-            " as final: they lag far behind, or this is a younger chain than the book's (a"
-            " development chain that was started anew needs a new book too)"
-        )
+    words = behind_final(head_number=head.number, known_final_number=settled_line)
+    if words and known.get(head.number, head.block_hash) == head.block_hash:
+        raise Transient(words)
 
 
 def _stop_at_deep_fork(context: NodeContext, lane: Lane, fork: Fork, settled_line: int) -> None:

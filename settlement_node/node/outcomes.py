@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from settlement_node.chain.contracts import decode_settler_events
 from settlement_node.chain.logs import incomplete_batch
-from settlement_node.chain.reverts import revert_reason
+from settlement_node.chain.reverts import skip_words
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
     RedemptionStatus,
@@ -115,7 +115,7 @@ def record_mined(
                 outcome=ItemOutcome.SKIPPED,
                 live=True,
                 skip_reason=event.skip_reason.value,
-                skip_detail=revert_reason(event.detail, fund.error_signatures),
+                skip_detail=skip_words(event.skip_reason, event.detail, fund.error_signatures),
             )
         else:
             raise InvariantBroken(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from settlement_node.chain.endpoint import CallRequest, CallReverted
 from settlement_node.chain.pool import ChainClient
-from settlement_node.chain.reverts import revert_reason
+from settlement_node.chain.reverts import revert_reason, skip_words
 from settlement_node.chain.tokens import encode_transfer_from
 from settlement_node.chain.views import SettlerView
 from settlement_node.chain.words import selector
@@ -102,7 +102,7 @@ def check_items(store: Store, lane: Lane, fund: FundRow, items: Sequence[SettleI
     failing = {
         p.redemption_id_hex: (
             HoldReason(p.skip_reason.value),
-            revert_reason(p.detail, fund.error_signatures),
+            skip_words(p.skip_reason, p.detail, fund.error_signatures),
         )
         for p in previews
         if p.skip_reason is not SkipReason.NONE and p.skip_reason not in TEMPORARY_SKIPS

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import RowMapping
 
+from settlement_node.domain.finality import behind_final
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -154,7 +155,9 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
         burn_style=fund.burn_style,
     )
     client = context.chains[fund.chain_id].client
-    client.refresh()
+    words = behind_final(head_number=client.refresh().head.number, known_final_number=end)
+    if words is not None:
+        raise Transient(words)
     seen = client.settler_events(
         sorted(addresses.settler_addresses), from_block=start + 1, to_block=end
     )

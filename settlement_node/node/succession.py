@@ -79,16 +79,16 @@ def settler_of(
 
 
 def predecessors(
-    view_of: Callable[[Address], SettlerView], tokens: FundTokens, newest: Address
+    view_of: Callable[[Address], SettlerView], tokens: FundTokens, newest: Address, *, named: str
 ) -> list[Address]:
     """The settlers before one, the youngest first, each proven to be a settler of the fund's
-    tokens. Refused when one is not, when they go round in a circle, or never end."""
+    tokens. `named` says who speaks of the newest. Refused when one is not, when they go round in a
+    circle, or never end."""
     found: list[Address] = []
     following = newest
     while True:
-        named = f"the predecessor of {found[-2] if len(found) > 1 else newest}"
-        words = named if found else "named as the fund's settler"
-        before = settler_of(view_of, tokens, following, named=words).predecessor_address
+        before = settler_of(view_of, tokens, following, named=named).predecessor_address
+        named = f"the predecessor of {following}"
         if before == ZERO_ADDRESS:
             return found
         if before in (newest, *found):
@@ -146,8 +146,10 @@ def with_predecessors(client: ChainClient, fund: NewFund) -> NewFund:
     """
     past = list(fund.former_settlers)
     for settler in (fund.settler_address, *(one.settler_address for one in past)):
-        named = predecessors(client.settler_view, fund, settler)
-        if settler == fund.settler_address:
+        is_present = settler == fund.settler_address
+        by = "named as the fund's settler" if is_present else "named among its former settlers"
+        named = predecessors(client.settler_view, fund, settler, named=by)
+        if is_present:
             for one in named:
                 _check_closed(client, fund.payout_token_address, one)
         known = {fund.settler_address, *(one.settler_address for one in past)}
@@ -185,7 +187,9 @@ def know_predecessors(context: NodeContext, lane: Lane, fund: FundRow) -> list[R
     for row in settlers:
         if row["scanned_to_block"] >= row["from_block"]:
             continue
-        for named in predecessors(client.settler_view, fund, Address(row["settler_address"])):
+        settler = Address(row["settler_address"])
+        by = f"a settler of fund {fund.fund_id}"
+        for named in predecessors(client.settler_view, fund, settler, named=by):
             if named not in known and named not in new:
                 new[named] = first_block(client, named)
     if not new:
@@ -203,7 +207,7 @@ def find_settlers(
     Refused when one is no settler of the fund's tokens; InvalidInput for a block too late."""
     client.check_chain_id()
     head = client.refresh().head.number
-    found = predecessors(client.settler_view, fund, settler)
+    found = predecessors(client.settler_view, fund, settler, named="the settler to be added")
     if from_block is not None and from_block > head:
         raise InvalidInput(f"the chain's head is {head}", field="from_block")
     if from_block and _has_paid_before(client, settler, from_block):

@@ -10,6 +10,7 @@ import structlog
 from settlement_node.chain.pool import ChainClient
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
@@ -38,6 +39,7 @@ ALERT_KINDS = (
     "endpoints_disagree",
     "lane_paused",
     "settler_paused",
+    "price_outside_band",
     "chain_halted",
     "signer_down",
     "signer_refused",
@@ -240,3 +242,7 @@ def _fund(client: ChainClient, lane: Lane, fund: FundRow) -> Iterable[Finding]:
             f" not {lane.signer_address}"
         )
     yield Finding("settler_paused", fund.fund_id, why)
+    terms = fund.terms()
+    band = PriceBand(view.floor_price, view.ceiling_price, fund.payout_decimals)
+    fault = None if terms is None else band.fault(terms)
+    yield Finding("price_outside_band", fund.fund_id, fault)

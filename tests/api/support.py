@@ -58,7 +58,7 @@ class ScriptedChain:
     error: SettlementError | None = None
     supply_base_units: int = UINT256_MAX
     daily_limit_base_units: int = UINT256_MAX
-    head_number: int = 12
+    head_number: int = 20
 
     def _answer(self) -> None:
         if self.error is not None:

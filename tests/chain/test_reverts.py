@@ -7,8 +7,9 @@ from eth_abi.abi import encode as abi_encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement_node.chain.reverts import revert_reason
+from settlement_node.chain.reverts import SETTLER_SAYS, revert_reason, skip_words
 from settlement_node.chain.words import selector
+from settlement_node.domain.observations import SkipReason
 
 from .scripted import ACCOUNT
 
@@ -64,3 +65,22 @@ def test_revert_reason__endless_text__cut() -> None:
 def test_revert_reason__arbitrary_bytes__a_line_and_no_error(data: bytes, signature: str) -> None:
     assert revert_reason(data)
     assert "\n" not in revert_reason(selector(signature) + data)
+
+
+def test_skip_words__the_settlers_own_rule__says_the_rule() -> None:
+    assert skip_words(SkipReason.PAYEE_NOT_PERMITTED, b"") == (
+        "the settler restricts payees, and this one is neither the investor nor permitted for it"
+    )
+
+
+def test_skip_words__a_token_that_gave_a_reason__is_that() -> None:
+    assert "frozen" == skip_words(SkipReason.BURN_FAILED, error_string("frozen"))
+
+
+def test_skip_words__a_token_that_gave_none__says_so() -> None:
+    assert "no reason given" == skip_words(SkipReason.PAYOUT_FAILED, b"")
+
+
+def test_skip_words__every_skip_but_a_tokens__has_words_of_its_own() -> None:
+    of_tokens = {SkipReason.NONE, SkipReason.BURN_FAILED, SkipReason.PAYOUT_FAILED}
+    assert set(SkipReason) - of_tokens == set(SETTLER_SAYS)

@@ -54,6 +54,7 @@ LEGAL_REDEMPTION = {
         "payment_final": "settled",
     },
     "held": {
+        "hold_placed": "held",
         "hold_released": "approved",
         "cancellation_given": "cancelled",
         "shares_returned": "returned",

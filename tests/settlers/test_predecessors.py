@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from settlement_node.chain.views import SettlerView
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.errors import Refused
-from settlement_node.node.succession import PREDECESSORS_MAX, predecessors
+from settlement_node.node.succession import PREDECESSORS_MAX
+from settlement_node.node.succession import predecessors as all_predecessors
 from settlement_node.units import ZERO_ADDRESS, ZERO_HASH, Address, Payout
 from tests_support.book import address
 
@@ -59,6 +61,9 @@ def chain_of(
     return view_of
 
 
+predecessors = partial(all_predecessors, named="named in a test")
+
+
 def test_predecessors__none_named__none() -> None:
     assert predecessors(chain_of({"a": None}), Tokens(), address("a")) == []
 
@@ -74,6 +79,12 @@ def test_predecessors__not_a_settler__refused_and_named() -> None:
         predecessors(chain_of({"b": "nobody"}), Tokens(), address("b"))
 
     assert caught.value.details["settler_address"] == address("nobody")
+    assert f"{address('nobody')}, the predecessor of {address('b')}, is" in caught.value.message
+
+
+def test_predecessors__the_newest_is_none__refused_as_what_it_was_named() -> None:
+    with pytest.raises(Refused, match=", named in a test, is not a settler"):
+        predecessors(chain_of({}), Tokens(), address("b"))
 
 
 def test_predecessors__other_tokens__refused() -> None:

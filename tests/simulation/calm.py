@@ -93,7 +93,7 @@ def _at_rest(world: World, rows: dict[Hex32, RedemptionRow]) -> bool:
     if any(row.status not in resting for row in rows.values()):
         return False
     with world.store.read() as tx:
-        return not transactions.unfinal(tx, CHAIN_ID, lane_key().address)
+        return not transactions.count_unfinal(tx, CHAIN_ID, lane_key().address)
 
 
 def _last_look(world: World) -> None:

@@ -337,8 +337,8 @@ class People:
 
     def _ask(self, what: str) -> bool:
         with self.world.store.read() as tx:
-            unfinal = transactions.unfinal(tx, CHAIN_ID, lane_key().address)
-        sent = [row for row in unfinal if row.status.value in ("signed", "sent")]
+            unmined = transactions.unmined(tx, CHAIN_ID, lane_key().address)
+        sent = [row for row in unmined if row.status.value in ("signed", "sent")]
         if not sent:
             return False
         victim = self.world.rng.choice(sent).transaction_id
