@@ -332,4 +332,17 @@ CHAIN: tuple[Defence, ...] = (
             f"{WATCH}::test_watch__blocks_stay_empty__names_the_nonce_that_waits_until_it_is_mined",
         ),
     ),
+    Defence(
+        name="told_although_nobody_is_at_the_settler",
+        line=Line.FEES_AND_HALTS,
+        happens="a chain was started anew, and nobody answers at a settler's address",
+        holds="the look at the lane's alerts goes on without it, and says what is wrong",
+        file="settlement_node/node/watch.py",
+        old="        except (Refused, Transient) as error:\n",
+        new="        except Transient as error:\n",
+        tests=(
+            "chain_tests/cycle/test_watch.py::"
+            "test_watch__nobody_answers_at_a_settler__the_rest_is_told_all_the_same[pyevm-sqlite]",
+        ),
+    ),
 )
