@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from chain_tests.cycle.test_whole_cycle import second_fund
 from chain_tests.marks import both_chains
 from chain_tests.world import CONFIRMATIONS_BLOCKS, World
 from settlement_node.chain.contracts import encode_settle
@@ -18,8 +19,9 @@ from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
 from settlement_node.store.attention import open_breaks
+from settlement_node.store.foreign import unexplained
 from settlement_node.store.funds import set_lane
-from settlement_node.units import Payout, Wei
+from settlement_node.units import Address, Payout, Wei
 
 S = RedemptionStatus
 GWEI = 10**9
@@ -33,10 +35,13 @@ def fair_payout(world: World, name: str) -> Payout:
     return price_redemption(world.row(name).shares_base_units, terms).payout_base_units
 
 
-def settle_with_stolen_key(world: World, names: Sequence[str], payouts: Sequence[int]) -> None:
+def settle_with_stolen_key(
+    world: World, names: Sequence[str], payouts: Sequence[int], *, settler: Address | None = None
+) -> None:
     """A batch the node knows nothing of: the orders as they are, at the thief's price."""
     world.client.refresh()
-    fund, signer = world.stage.fund, world.stage.operator
+    signer = world.stage.operator
+    settler = settler or world.stage.fund.settler_address
     rows = [world.row(name) for name in names]
     items = [
         SettleItem(
@@ -53,8 +58,8 @@ def settle_with_stolen_key(world: World, names: Sequence[str], payouts: Sequence
         TransactionFields(
             chain_id=world.chain.chain_id,
             nonce=world.client.nonce(signer.address),
-            to_address=fund.settler_address,
-            data=encode_settle(world.client.batch_hash(fund.settler_address), items),
+            to_address=settler,
+            data=encode_settle(world.client.batch_hash(settler), items),
             value_wei=Wei(0),
             gas_limit=2_000_000,
             max_fee_per_gas_wei=Wei(50 * GWEI),
@@ -123,6 +128,29 @@ def test_unknown_batch__at_the_right_price__stops_the_lane_until_a_person_accept
     world.settle()
     assert world.statuses(names) == [S.SETTLED] * 2
     assert world.breaks() == []
+
+
+def test_unknown_batch__the_same_at_two_funds_settlers__each_is_told_and_accepted_by_itself(
+    world: World,
+) -> None:
+    """The first batch of a settler has the hash of another's, if it has the same items."""
+    second = second_fund(world)
+    world.tick()
+    names = world.enter(1)
+    for fund in (world, second):
+        settle_with_stolen_key(world, names, [1], settler=fund.stage.fund.settler_address)
+    settlers = {fund.stage.fund.settler_address for fund in (world, second)}
+    assert 1 == len({world.client.batch_hash(settler) for settler in settlers})
+
+    for _ in range(CONFIRMATIONS_BLOCKS + 1):
+        world.node.tick()
+        world.mine()
+    with world.store.transaction(actor="test") as tx:
+        told = [row for row in open_breaks(tx) if row["kind"] == "unknown_batch"]
+        assert settlers == {row["subject"].split(":")[2] for row in told}
+        operators.resolve_break(tx, told[0]["break_id"], reason="the old server was on")
+        left = unexplained(tx, world.chain.chain_id, settlers)
+    assert [told[1]["subject"].split(":")[2]] == [batch.settler_address for batch in left]
 
 
 def test_unknown_batch__beyond_the_nonces_a_restored_book_was_behind__is_not_its_own(

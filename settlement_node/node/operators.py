@@ -288,7 +288,10 @@ def resolve_break(tx: Tx, break_id: int, *, reason: str) -> None:
     if row["kind"] == "stranger_at_nonce" and last:
         _accept_stranger(tx, chain_id=chain_id, signer_address=signer, nonce=int(last))
     elif row["kind"] == "unknown_batch":
-        foreign.accept_batch(tx, chain_id, Hex32(last), AcceptedAs.PERSON)
+        settler, _, batch_hash = last.partition(":")
+        foreign.accept_batch(
+            tx, chain_id, Address(settler), Hex32(batch_hash), accepted_as=AcceptedAs.PERSON
+        )
         # It may have used a nonce that the book was to give next.
         set_lane(tx, chain_id, signer, next_nonce=None)
     elif row["kind"] == "reorganisation_beyond_finality":
@@ -296,9 +299,9 @@ def resolve_break(tx: Tx, break_id: int, *, reason: str) -> None:
 
 
 def _lane_subject(subject: str) -> tuple[int, Address, str]:
-    """chain:address[:nonce or batch hash], as the breaks of lanes are named; the last is empty
-    where there is none."""
-    parts = subject.split(":")
+    """chain:address[:nonce, or settler and batch hash], as the breaks of lanes are named; the last
+    is empty where there is none."""
+    parts = subject.split(":", 2)
     if len(parts) < 2 or not parts[0].isdigit():
         return 0, ZERO_ADDRESS, ""
     return int(parts[0]), Address(parts[1]), parts[2] if len(parts) > 2 else ""

@@ -57,7 +57,8 @@ def check_batches(context: NodeContext, lane: Lane) -> None:
 
 
 def _subject(lane: Lane, batch: ForeignBatch) -> str:
-    return f"{lane.key}:{batch.batch_hash}"
+    """The first batch of one settler may be that of another, byte for byte."""
+    return f"{lane.key}:{batch.settler_address}:{batch.batch_hash}"
 
 
 def _explain(context: NodeContext, lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
@@ -70,7 +71,13 @@ def _explain(context: NodeContext, lane: Lane, row: LaneRow | None, batch: Forei
     sender, nonce = place
     if row is not None and sender == lane.signer_address and row.was_restored_over(nonce):
         with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-            foreign.accept_batch(tx, lane.chain_id, batch.batch_hash, AcceptedAs.RESTORE)
+            foreign.accept_batch(
+                tx,
+                lane.chain_id,
+                batch.settler_address,
+                batch.batch_hash,
+                accepted_as=AcceptedAs.RESTORE,
+            )
         log.warning("batch_of_restored_book", lane=lane.key, nonce=nonce)
         return
     raise InvariantBroken(

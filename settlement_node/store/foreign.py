@@ -88,18 +88,31 @@ def unexplained(tx: Tx, chain_id: int, settlers: Iterable[Address]) -> list[Fore
     return [ForeignBatch(*row) for row in tx.connection.execute(query)]
 
 
-def accept_batch(tx: Tx, chain_id: int, batch_hash: Hex32, accepted_as: AcceptedAs) -> None:
-    """Call a batch explained, for ever: the same batch may be mined again in another block."""
+def accept_batch(
+    tx: Tx,
+    chain_id: int,
+    settler_address: Address,
+    batch_hash: Hex32,
+    *,
+    accepted_as: AcceptedAs,
+) -> None:
+    """Call a settler's batch explained, for ever: it may be mined again in another block."""
     tx.connection.execute(
         fb.update()
         .where(
             fb.c.chain_id == chain_id,
+            fb.c.settler_address == settler_address,
             fb.c.batch_hash == batch_hash,
             fb.c.accepted_as.is_(None),
         )
         .values(accepted_as=accepted_as.value, accepted_at_utc=tx.now_utc)
     )
-    tx.audit("batch_accepted", "batch", batch_hash, {"accepted_as": accepted_as.value})
+    tx.audit(
+        "batch_accepted",
+        "batch",
+        batch_hash,
+        {"settler_address": settler_address, "accepted_as": accepted_as.value},
+    )
 
 
 def settlers_with_unread_history(tx: Tx, fund_ids: Sequence[str]) -> list[tuple[str, Address]]:

@@ -77,7 +77,9 @@ def test_accept_batch__mined_again_in_another_block__stays_explained(store: Stor
     read_history(store)
     see(store, 4)
     with store.transaction(actor="node") as tx:
-        foreign.accept_batch(tx, CHAIN_ID, hash32("batch 4"), AcceptedAs.PERSON)
+        foreign.accept_batch(
+            tx, CHAIN_ID, SETTLER, hash32("batch 4"), accepted_as=AcceptedAs.PERSON
+        )
         chain_book.forget_events(tx, CHAIN_ID, "alpha", SETTLER, from_number=20)
     see(store, 4, at_block=22)
     assert unexplained(store) == []

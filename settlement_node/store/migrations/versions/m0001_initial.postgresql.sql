@@ -1,7 +1,7 @@
 CREATE TABLE alerts (
     alert_id BIGSERIAL NOT NULL,
     kind VARCHAR(40) NOT NULL,
-    subject VARCHAR(160) NOT NULL,
+    subject VARCHAR(200) NOT NULL,
     detail VARCHAR(1000) NOT NULL,
     status VARCHAR(8) NOT NULL,
     raised_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE audit_events (
     actor VARCHAR(100) NOT NULL,
     action VARCHAR(60) NOT NULL,
     subject_kind VARCHAR(20) NOT NULL,
-    subject_id VARCHAR(160) NOT NULL,
+    subject_id VARCHAR(200) NOT NULL,
     detail JSONB NOT NULL,
     CONSTRAINT pk_audit_events PRIMARY KEY (audit_id)
 );
@@ -136,7 +136,7 @@ COMMENT ON TABLE leases IS 'Who may write a lane. The token grows with every han
 CREATE TABLE outbox (
     event_id BIGSERIAL NOT NULL,
     topic VARCHAR(60) NOT NULL,
-    subject_id VARCHAR(160) NOT NULL,
+    subject_id VARCHAR(200) NOT NULL,
     payload JSONB NOT NULL,
     created_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     delivered_at_utc TIMESTAMP WITH TIME ZONE,
@@ -264,7 +264,7 @@ CREATE TABLE breaks (
     fund_id VARCHAR(64),
     chain_id BIGINT NOT NULL,
     kind VARCHAR(40) NOT NULL,
-    subject VARCHAR(160) NOT NULL,
+    subject VARCHAR(200) NOT NULL,
     is_money BOOLEAN NOT NULL,
     expected VARCHAR(200) NOT NULL,
     actual VARCHAR(200) NOT NULL,

@@ -1,7 +1,7 @@
 CREATE TABLE alerts (
     alert_id INTEGER NOT NULL,
     kind VARCHAR(40) NOT NULL,
-    subject VARCHAR(160) NOT NULL,
+    subject VARCHAR(200) NOT NULL,
     detail VARCHAR(1000) NOT NULL,
     status VARCHAR(8) NOT NULL,
     raised_at_utc DATETIME NOT NULL,
@@ -18,7 +18,7 @@ CREATE TABLE audit_events (
     actor VARCHAR(100) NOT NULL,
     action VARCHAR(60) NOT NULL,
     subject_kind VARCHAR(20) NOT NULL,
-    subject_id VARCHAR(160) NOT NULL,
+    subject_id VARCHAR(200) NOT NULL,
     detail JSON NOT NULL,
     CONSTRAINT pk_audit_events PRIMARY KEY (audit_id)
 );
@@ -120,7 +120,7 @@ CREATE TABLE leases (
 CREATE TABLE outbox (
     event_id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     topic VARCHAR(60) NOT NULL,
-    subject_id VARCHAR(160) NOT NULL,
+    subject_id VARCHAR(200) NOT NULL,
     payload JSON NOT NULL,
     created_at_utc DATETIME NOT NULL,
     delivered_at_utc DATETIME
@@ -237,7 +237,7 @@ CREATE TABLE breaks (
     fund_id VARCHAR(64),
     chain_id BIGINT NOT NULL,
     kind VARCHAR(40) NOT NULL,
-    subject VARCHAR(160) NOT NULL,
+    subject VARCHAR(200) NOT NULL,
     is_money BOOLEAN NOT NULL,
     expected VARCHAR(200) NOT NULL,
     actual VARCHAR(200) NOT NULL,
