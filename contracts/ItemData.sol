@@ -9,9 +9,10 @@ import {IRedemptionSettler} from "./interfaces/IRedemptionSettler.sol";
 library ItemData {
     uint256 private constant INDEX_BITS = 62;
 
-    /// @notice Whether the index, addresses and amounts can be settled at all: the index is within 62 bits, nothing
-    /// else is zero, no address is wider than 160 bits, no amount wider than 128, neither account is the settler or one
-    /// of its tokens, and the payee is not the treasury.
+    /// @notice Whether the index, the amounts and the investor can be settled at all: the index is within 62 bits, neither
+    /// amount is zero or wider than 128 bits, the investor is no zero address, none wider than 160 bits, neither the
+    /// settler nor one of its tokens; and the payee is not the treasury. A payee that is another account than the investor
+    /// is to be asked about in `payeeIsValid`.
     function isValid(IRedemptionSettler.Item calldata item, address treasury, address shareToken, address payoutToken)
         internal
         view
@@ -19,23 +20,32 @@ library ItemData {
     {
         assembly ("memory-safe") {
             let investor := calldataload(add(item, 0x40))
-            let payee := calldataload(add(item, 0x60))
             let shares := calldataload(add(item, 0x80))
             let payout := calldataload(add(item, 0xa0))
-            let zero := or(or(iszero(investor), iszero(payee)), or(iszero(shares), iszero(payout)))
-            let tooWide := or(shr(160, or(investor, payee)), shr(128, or(shares, payout)))
+            let zero := or(iszero(investor), or(iszero(shares), iszero(payout)))
+            let tooWide := or(shr(160, investor), shr(128, or(shares, payout)))
             let tooFar := shr(INDEX_BITS, calldataload(add(item, 0x20)))
-            let excluded := or(eq(investor, address()), or(eq(payee, address()), eq(payee, treasury)))
-            let token :=
-                or(
-                    or(eq(investor, shareToken), eq(investor, payoutToken)),
-                    or(eq(payee, shareToken), eq(payee, payoutToken))
-                )
+            let excluded := or(eq(investor, address()), eq(calldataload(add(item, 0x60)), treasury))
+            let token := or(eq(investor, shareToken), eq(investor, payoutToken))
             valid := iszero(or(or(or(zero, tooWide), tooFar), or(excluded, token)))
         }
     }
 
-    /// @notice The accounts of an item that `isValid`.
+    /// @notice Whether the payee can be paid at all: no zero address, none wider than 160 bits, neither the settler nor one
+    /// of its tokens. A payee that is the investor of an item that `isValid` can.
+    function payeeIsValid(IRedemptionSettler.Item calldata item, address shareToken, address payoutToken)
+        internal
+        view
+        returns (bool valid)
+    {
+        assembly ("memory-safe") {
+            let payee := calldataload(add(item, 0x60))
+            let excluded := or(eq(payee, address()), or(eq(payee, shareToken), eq(payee, payoutToken)))
+            valid := iszero(or(or(iszero(payee), shr(160, payee)), excluded))
+        }
+    }
+
+    /// @notice The accounts of an item that `isValid` and whose payee is its investor or valid too.
     function accounts(IRedemptionSettler.Item calldata item) internal pure returns (address investor, address payee) {
         assembly ("memory-safe") {
             investor := calldataload(add(item, 0x40))
@@ -43,7 +53,7 @@ library ItemData {
         }
     }
 
-    /// @notice Whether the payee of an item that `isValid` is another account than its investor.
+    /// @notice Whether the payee is another account than the investor.
     function paysAnother(IRedemptionSettler.Item calldata item) internal pure returns (bool another) {
         assembly ("memory-safe") {
             another := iszero(eq(calldataload(add(item, 0x40)), calldataload(add(item, 0x60))))

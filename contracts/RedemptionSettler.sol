@@ -43,6 +43,9 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     /// @inheritdoc IRedemptionSettler
     address public immutable predecessor;
     uint256 private immutable _wholeShare;
+    /// @dev A call is given at most 63/64 of the gas left. With this much left it is given the full item limit, so how an
+    /// item ends never depends on the transaction's gas.
+    uint256 private immutable _gasNeeded;
     uint256 private immutable _burnSelector;
     /// @dev Whether the burn function takes an account and an amount, and nothing else.
     bool private immutable _burnIsPlain;
@@ -50,12 +53,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     /// @inheritdoc IRedemptionSettler
     bytes32 public batchHash;
 
-    /// @dev A struct, so that a word once found can be kept as a reference.
-    struct BitmapWord {
-        uint256 bits;
-    }
-
-    mapping(uint256 word => BitmapWord) private _settledBits;
+    mapping(uint256 word => uint256 bits) private _settledBits;
     RollingDayLimit.Ledger private _payouts;
 
     constructor(Settings memory settings, address owner, address operator, address guardian)
@@ -90,6 +88,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         _burnIsPlain = settings.burnStyle == BurnStyle.Burn || settings.burnStyle == BurnStyle.BurnFrom
             || settings.burnStyle == BurnStyle.AdminBurn;
         itemGasLimit = settings.itemGasLimit;
+        _gasNeeded = settings.itemGasLimit + settings.itemGasLimit / 63 + TAIL_GAS;
         _wholeShare = 10 ** shareDecimals;
         predecessor = settings.predecessor;
     }
@@ -127,14 +126,15 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     ) external returns (uint256 treasuryHeldAfter) {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
         if (!item.isValid(treasury, shareToken, payoutToken)) _skip(SkipReason.InvalidItem);
-        // Nearly every item pays its investor, and needs neither the call nor the slot.
-        if (item.paysAnother()) _checkPayee(item.investor, item.payee);
+        // Nearly every item pays its investor, whom nothing more needs to be asked about.
+        if (item.paysAnother()) _checkPayee(item);
         (uint256 shares, uint256 payout) = (item.shares, item.payout);
         unchecked {
-            // No overflow: every factor is at most 2^128 and one of each two below it.
-            if (payout * _wholeShare > shares * ceilingPrice_) _skip(SkipReason.PriceAboveCeiling);
-            // payout < floor(shares * floorPrice / wholeShare), without the division.
-            if ((payout + 1) * _wholeShare <= shares * floorPrice_) _skip(SkipReason.PriceBelowFloor);
+            // No overflow: every factor is below 2^128, and no whole share is more than 10^36 base units.
+            uint256 paidPerShares = payout * _wholeShare;
+            if (paidPerShares > shares * ceilingPrice_) _skip(SkipReason.PriceAboveCeiling);
+            // payout + 1 <= shares * floorPrice / wholeShare, that is payout < floor(...), without the division.
+            if (paidPerShares + _wholeShare <= shares * floorPrice_) _skip(SkipReason.PriceBelowFloor);
         }
         if (payout > payoutLeft) _skip(SkipReason.DailyLimitExceeded);
 
@@ -153,7 +153,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
 
     /// @inheritdoc IRedemptionSettler
     function isSettled(uint256 index) external view nonReentrantView returns (bool) {
-        return _settledBits[index >> 8].bits & (1 << (index & 0xff)) != 0;
+        return _settledBits[index >> 8] & (1 << (index & 0xff)) != 0;
     }
 
     /// @inheritdoc IRedemptionSettler
@@ -173,29 +173,25 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         uint256 payoutLeftAtFirst = _left(window);
         uint256 payoutLeft = payoutLeftAtFirst;
         uint256 frame = _newFrame(floorPrice(), ceilingPrice());
-        // A call is given at most 63/64 of the gas left. With this much left it is given the full item limit, so how an
-        // item ends never depends on the transaction's gas.
-        uint256 gasNeeded = itemGasLimit + itemGasLimit / 63 + TAIL_GAS;
 
         Item calldata item = items[0];
         uint256 wordIndex = item.index >> 8;
-        BitmapWord storage word = _settledBits[wordIndex];
-        uint256 bits = word.bits;
+        uint256 bits = _settledBits[wordIndex];
 
         for (uint256 i; i < items.length; ++i) {
             uint256 gasBefore = gasleft();
             uint256 index = item.index;
             if (index >> 8 != wordIndex) {
-                word.bits = bits;
+                _settledBits[wordIndex] = bits;
                 wordIndex = index >> 8;
-                word = _settledBits[wordIndex];
-                bits = word.bits;
+                bits = _settledBits[wordIndex];
             }
-            if (gasleft() < gasNeeded) revert GasTooLow(gasleft(), gasNeeded);
+            if (gasleft() < _gasNeeded) revert GasTooLow(gasleft(), _gasNeeded);
             uint256 bit = 1 << (index & 0xff);
             bool unsettled = bits & bit == 0;
             if (unsettled && _callFrame(frame, item, payoutLeft)) {
                 bits |= bit;
+                _keepTreasuryHeld(frame);
                 unchecked {
                     // The frame has found the payout to be within what is left.
                     payoutLeft -= item.payout;
@@ -214,7 +210,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             }
             item = item.next();
         }
-        word.bits = bits;
+        _settledBits[wordIndex] = bits;
         if (settledCount != 0) _payouts.record(window, payoutLeftAtFirst - payoutLeft);
     }
 
@@ -232,15 +228,21 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         }
     }
 
-    /// @dev Calls `settleItemFrame` with the item as it stands in the calldata. The treasury's balance that a settled item
-    /// leaves is what the next one starts from; a failed frame has changed nothing.
+    /// @dev Calls `settleItemFrame` with the item as it stands in the calldata.
     function _callFrame(uint256 frame, Item calldata item, uint256 payoutLeft) private returns (bool settled) {
         uint256 gasLimit = itemGasLimit;
         assembly ("memory-safe") {
             calldatacopy(add(frame, 0x04), item, 0xc0)
             mstore(add(frame, 0x104), payoutLeft)
             settled := call(gasLimit, address(), 0, frame, FRAME_BYTES, 0, 0)
-            if settled { returndatacopy(add(frame, 0x124), 0, 0x20) }
+        }
+    }
+
+    /// @dev The treasury's balance that the item just settled leaves is what the next one starts from. Not after a failed
+    /// frame, which has changed nothing and answers something else.
+    function _keepTreasuryHeld(uint256 frame) private pure {
+        assembly ("memory-safe") {
+            returndatacopy(add(frame, 0x124), 0, 0x20)
         }
     }
 
@@ -275,7 +277,9 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         return succeeded && answer.length == 32 && bytes32(answer) == bytes32(uint256(uint160(expected)));
     }
 
-    function _checkPayee(address investor, address payee) private view {
+    function _checkPayee(Item calldata item) private view {
+        if (!item.payeeIsValid(shareToken, payoutToken)) _skip(SkipReason.InvalidItem);
+        (address investor, address payee) = item.accounts();
         if (!isPayeePermitted(investor, payee)) _skip(SkipReason.PayeeNotPermitted);
     }
 

@@ -19,10 +19,10 @@ library TokenCalls {
 
     /// @notice The balance changed by exactly the amount.
     uint256 internal constant EXACT = 0;
+    /// @notice No call failed, and a balance changed by something else.
+    uint256 internal constant NOT_EXACT = 1;
     /// @notice A call failed; its answer stands in the return data.
-    uint256 internal constant FAILED = 1;
-    /// @notice No call failed, and the balance changed by something else.
-    uint256 internal constant NOT_EXACT = 2;
+    uint256 internal constant FAILED = 2;
 
     /// @notice A balance that is still to be read: every bit set.
     uint256 internal constant UNKNOWN = type(uint256).max;
@@ -59,7 +59,7 @@ library TokenCalls {
                 if iszero(and(gt(returndatasize(), 0x1f), staticcall(gas(), token, 0x1c, 0x24, 0, 0x20))) {
                     break
                 }
-                verdict := shl(1, iszero(eq(mload(0), expected)))
+                verdict := iszero(eq(mload(0), expected))
                 break
             }
         }
@@ -118,7 +118,7 @@ library TokenCalls {
                     break
                 }
                 heldAfter := mload(0)
-                verdict := shl(1, iszero(and(received, eq(heldAfter, sub(heldBefore, value)))))
+                verdict := iszero(and(received, eq(heldAfter, sub(heldBefore, value))))
                 break
             }
         }

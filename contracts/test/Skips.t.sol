@@ -71,6 +71,16 @@ contract SkipsTest is SettlerTest {
         }
     }
 
+    function test_skip__one_account_that_cannot_be__as_investor_and_payee() public {
+        address[5] memory accounts = [address(0), address(settler), treasury, address(shares), address(dollars)];
+        for (uint256 i; i < accounts.length; ++i) {
+            if (accounts[i] != address(0)) _issue(accounts[i], SHARE);
+            IRedemptionSettler.Item memory item = _item(1);
+            (item.investor, item.payee) = (accounts[i], accounts[i]);
+            _check(item, IRedemptionSettler.SkipReason.InvalidItem, "");
+        }
+    }
+
     function test_skip__index_too_far() public {
         _check(_item(1 << 62), IRedemptionSettler.SkipReason.InvalidItem, "");
         _check(_item(type(uint256).max), IRedemptionSettler.SkipReason.InvalidItem, "");

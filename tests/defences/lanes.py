@@ -347,7 +347,7 @@ LANES: tuple[Defence, ...] = (
         happens="the transaction has less gas than its items need",
         holds="the settler reverts as a whole rather than fail an item for want of gas",
         file="contracts/RedemptionSettler.sol",
-        old="            if (gasleft() < gasNeeded) revert GasTooLow(gasleft(), gasNeeded);\n",
+        old="            if (gasleft() < _gasNeeded) revert GasTooLow(gasleft(), _gasNeeded);\n",
         new="",
         tests=(
             "contracts/test/GasSafety.t.sol::test_gas__too_low_for_a_later_item__nothing_settled",
