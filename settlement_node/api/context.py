@@ -51,7 +51,7 @@ class ApiContext:
         if chain is None:
             return None
         with self.chain_turn:
-            return see_capacity(chain.client, fund)
+            return see_capacity(self.store, chain.client, fund)
 
 
 def _context(request: Request) -> ApiContext:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,11 +48,20 @@ def open_store(settings: Settings) -> Store:
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:
-    """Have SIGTERM and Ctrl-C call `stop`, which only notes that the end was asked for."""
+    """Have SIGTERM and Ctrl-C call `stop`, in a thread of its own: a handler that sets an event
+    waits for ever when the signal, or a second one, comes while that event is being set."""
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
 
     def asked(_number: int, _frame: object) -> None:
-        stop()
+        with suppress(BlockingIOError):  # full of signals already
+            os.write(told, b"!")
 
+    def listen() -> None:
+        while os.read(heard, 64):
+            stop()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
     signal.signal(signal.SIGTERM, asked)
     signal.signal(signal.SIGINT, asked)
 

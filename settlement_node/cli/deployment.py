@@ -21,11 +21,12 @@ from settlement_node.chain.signers import Signer
 from settlement_node.chain.tokens import encode_approve
 from settlement_node.cli.deploy_request import TEST_SHARE_DECIMALS, Checked, Plan
 from settlement_node.cli.fund_file import FundFile, write_fund_file
-from settlement_node.cli.output import notes
-from settlement_node.errors import Refused, SettlementError
-from settlement_node.units import Payout, Wei
+from settlement_node.cli.output import LeftUndone, notes
+from settlement_node.errors import SettlementError
+from settlement_node.units import Payout, Shares, Wei
 
 TEST_TREASURY_WHOLE = 10_000_000
+TEST_SHARES_WHOLE = 1_000
 LANE_COINS_WEI = 10 * 10**18
 POLL_SECONDS = 0.5
 
@@ -35,7 +36,7 @@ Step = tuple[str, Callable[[], None]]
 def carry_out(client: ChainClient, plan: Plan, checked: Checked, fund_file: Path) -> FundFile:
     """Send everything and write the fund's file; returns what is in it.
 
-    Once the settler is on the chain every failure is Refused, with its address and what is left
+    Once the settler is on the chain every failure is LeftUndone, with its address and what is left
     to do: the command cannot simply be given again.
     """
     deployer = _deployer(client, plan.deployer)
@@ -63,10 +64,10 @@ def carry_out(client: ChainClient, plan: Plan, checked: Checked, fund_file: Path
     return fund
 
 
-def _left_off(fund: FundFile, error: Exception, left: list[str]) -> Refused:
+def _left_off(fund: FundFile, error: Exception, left: list[str]) -> LeftUndone:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     lines = "".join(f"\n- {what}" for what in left)
-    return Refused(
+    return LeftUndone(
         f"the settler is on the chain at {fund.settler_address}, and the rest is not done:"
         f" {reason}. Do not deploy again; left to do:{lines}\n"
         f"The fund's file is:\n{write_fund_file(fund)}",
@@ -120,6 +121,10 @@ def _making_ready(
             _progress(f"giving {investor} its shares")
             deployer.transact(share, "FundToken", "setPermitted", [investor, True])
             deployer.transact(share, "FundToken", "mint", [investor, shares])
+        # Somebody who redeems nothing: a fund is more than its open orders.
+        staying = Shares(TEST_SHARES_WHOLE * 10**TEST_SHARE_DECIMALS)
+        deployer.transact(share, "FundToken", "setPermitted", [deployer.address, True])
+        deployer.transact(share, "FundToken", "mint", [deployer.address, staying])
 
     return [
         (

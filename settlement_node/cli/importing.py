@@ -97,7 +97,7 @@ def import_orders(
     settings = load(config)
     store = open_store(settings)
     row = _fund(store, fund)
-    see = _asked_once(settings, row)
+    see = _asked_once(store, settings, row)
     outcome = Outcome(file=str(file), fund_id=row.fund_id)
     with _progress() as progress:
         if skip_bad:
@@ -125,7 +125,9 @@ def _fund(store: Store, fund_id: str | None) -> FundRow:
     raise InvalidInput(f"name the fund with --fund; the book has: {known}", field="fund")
 
 
-def _asked_once(settings: Settings, fund: FundRow) -> Callable[[FundRow], SeenCapacity | None]:
+def _asked_once(
+    store: Store, settings: Settings, fund: FundRow
+) -> Callable[[FundRow], SeenCapacity | None]:
     """The chain's answer, asked for when a line first needs it, and once."""
     from settlement_node.node.assembly import build_client
     from settlement_node.node.door import see_capacity
@@ -133,7 +135,9 @@ def _asked_once(settings: Settings, fund: FundRow) -> Callable[[FundRow], SeenCa
     @cache
     def asked() -> SeenCapacity | None:
         chain = next((c for c in settings.chains if c.chain_id == fund.chain_id), None)
-        return None if chain is None else see_capacity(build_client(chain, settings), fund)
+        if chain is None:
+            return None
+        return see_capacity(store, build_client(chain, settings), fund)
 
     return lambda _fund: asked()
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from settlement_node.errors import InvalidInput, OutcomeUnknown, SettlementError, Transient
+from settlement_node.errors import InvalidInput, OutcomeUnknown, Refused, SettlementError, Transient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +30,8 @@ EXIT_LATER = 3
 EXIT_BROKEN = 4
 EXIT_CODES = (
     "Exit status: 0 done · 1 done, and something is wrong (a break, a bad line, a failed check)"
-    " · 2 wrong input or configuration, nothing changed · 3 not possible now, try again"
+    " · 2 refused: wrong input, configuration or state, nothing changed · 3 not possible now, try"
+    " again"
     " · 4 something that must never be"
 )
 
@@ -83,13 +84,19 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     return carried_out
 
 
+class LeftUndone(SettlementError):
+    """A command did a part of its work, and names the rest."""
+
+    code = "left_undone"
+
+
 def exit_code_of(error: SettlementError) -> int:
     """The exit status of an error by its family."""
-    if isinstance(error, InvalidInput) or error.code == "database_unusable":
+    if isinstance(error, InvalidInput | Refused) or error.code == "database_unusable":
         return EXIT_INPUT
-    if isinstance(error, Transient | OutcomeUnknown):
-        return EXIT_LATER
-    return EXIT_WRONG if error.code == "refused" else EXIT_BROKEN
+    if isinstance(error, LeftUndone):
+        return EXIT_WRONG
+    return EXIT_LATER if isinstance(error, Transient | OutcomeUnknown) else EXIT_BROKEN
 
 
 def show_error(error: SettlementError, *, json_output: bool) -> None:

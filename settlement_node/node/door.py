@@ -13,27 +13,29 @@ import structlog
 
 from settlement_node.chain.pool import ChainClient
 from settlement_node.domain.capacity import FundCapacity
+from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.store import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.funds import get_fund, is_read_to
+from settlement_node.store.funds import get_fund, settlers_of
 from settlement_node.store.orders import ids_of, known_external_ids
 from settlement_node.store.rows import FundRow
-from settlement_node.units import Shares, normal_external_id
+from settlement_node.units import Address, Hex32, Shares, normal_external_id
 
 log = structlog.get_logger(__name__)
-UNREAD_BLOCKS_MAX = 64
-"""Further behind the head the events may show an order as paid, and its shares as burned, before
-the book knows: nothing is refused on such a book."""
+UNREAD_BLOCKS_MAX = 2_000
+"""Most blocks whose events are read for one question. A book further behind refuses nothing: the
+chain may show the order as paid, and its shares as burned, in what the book has not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenCapacity:
-    """A fund's capacity as the chain has it at a block."""
+    """A fund's capacity at the agreed head, and what was paid up to there in blocks that the book
+    has not read."""
 
     capacity: FundCapacity
-    block_number: int
+    paid_unread: frozenset[Hex32]
 
 
 def read_capacity(client: ChainClient, fund: FundRow) -> FundCapacity:
@@ -43,14 +45,23 @@ def read_capacity(client: ChainClient, fund: FundRow) -> FundCapacity:
     return FundCapacity(Shares(supply), limit)
 
 
-def see_capacity(client: ChainClient, fund: FundRow) -> SeenCapacity | None:
-    """Ask the chain now; None when it cannot say."""
+def see_capacity(store: Store, client: ChainClient, fund: FundRow) -> SeenCapacity | None:
+    """Ask the chain now; None when it cannot say, or the book is too far behind it."""
+    with store.read() as tx:
+        settlers = settlers_of(tx, fund.fund_id)
+    first = min(int(row["scanned_to_block"]) for row in settlers) + 1
+    addresses = [Address(row["settler_address"]) for row in settlers]
     try:
-        head = client.refresh().head
-        return SeenCapacity(read_capacity(client, fund), head.number)
+        head = client.refresh().head.number
+        if head - first >= UNREAD_BLOCKS_MAX:
+            return None
+        capacity = read_capacity(client, fund)
+        events = client.settler_events(addresses, from_block=first, to_block=head)
     except (Refused, Transient) as error:
         log.warning("capacity_unknown", fund_id=fund.fund_id, reason=error.message)
         return None
+    paid = (e.redemption_id_hex for e in events if isinstance(e, RedemptionSettledEvent))
+    return SeenCapacity(capacity, frozenset(paid))
 
 
 def never_payable(
@@ -75,10 +86,10 @@ def never_payable(
     named = {place: normal_external_id(orders[place].external_id) for place in beyond}
     ids = ids_of(fund, named.values())
     with store.read() as tx:
-        if not is_read_to(tx, fund_id, seen.block_number - UNREAD_BLOCKS_MAX):
-            return {}
         known = known_external_ids(tx, fund_id, list(ids))
-        paid = chain_book.settled_events(tx, fund.chain_id, list(ids.values()))
+        paid = (
+            seen.paid_unread | chain_book.settled_events(tx, fund.chain_id, [*ids.values()]).keys()
+        )
     return {
         place: words
         for place, words in beyond.items()

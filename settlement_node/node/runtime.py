@@ -159,7 +159,8 @@ class Node:
         self.stop()
 
     def stop_soon(self) -> None:
-        """Ask `run_until_stopped` to end; safe in a signal handler."""
+        """Ask `run_until_stopped` to end, from any thread. Not for a signal handler, which may have
+        interrupted the very lock that this takes."""
         self._stopping.set()
         self._wake.set()
 

@@ -59,6 +59,7 @@ class ScriptedChain:
     supply_base_units: int = UINT256_MAX
     daily_limit_base_units: int = UINT256_MAX
     head_number: int = 20
+    events: tuple[SettlerEvent, ...] = ()
 
     def _answer(self) -> None:
         if self.error is not None:
@@ -113,7 +114,7 @@ class ScriptedChain:
         self, settlers: Sequence[Address], *, from_block: int, to_block: int
     ) -> list[SettlerEvent]:
         self._answer()
-        return []
+        return [e for e in self.events if from_block <= e.place.block_number <= to_block]
 
     def transfers(self, token: Address, **_wanted: Any) -> list[TransferEvent]:
         return []

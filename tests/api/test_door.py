@@ -70,6 +70,19 @@ def test_post__the_chain_cannot_say__is_taken_in(
     assert 201 == api.post(PATH, json=shares_of(a=2**256 - 1)).status_code
 
 
+def paid_event(fund: FundRow, name: str) -> RedemptionSettledEvent:
+    """The event of an order's payment, in block 11; the fund's settler is read to block 9."""
+    return RedemptionSettledEvent(
+        place=place(11),
+        redemption_id_hex=ids_of(fund, [name])[name],
+        redemption_index=0,
+        investor_address=address(f"investor {name}"),
+        payee_address=address(f"payee {name}"),
+        shares_base_units=Shares(SHARE),
+        payout_base_units=Payout(1_000_000),
+    )
+
+
 def test_post__the_book_is_far_behind_the_chain__is_taken_in(
     api: Api, fund: FundRow, chain: ScriptedChain
 ) -> None:
@@ -81,21 +94,21 @@ def test_post__the_book_is_far_behind_the_chain__is_taken_in(
     problem_of(api.post(PATH, json=body("b")), 422)
 
 
-def test_post__the_chain_shows_it_as_paid__is_taken_in_though_its_shares_are_gone(
+def test_post__paid_in_a_block_the_book_has_not_read__is_taken_in(
+    api: Api, fund: FundRow, chain: ScriptedChain
+) -> None:
+    chain.supply_base_units = 0
+    chain.events = (paid_event(fund, "a"),)
+    problem_of(api.post(PATH, json=body("a", "b")), 422)
+    assert 201 == api.post(PATH, json=body("a")).status_code
+
+
+def test_post__the_book_shows_it_as_paid__is_taken_in_though_its_shares_are_gone(
     api: Api, store: Store, fund: FundRow, chain: ScriptedChain
 ) -> None:
     chain.supply_base_units = 0
     with store.transaction(actor="test") as tx:
-        paid = RedemptionSettledEvent(
-            place=place(11),
-            redemption_id_hex=ids_of(fund, ["a"])["a"],
-            redemption_index=0,
-            investor_address=address("investor a"),
-            payee_address=address("payee a"),
-            shares_base_units=Shares(SHARE),
-            payout_base_units=Payout(1_000_000),
-        )
-        chain_book.record_events(tx, CHAIN_ID, [paid])
+        chain_book.record_events(tx, CHAIN_ID, [paid_event(fund, "a")])
     assert 201 == api.post(PATH, json=body("a")).status_code
 
 

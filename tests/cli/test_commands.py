@@ -13,7 +13,7 @@ from settlement_node import __version__
 from settlement_node.chain.endpoint import Endpoint
 from settlement_node.chain.signers import KeySigner
 from settlement_node.cli import app
-from settlement_node.cli.output import EXIT_CODES, exit_code_of
+from settlement_node.cli.output import EXIT_CODES, LeftUndone, exit_code_of
 from settlement_node.errors import (
     Conflict,
     InvalidInput,
@@ -202,7 +202,8 @@ def test_openapi__is_written_whole(desk: Desk) -> None:
         (InvalidInput("x"), 2),
         (NotFound("x"), 2),
         (Conflict("x"), 2),
-        (Refused("x"), 1),
+        (Refused("x"), 2),
+        (LeftUndone("x"), 1),
         (Transient("x"), 3),
         (OutcomeUnknown("x"), 3),
         (InvariantBroken("x"), 4),

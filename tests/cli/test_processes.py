@@ -161,3 +161,28 @@ def test_dry_run__no_fund_yet__ends_and_says_how_to_enter_one(desk: Desk) -> Non
     ended = run(desk, "run", "--dry-run")
     assert ended.returncode == 0
     assert "fund add FILE" in ended.stdout
+
+
+STOPPED_WHILE_LOCKED = """
+import signal, threading
+from settlement_node.cli.common import stop_on_signals
+
+stopping = threading.Event()
+stop_on_signals(stopping.set)
+with stopping._cond:  # as while it is being set or waited for
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+print(stopping.wait(10))
+"""
+
+
+def test_stop_on_signals__while_the_event_is_locked__stops_all_the_same() -> None:
+    """A handler runs in the main thread, between any two steps of it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED_WHILE_LOCKED],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")

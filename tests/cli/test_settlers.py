@@ -78,12 +78,12 @@ def test_change_of_settler__the_guides_commands__switched_listed_and_exported(
     fund, settler = old["fund_id"], new["settler_address"]
 
     refused = desk.run("fund", "settler", "switch", fund, settler, "--reason", "moving", **LANE)
-    assert (refused.exit_code, "can still pay" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "can still pay" in refused.stderr) == (2, True)
     assert desk.json("fund", "settler", "add", fund, settler, **LANE)["added"] == [settler]
     twice = desk.run("fund", "settler", "add", fund, settler, **LANE)
     assert (twice.exit_code, "already" in twice.stderr) == (2, True)
     none = desk.run("fund", "settler", "add", fund, address("nobody"), **LANE)
-    assert (none.exit_code, "is not a settler" in none.stderr) == (1, True)
+    assert (none.exit_code, "is not a settler" in none.stderr) == (2, True)
 
     anvil.rpc("anvil_impersonateAccount", old["treasury_address"])
     approve_nothing = "0x095ea7b3" + old["settler_address"][2:].rjust(64, "0") + "0" * 64

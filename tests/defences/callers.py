@@ -136,7 +136,8 @@ CALLERS: tuple[Defence, ...] = (
         new="",
         tests=(
             f"{DOOR}::"
-            "test_post__the_chain_shows_it_as_paid__is_taken_in_though_its_shares_are_gone[sqlite]",
+            "test_post__the_book_shows_it_as_paid__is_taken_in_though_its_shares_are_gone[sqlite]",
+            f"{DOOR}::test_post__paid_in_a_block_the_book_has_not_read__is_taken_in[sqlite]",
         ),
     ),
     Defence(
