@@ -26,7 +26,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     /// the last event.
     uint256 private constant TAIL_GAS = 80_000;
     uint256 private constant DETAIL_BYTES_MAX = 256;
-    /// @dev The calldata of `settleItemFrame`: selector, the six words of an item, the two prices, what the limit still
+    /// @dev The calldata of `settleOneAlone`: selector, the six words of an item, the two prices, what the limit still
     /// allows, and the treasury's balance.
     uint256 private constant FRAME_BYTES = 4 + 10 * 32;
 
@@ -117,14 +117,9 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
     }
 
     /// @inheritdoc IRedemptionSettler
-    function settleItemFrame(
-        Item calldata item,
-        uint256 floorPrice_,
-        uint256 ceilingPrice_,
-        uint256 payoutLeft,
-        uint256 treasuryHeld
-    ) external returns (uint256 treasuryHeldAfter) {
+    function settleOneAlone(Frame calldata frame) external payable returns (uint256 treasuryHeldAfter) {
         if (msg.sender != address(this)) revert NotSelf(msg.sender);
+        Item calldata item = frame.item;
         if (!item.isValid(treasury, shareToken, payoutToken)) _skip(SkipReason.InvalidItem);
         // Nearly every item pays its investor, whom nothing more needs to be asked about.
         if (item.paysAnother()) _checkPayee(item);
@@ -132,11 +127,11 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         unchecked {
             // No overflow: every factor is below 2^128, and no whole share is more than 10^36 base units.
             uint256 paidPerShares = payout * _wholeShare;
-            if (paidPerShares > shares * ceilingPrice_) _skip(SkipReason.PriceAboveCeiling);
+            if (paidPerShares > shares * frame.ceilingPrice) _skip(SkipReason.PriceAboveCeiling);
             // payout + 1 <= shares * floorPrice / wholeShare, that is payout < floor(...), without the division.
-            if (paidPerShares + _wholeShare <= shares * floorPrice_) _skip(SkipReason.PriceBelowFloor);
+            if (paidPerShares + _wholeShare <= shares * frame.floorPrice) _skip(SkipReason.PriceBelowFloor);
         }
-        if (payout > payoutLeft) _skip(SkipReason.DailyLimitExceeded);
+        if (payout > frame.payoutLeft) _skip(SkipReason.DailyLimitExceeded);
 
         (address investor, address payee) = item.accounts();
         emit RedemptionSettled(item.redemptionId, investor, payee, item.index, shares, payout);
@@ -147,7 +142,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             _burnOtherwise(item.redemptionId, investor, shares);
         }
         uint256 paid;
-        (paid, treasuryHeldAfter) = payoutToken.transferExactly(treasury, payee, payout, treasuryHeld);
+        (paid, treasuryHeldAfter) = payoutToken.transferExactly(treasury, payee, payout, frame.treasuryHeld);
         if (paid != TokenCalls.EXACT) _skipMove(paid, SkipReason.PayoutFailed, SkipReason.PayoutNotExact);
     }
 
@@ -191,7 +186,6 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
             bool unsettled = bits & bit == 0;
             if (unsettled && _callFrame(frame, item, payoutLeft)) {
                 bits |= bit;
-                _keepTreasuryHeld(frame);
                 unchecked {
                     // The frame has found the payout to be within what is left.
                     payoutLeft -= item.payout;
@@ -201,6 +195,7 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
                     outcomes[i] = Outcome(item.redemptionId, SkipReason.None, gasBefore - gasleft(), "");
                 }
             } else {
+                _forgetTreasuryHeld(frame);
                 (SkipReason reason, bytes memory detail) =
                     unsettled ? _lastWords() : (SkipReason.AlreadySettled, bytes(""));
                 emit RedemptionSkipped(item.redemptionId, index, reason, detail);
@@ -214,10 +209,10 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         if (settledCount != 0) _payouts.record(window, payoutLeftAtFirst - payoutLeft);
     }
 
-    /// @dev Memory for the calldata of `settleItemFrame`, with what is the same for every item of a batch, and the treasury's
+    /// @dev Memory for the calldata of `settleOneAlone`, with what is the same for every item of a batch, and the treasury's
     /// balance still to be read.
     function _newFrame(uint256 floorPrice_, uint256 ceilingPrice_) private pure returns (uint256 frame) {
-        bytes4 selector = this.settleItemFrame.selector;
+        bytes4 selector = this.settleOneAlone.selector;
         bytes memory allocated = new bytes(FRAME_BYTES);
         assembly ("memory-safe") {
             frame := add(allocated, 0x20)
@@ -228,21 +223,21 @@ contract RedemptionSettler is IRedemptionSettler, SettlerControls, ReentrancyGua
         }
     }
 
-    /// @dev Calls `settleItemFrame` with the item as it stands in the calldata.
+    /// @dev Calls `settleOneAlone` with the item as it stands in the calldata. Its answer, the treasury's balance that the
+    /// item leaves, is put where the next item's frame starts from it.
     function _callFrame(uint256 frame, Item calldata item, uint256 payoutLeft) private returns (bool settled) {
         uint256 gasLimit = itemGasLimit;
         assembly ("memory-safe") {
             calldatacopy(add(frame, 0x04), item, 0xc0)
             mstore(add(frame, 0x104), payoutLeft)
-            settled := call(gasLimit, address(), 0, frame, FRAME_BYTES, 0, 0)
+            settled := call(gasLimit, address(), 0, frame, FRAME_BYTES, add(frame, 0x124), 0x20)
         }
     }
 
-    /// @dev The treasury's balance that the item just settled leaves is what the next one starts from. Not after a failed
-    /// frame, which has changed nothing and answers something else.
-    function _keepTreasuryHeld(uint256 frame) private pure {
+    /// @dev The treasury's balance is read again: a failed frame's answer lies where what it leaves is handed on.
+    function _forgetTreasuryHeld(uint256 frame) private pure {
         assembly ("memory-safe") {
-            returndatacopy(add(frame, 0x124), 0, 0x20)
+            mstore(add(frame, 0x124), not(0))
         }
     }
 

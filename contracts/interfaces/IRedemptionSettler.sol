@@ -79,6 +79,15 @@ interface IRedemptionSettler is ISettlerControls {
         uint256 payout; // in payout base units
     }
 
+    /// @notice What one item is settled with.
+    struct Frame {
+        Item item;
+        uint256 floorPrice; // in force for the batch
+        uint256 ceilingPrice; // in force for the batch
+        uint256 payoutLeft; // what the 24-hour limit still allows
+        uint256 treasuryHeld; // the treasury's payout tokens before the item, or the highest number to have them read
+    }
+
     /// @notice What a preview found for one item.
     struct Outcome {
         bytes32 redemptionId;
@@ -133,7 +142,7 @@ interface IRedemptionSettler is ISettlerControls {
     /// @notice A batch holds at least one item.
     error EmptyBatch();
 
-    /// @notice `settleItemFrame` is the settler's own call frame, for nobody else.
+    /// @notice `settleOneAlone` is the settler's own call frame, for nobody else.
     error NotSelf(address caller);
 
     /// @notice How the frame of an item ends when it is left out; seen from outside only in traces.
@@ -160,19 +169,10 @@ interface IRedemptionSettler is ISettlerControls {
 
     /// @notice One item in its own call frame: everything but the index bit, which is the batch's. Only the settler
     /// itself can call it. It is the function called most, and under this name its selector is the lowest of all, which
-    /// the compiled search finds first: another name would cost every redemption up to 500 gas.
-    /// @param floorPrice_ the floor price in force for the batch.
-    /// @param ceilingPrice_ the ceiling price in force for the batch.
-    /// @param payoutLeft what the 24-hour limit still allows.
-    /// @param treasuryHeld the treasury's payout tokens before the item, or the highest number to have them read.
-    /// @return treasuryHeldAfter the same after the item.
-    function settleItemFrame(
-        Item calldata item,
-        uint256 floorPrice_,
-        uint256 ceilingPrice_,
-        uint256 payoutLeft,
-        uint256 treasuryHeld
-    ) external returns (uint256 treasuryHeldAfter);
+    /// the compiled search finds first: another name would cost every redemption up to 500 gas. It is payable only because
+    /// the check that it is not costs gas; nobody pays it, and the settler has no coins to give it.
+    /// @return treasuryHeldAfter the treasury's payout tokens after the item.
+    function settleOneAlone(Frame calldata frame) external payable returns (uint256 treasuryHeldAfter);
 
     /// @notice The hash the next batch must name as its previous one.
     function batchHash() external view returns (bytes32);

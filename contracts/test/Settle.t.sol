@@ -168,7 +168,7 @@ contract SettleTest is SettlerTest {
     function test_settleItem__called_by_anyone__refused() public {
         vm.expectRevert(abi.encodeWithSelector(IRedemptionSettler.NotSelf.selector, operator));
         vm.prank(operator);
-        settler.settleItemFrame(_item(0), 0, CEILING_PRICE, DAILY_LIMIT, 0);
+        settler.settleOneAlone(IRedemptionSettler.Frame(_item(0), 0, CEILING_PRICE, DAILY_LIMIT, 0));
     }
 
     function testFuzz_settle__any_hash_and_items__follow_the_stated_formula(uint256 seed, uint8 count) public {

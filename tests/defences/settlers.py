@@ -21,7 +21,7 @@ SETTLERS: tuple[Defence, ...] = (
         holds="the settler pays no less than its floor for a share",
         file="contracts/RedemptionSettler.sol",
         old=(
-            "            if (paidPerShares + _wholeShare <= shares * floorPrice_)"
+            "            if (paidPerShares + _wholeShare <= shares * frame.floorPrice)"
             " _skip(SkipReason.PriceBelowFloor);\n"
         ),
         new="",
@@ -33,8 +33,8 @@ SETTLERS: tuple[Defence, ...] = (
         happens="an order priced at the very floor is paid a whole number of base units",
         holds="the least payout is rounded down as payouts are, so it is not refused",
         file="contracts/RedemptionSettler.sol",
-        old="if (paidPerShares + _wholeShare <= shares * floorPrice_)",
-        new="if (paidPerShares < shares * floorPrice_)",
+        old="if (paidPerShares + _wholeShare <= shares * frame.floorPrice)",
+        new="if (paidPerShares < shares * frame.floorPrice)",
         tests=(f"{SKIPS}::test_skip__least_payout_is_rounded_down",),
     ),
     Defence(

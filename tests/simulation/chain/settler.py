@@ -202,7 +202,7 @@ def _run(
 
 
 def _frame(call: Call, settler: Settler, item: bytes, left: int) -> tuple[int, bytes]:
-    """`settleItemFrame`: the reason it is skipped, with the token's words, or NONE."""
+    """`settleOneAlone`: the reason it is skipped, with the token's words, or NONE."""
     state, at = call.state, settler.address
     index, shares, payout = number_at(item, 1), number_at(item, 4), number_at(item, 5)
     if state.get(("bit", at, index)) and not settler.naive:
