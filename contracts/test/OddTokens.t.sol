@@ -207,7 +207,10 @@ contract OddTokensTest is SettlerTest {
         _usePayout(payout);
         payout.setCallback(
             address(settler),
-            abi.encodeCall(IRedemptionSettler.settleOneAlone, (IRedemptionSettler.Frame(_item(9), 0, CEILING_PRICE, DAILY_LIMIT, 0)))
+            abi.encodeCall(
+                IRedemptionSettler.settleOneAlone,
+                (IRedemptionSettler.Frame(_item(9), 0, CEILING_PRICE, DAILY_LIMIT, 0))
+            )
         );
         _settleOne(_item(0));
         vm.assertTrue(payout.called() && !payout.succeeded(), "item frame");

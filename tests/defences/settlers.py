@@ -38,6 +38,16 @@ SETTLERS: tuple[Defence, ...] = (
         tests=(f"{SKIPS}::test_skip__least_payout_is_rounded_down",),
     ),
     Defence(
+        name="a_failed_frame_hands_nothing_on",
+        line=Line.SETTLER_RIGHTS,
+        happens="an item fails, and its answer lies where the treasury's balance is handed on",
+        holds="the balance is read again, so the items behind it are settled",
+        file="contracts/RedemptionSettler.sol",
+        old="                _forgetTreasuryHeld(frame);\n",
+        new="",
+        tests=(f"{SKIPS}::test_skip__treasury_short__smaller_item_behind_is_paid",),
+    ),
+    Defence(
         name="proposals_expire",
         line=Line.SETTLER_RIGHTS,
         happens="a proposal is left to ripen and taken up years later",
