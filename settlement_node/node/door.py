@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.views import SettlerView
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.domain.redemption import RedemptionOrder
@@ -38,11 +39,11 @@ class SeenCapacity:
     paid_unread: frozenset[Hex32]
 
 
-def read_capacity(client: ChainClient, fund: FundRow) -> FundCapacity:
-    """At the agreed head. Raises Transient, or Refused when an address is not what it should be."""
-    limit = client.settler_view(fund.settler_address).daily_payout_limit_base_units
+def read_capacity(client: ChainClient, fund: FundRow, settler: SettlerView) -> FundCapacity:
+    """At the agreed head, as its settler is there. Raises Transient, or Refused when the share
+    token's address is not what it should be."""
     supply = client.token_view(fund.share_token_address).total_supply_base_units
-    return FundCapacity(Shares(supply), limit)
+    return FundCapacity(Shares(supply), settler.daily_payout_limit_base_units)
 
 
 def see_capacity(store: Store, client: ChainClient, fund: FundRow) -> SeenCapacity | None:
@@ -55,7 +56,7 @@ def see_capacity(store: Store, client: ChainClient, fund: FundRow) -> SeenCapaci
         head = client.refresh().head.number
         if head - first >= UNREAD_BLOCKS_MAX:
             return None
-        capacity = read_capacity(client, fund)
+        capacity = read_capacity(client, fund, client.settler_view(fund.settler_address))
         events = client.settler_events(addresses, from_block=first, to_block=head)
     except (Refused, Transient) as error:
         log.warning("capacity_unknown", fund_id=fund.fund_id, reason=error.message)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.views import SettlerView
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.price_band import PriceBand
@@ -73,9 +74,14 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
             funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
         findings += _book(context, lane, funds)
         try:
-            findings += _chain(context, lane, funds)
             client = context.chains[lane.chain_id].client
-            capacities += [(fund, read_capacity(client, fund)) for fund in funds]
+            findings += _gas(context, client, lane)
+            views: list[SettlerView] = []
+            for fund in funds:
+                views.append(client.settler_view(fund.settler_address))
+                findings += _settler(lane, fund, views[-1])
+            for fund, view in zip(funds, views, strict=True):
+                capacities.append((fund, read_capacity(client, fund, view)))
         except (Refused, Transient) as error:
             # What the chain does not answer, or nobody at a settler's address, stays as it was; the
             # rest is told all the same.
@@ -203,9 +209,8 @@ def _finality_words(lane: Lane) -> str | None:
     return None
 
 
-def _chain(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Finding]:
-    """What has to be asked of the chain: gas money, and the settlers' own state."""
-    client = context.chains[lane.chain_id].client
+def _gas(context: NodeContext, client: ChainClient, lane: Lane) -> Iterable[Finding]:
+    """The lane's gas money, at the head that everything asked of the chain is read at."""
     client.refresh()
     with context.store.read() as tx:
         in_flight = transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)
@@ -221,8 +226,6 @@ def _chain(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterab
             if low
             else None,
         )
-    for fund in funds:
-        yield from _fund(client, lane, fund)
 
 
 def _comfortable_wei(lane: Lane) -> int:
@@ -231,8 +234,7 @@ def _comfortable_wei(lane: Lane) -> int:
     return lane.head_gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
 
 
-def _fund(client: ChainClient, lane: Lane, fund: FundRow) -> Iterable[Finding]:
-    view = client.settler_view(fund.settler_address)
+def _settler(lane: Lane, fund: FundRow, view: SettlerView) -> Iterable[Finding]:
     why: str | None = None
     if view.paused:
         why = f"settler {fund.settler_address} is paused on the chain"
