@@ -3,6 +3,6 @@
 from setuptools import find_packages, setup
 
 setup(
-    packages=[*find_packages(include=["settlement_node*"]), "settlement_node.chain.abi"],
-    package_dir={"settlement_node.chain.abi": "abi"},
+    packages=[*find_packages(include=["settlement_node*"]), "settlement_node.chain.contracts.abi"],
+    package_dir={"settlement_node.chain.contracts.abi": "abi"},
 )

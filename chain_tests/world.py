@@ -17,31 +17,33 @@ from pathlib import Path
 
 from sqlalchemy import RowMapping
 
-from settlement_node.chain.anvil import AnvilProcess
-from settlement_node.chain.embedded import EmbeddedChain
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.context import ChainContext
 from settlement_node.chain.signers.local import KeySigner
-from settlement_node.chain.transport import Transport
 from settlement_node.chain.views import Accepted
+from settlement_node.chain.wire.transport import Transport
 from settlement_node.demo.audit import Audit, audit
 from settlement_node.demo.book import account
 from settlement_node.demo.stage import Stage
-from settlement_node.domain.fees import FeePolicy
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
+from settlement_node.desk.intake import take_in
+from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.domain.engine.fees import FeePolicy
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.node.context import ChainContext, Lane, NodeContext
+from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.cycle import PassEnd, PassResult
-from settlement_node.node.intake import take_in
-from settlement_node.node.reconcile import reconcile_fund
 from settlement_node.node.runtime import Node
-from settlement_node.store import redemptions, settlements, transactions
-from settlement_node.store.attention import open_alerts, open_breaks
+from settlement_node.node.stages.reconcile import reconcile_fund
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import add_fund, get_fund, get_lane
+from settlement_node.store.book.ledger import Account, balance
 from settlement_node.store.database import Store, open_engine
-from settlement_node.store.funds import add_fund, get_fund, get_lane
-from settlement_node.store.ledger import Account, balance
+from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import AttemptRow, FundRow, LaneRow, RedemptionRow, TransactionRow
+from settlement_node.store.telling.attention import open_alerts, open_breaks
 from settlement_node.units import Address, Hex32, Shares, redemption_id_of
 
 Chain = EmbeddedChain | AnvilProcess

@@ -4,32 +4,54 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "settlement_node"
 LINES_MAX = 400
+BIGGEST_ROOM = 0.22
 
-LAYERS = {
-    "units": 0, "errors": 0,
-    "domain": 1,
-    "config": 2, "store": 2, "chain": 2, "logs": 2,
-    "node": 3,
-    "api": 4, "cli": 4, "demo": 4,
-    "__main__": 5,
-}  # fmt: skip
-"""The first part of a module's name below the package, and its layer."""
+ROOMS = (
+    ("units", "errors"),
+    ("domain.engine", "domain"),
+    ("config", "logs"),
+    ("store", "store.tables", "store.migrations", "chain.views", "chain.wire"),
+    ("store.engine", "store.book", "store.chain_memory", "store.telling", "store.people"),
+    ("chain.endpoints",),
+    ("chain.contracts", "chain.signers"),
+    ("chain",),
+    ("devchain", "methods", "reads"),
+    ("booking",),
+    ("desk", "notify"),
+    ("sources", "node.stages", "node"),
+    ("assembly",),
+    ("api", "console", "cli", "demo"),
+    ("__main__",),
+)
+"""The rooms of the package from the lowest up. What stands on one line are neighbours, which may
+know each other as long as their files do not import one another in a circle. A room named with its
+folder ("node.stages") is a folder inside; the folder's own files are the room "node"."""
 
-STRANGERS = {
-    ("store", "chain"),
-    ("chain", "store"),
-    ("config", "store"),
-    ("config", "chain"),
-    ("store", "config"),
-    ("chain", "config"),
-}
-"""Neighbours on one layer that know nothing of each other."""
+LAYERS = {room: layer for layer, rooms in enumerate(ROOMS) for room in rooms}
+
+STRANGERS = (
+    {"store", "chain"},
+    {"config", "store"},
+    {"config", "chain"},
+    {"devchain", "reads"},
+    {"notify", "desk"},
+    {"sources", "node"},
+    {"console", "api"},
+    {"api", "demo"},
+)
+"""Folders that know nothing of each other, whatever stands above."""
+
+FACES_MAY_KNOW = {("cli", "api"), ("cli", "demo")}
+"""The command line starts the interface and the demonstration."""
 
 UNITS_MAY_IMPORT = {"eth_utils"}
 """Checksums and keccak, which the standard library does not have."""
@@ -39,9 +61,21 @@ def files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+def room_of(parts: Sequence[str]) -> str:
+    """The room of a module, by its name's parts below the package: the innermost that is known."""
+    inner = ".".join(parts[:2])
+    return inner if inner in LAYERS else parts[0]
+
+
 def part_of(path: Path) -> str:
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+    """The folder or file below the package that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_of(path: Path) -> str:
+    """A file's module, below the package; a folder's own file is the folder."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports_of(path: Path) -> list[tuple[int, str]]:
@@ -58,17 +92,36 @@ def imports_of(path: Path) -> list[tuple[int, str]]:
 
 
 def upward_imports(path: Path) -> list[str]:
-    """Imports of a file that point upwards, or at a neighbour it must not know."""
+    """Imports of a file that point upwards, or at a folder it must not know."""
     wrong = []
-    here = part_of(path)
+    here = room_of(path.relative_to(PACKAGE).with_suffix("").parts)
     for line, name in imports_of(path):
         parts = name.split(".")
-        if parts[0] != PACKAGE.name or len(parts) == 1 or parts[1] not in LAYERS:
+        if parts[0] != PACKAGE.name or len(parts) == 1 or room_of(parts[1:]) not in LAYERS:
             continue
-        there = parts[1]
-        if LAYERS[there] > LAYERS[here] or (here, there) in STRANGERS:
+        there = room_of(parts[1:])
+        folders = {part_of(path), parts[1]}
+        if LAYERS[there] > LAYERS[here] or folders in STRANGERS:
             wrong.append(f"{path.relative_to(PACKAGE)}:{line} imports {name}")
     return wrong
+
+
+def graph() -> dict[str, set[str]]:
+    """Which module of the package imports which, inside functions too."""
+    modules = {module_of(path): path for path in files()}
+    return {
+        module: {
+            found
+            for _, name in imports_of(path)
+            if name.startswith(f"{PACKAGE.name}.")
+            for found in (
+                name.removeprefix(f"{PACKAGE.name}."),
+                name.removeprefix(f"{PACKAGE.name}.").rpartition(".")[0],
+            )
+            if found in modules and found != module
+        }
+        for module, path in modules.items()
+    }
 
 
 def foreign_imports(path: Path, allowed: set[str]) -> list[str]:
@@ -83,7 +136,8 @@ def foreign_imports(path: Path, allowed: set[str]) -> list[str]:
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_file__any__is_on_the_map_and_short_enough(path: Path) -> None:
-    assert part_of(path) in {*LAYERS, "__init__"}, "give the new part a layer"
+    room = room_of(path.relative_to(PACKAGE).with_suffix("").parts)
+    assert room in {*LAYERS, "__init__"}, "give the new room a layer"
     length = len(path.read_text(encoding="utf-8").splitlines())
     assert length <= LINES_MAX
 
@@ -91,6 +145,22 @@ def test_file__any__is_on_the_map_and_short_enough(path: Path) -> None:
 def test_imports__all__point_downwards() -> None:
     inside = [path for path in files() if part_of(path) != "__init__"]
     assert [line for path in inside for line in upward_imports(path)] == []
+
+
+def test_imports__all__go_in_no_circle() -> None:
+    try:
+        order = list(TopologicalSorter(graph()).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+    assert len(files()) - 1 <= len(order)
+
+
+def test_rooms__the_biggest__is_a_fifth_of_the_package_at_most() -> None:
+    lengths: Counter[str] = Counter()
+    for path in files():
+        lengths[part_of(path)] += len(path.read_text(encoding="utf-8").splitlines())
+    room, lines = lengths.most_common(1)[0]
+    assert lines <= BIGGEST_ROOM * lengths.total(), room
 
 
 def test_imports__of_the_domain__are_pure() -> None:
@@ -131,9 +201,9 @@ def test_library__of_one_layer__is_used_nowhere_else(library: str, home: str) ->
 @pytest.mark.parametrize(
     "statement",
     [
-        "from settlement_node.node import plan",
+        "from settlement_node.node.stages import plan",
         "import settlement_node.api.app",
-        "def f():\n    from settlement_node.chain import pool",
+        "def f():\n    from settlement_node.chain import client",
     ],
 )
 def test_upward_imports__a_store_file_that_looks_up_or_aside__is_found(

@@ -20,9 +20,10 @@ from settlement_node.domain.observations import (
     RedemptionSettledEvent,
 )
 from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.store import funds, orders, redemptions, settlements, transactions
+from settlement_node.store.book import funds, orders, redemptions
 from settlement_node.store.database import Store, Tx
-from settlement_node.store.leases import lane_key
+from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlementRow, TransactionRow
 from settlement_node.units import ZERO_HASH, Address, Hex32, Payout, Shares, Wei, to_hex32
 

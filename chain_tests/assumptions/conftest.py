@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from settlement_node.chain.anvil import AnvilProcess
-from settlement_node.chain.embedded import EmbeddedChain
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
 from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
-from settlement_node.chain.transport import Transport
+from settlement_node.chain.wire.transport import Transport
+from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.devchain.embedded import EmbeddedChain
 from settlement_node.units import Address, Wei
 from tests.simulation.chain.program import SimulatedChain
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from settlement_node.chain.pool import ChainClient
-from settlement_node.chain.proofs import NotProven, prove_account, prove_header, prove_receipts
-from settlement_node.chain.transport import RpcOk, RpcRequest
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.wire.proofs import NotProven, prove_account, prove_header, prove_receipts
+from settlement_node.chain.wire.transport import RpcOk, RpcRequest
 from settlement_node.units import Address
 from tests.chain.lying import Lying
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from settlement_node.chain.contracts import (
+from settlement_node.chain.client import ChainClient, PoolPolicy
+from settlement_node.chain.contracts.reverts import revert_reason
+from settlement_node.chain.contracts.settler import (
     BATCH_HASH_MISMATCH_SELECTOR,
     batch_hash_of,
     decode_settler_events,
@@ -21,9 +23,7 @@ from settlement_node.chain.deploy import (
     grant_fund_role,
     permit_payee,
 )
-from settlement_node.chain.endpoint import CallRequest, CallReverted
-from settlement_node.chain.pool import ChainClient, PoolPolicy
-from settlement_node.chain.reverts import revert_reason
+from settlement_node.chain.endpoints.endpoint import CallRequest, CallReverted
 from settlement_node.chain.signers import KeySigner
 from settlement_node.domain.observations import (
     BatchSettledEvent,

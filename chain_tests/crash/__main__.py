@@ -14,9 +14,9 @@ from chain_tests.copies import Copies
 from chain_tests.crash.daemon import Daemon
 from chain_tests.crash.rounds import Crashes, Outcome, Round, all_rounds
 from chain_tests.world import build_world
-from settlement_node.chain.anvil import AnvilProcess
 from settlement_node.demo.stage import set_stage
-from settlement_node.domain.policy import EnginePolicy
+from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.node.checkpoints import CHECKPOINTS
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.migrate import upgrade

@@ -9,12 +9,9 @@ import pytest
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
+from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.deploy import SettlerSettings, deploy_settler, grant_fund_role
-from settlement_node.chain.tokens import encode_approve
-from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.errors import Conflict, NotFound, Refused
-from settlement_node.node.succession import (
+from settlement_node.desk.succession import (
     add_settlers,
     check_successor,
     find_settlers,
@@ -22,9 +19,12 @@ from settlement_node.node.succession import (
     switch_settler,
     with_predecessors,
 )
+from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.errors import Conflict, NotFound, Refused
 from settlement_node.store import tables as t
+from settlement_node.store.book.funds import NewFund, add_fund, settlers_of
 from settlement_node.store.database import Store
-from settlement_node.store.funds import NewFund, add_fund, settlers_of
 from settlement_node.units import ZERO_ADDRESS, Address, Payout
 
 S = RedemptionStatus

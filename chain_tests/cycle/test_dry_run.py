@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 
 from chain_tests.world import SHARE, World
 from settlement_node.demo.book import account
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.domain.redemption import HoldReason, RedemptionOrder
 from settlement_node.node.dry_run import run_dry
-from settlement_node.store.overview import leases_by_lane
+from settlement_node.store.telling.overview import leases_by_lane
 from settlement_node.units import Shares
 
 S = RedemptionStatus

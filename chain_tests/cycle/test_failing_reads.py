@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chain_tests.world import World, new_client
-from settlement_node.chain.transport import (
+from settlement_node.chain.wire.transport import (
     RpcError,
     RpcRequest,
     RpcResult,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chain_tests.marks import both_chains
 from chain_tests.world import CONFIRMATIONS_BLOCKS, SHARE, World
-from settlement_node.chain.contracts import encode_settle
+from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.chain.deploy import Deployer
 from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus

@@ -13,10 +13,11 @@ from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.node.cycle import PassEnd
-from settlement_node.store import redemptions, settlements
 from settlement_node.store import tables as t
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import settlers_of
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import settlers_of
+from settlement_node.store.engine import settlements
 from settlement_node.store.rows import ItemRow
 from settlement_node.store.tables import ItemOutcome
 from settlement_node.units import Shares

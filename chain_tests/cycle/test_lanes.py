@@ -10,12 +10,12 @@ import pytest
 
 from chain_tests.marks import both_chains, on_postgresql
 from chain_tests.world import World
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionOutcome
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
 from settlement_node.store.database import Store
-from settlement_node.store.leases import take_lease
+from settlement_node.store.engine.leases import take_lease
 
 S = RedemptionStatus
 

@@ -11,16 +11,16 @@ from sqlalchemy import RowMapping
 
 from chain_tests.world import CONFIRMATIONS_BLOCKS, Chain, World, build_world
 from settlement_node.chain.signers.base import TransactionFields
-from settlement_node.chain.transport import RpcRequest, RpcResult, Transport
+from settlement_node.chain.wire.transport import RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import (
     RedemptionStatus,
     TransactionFact,
     TransactionStatus,
 )
-from settlement_node.domain.policy import EnginePolicy
-from settlement_node.store import transactions
 from settlement_node.store.database import Store
+from settlement_node.store.engine import transactions
 from settlement_node.store.rows import TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Payout, Wei

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from chain_tests.world import World, new_client
-from settlement_node.chain.contracts import BATCH_HASH_CALL
-from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
+from settlement_node.chain.contracts.settler import BATCH_HASH_CALL
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store.database import Store

@@ -9,8 +9,8 @@ import pytest
 from chain_tests.marks import both_chains
 from chain_tests.world import World
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.node.watch import watch
-from settlement_node.store.funds import set_fund_paused, set_lane_paused
+from settlement_node.node.stages.watch import watch
+from settlement_node.store.book.funds import set_fund_paused, set_lane_paused
 
 S = RedemptionStatus
 

@@ -15,15 +15,15 @@ import sqlalchemy as sa
 
 from chain_tests.marks import both_databases, on_postgresql
 from chain_tests.world import SHARE, World
+from settlement_node.desk import operators
+from settlement_node.desk.intake import take_in
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.errors import Transient
-from settlement_node.node import operators
-from settlement_node.node.heads import follow_head
-from settlement_node.node.intake import take_in
-from settlement_node.node.plan import plan
-from settlement_node.node.scan import scan
-from settlement_node.store.attention import NewBreak, open_break
+from settlement_node.node.stages.heads import follow_head
+from settlement_node.node.stages.plan import plan
+from settlement_node.node.stages.scan import scan
 from settlement_node.store.database import Store, Tx, open_engine
+from settlement_node.store.telling.attention import NewBreak, open_break
 
 PATIENCE_SECONDS = 60.0
 S = RedemptionStatus

@@ -11,6 +11,7 @@ import pytest
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.demo.book import account
+from settlement_node.desk import intake, operators
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -20,15 +21,15 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.domain.redemption import price_redemption
 from settlement_node.errors import Conflict
-from settlement_node.node import intake, operators
 from settlement_node.node.cycle import PassEnd
-from settlement_node.node.plan import plan
-from settlement_node.node.reconcile import AnotherRun, reconcile_fund
-from settlement_node.store import attention, chain_book, records
-from settlement_node.store.attention import NewBreak
+from settlement_node.node.stages.plan import plan
+from settlement_node.node.stages.reconcile import AnotherRun, reconcile_fund
+from settlement_node.store.book.funds import add_settler, get_fund, set_scanned, settlers_of
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.funds import add_settler, get_fund, set_scanned, settlers_of
 from settlement_node.store.rows import RedemptionRow
+from settlement_node.store.telling import attention, records
+from settlement_node.store.telling.attention import NewBreak
 from settlement_node.units import Hex32
 
 S = RedemptionStatus

@@ -12,17 +12,17 @@ from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import SHARE, World
 from settlement_node.cli.fund_file import FundFile, check_on_chain
 from settlement_node.demo.book import account
+from settlement_node.desk import operators
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import Conflict, InvalidInput
-from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
-from settlement_node.store import chain_book
-from settlement_node.store.attention import open_breaks
+from settlement_node.store.book.ledger import Account
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.ledger import Account
 from settlement_node.store.tables import AttemptKind
+from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import Shares
 from tests_support.book import place, settled_event
 

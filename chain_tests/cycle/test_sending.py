@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from chain_tests.world import Chain, World, build_world
-from settlement_node.chain.transport import (
+from settlement_node.chain.wire.transport import (
     RpcError,
     RpcRequest,
     RpcResult,
@@ -16,8 +16,8 @@ from settlement_node.chain.transport import (
     TransportFailed,
 )
 from settlement_node.demo.stage import set_stage
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.store.database import Store
 from settlement_node.units import Payout
 

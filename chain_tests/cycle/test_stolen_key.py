@@ -10,17 +10,17 @@ from datetime import timedelta
 from chain_tests.cycle.test_whole_cycle import second_fund
 from chain_tests.marks import both_chains
 from chain_tests.world import CONFIRMATIONS_BLOCKS, World
-from settlement_node.chain.contracts import encode_settle
+from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.chain.signers import TransactionFields
+from settlement_node.desk import operators
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import price_redemption
-from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
-from settlement_node.store.attention import open_breaks
-from settlement_node.store.foreign import unexplained
-from settlement_node.store.funds import set_lane
+from settlement_node.store.book.funds import set_lane
+from settlement_node.store.chain_memory.foreign import unexplained
+from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import Address, Payout, Wei
 
 S = RedemptionStatus

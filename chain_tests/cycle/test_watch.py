@@ -8,26 +8,26 @@ from dataclasses import replace
 import pytest
 
 from chain_tests.world import SHARE, Chain, World, build_world, later
-from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
 from settlement_node.domain.capacity import FundCapacity
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import Block
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.errors import Transient
 from settlement_node.node.cycle import PassEnd
-from settlement_node.node.reconcile import STUCK_AFTER_SECONDS, reconcile
-from settlement_node.node.watch import (
+from settlement_node.node.stages.reconcile import STUCK_AFTER_SECONDS, reconcile
+from settlement_node.node.stages.watch import (
     FINALITY_STALLED_AFTER_SECONDS,
     FINALITY_UNANSWERED_AFTER_SECONDS,
     HALTED_AFTER_SECONDS,
     STUCK_AFTER_BLOCKS,
     watch,
 )
-from settlement_node.store import chain_book
-from settlement_node.store.attention import open_alerts
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
+from settlement_node.store.telling.attention import open_alerts
 from settlement_node.units import Payout, Shares, to_hex32
 
 PER_SHARE = 103_989_375
@@ -94,7 +94,7 @@ def test_watch__settler_paused_on_the_chain__says_so_until_lifted(
 def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
     new_world: Callable[..., World],
 ) -> None:
-    from settlement_node.node.operators import set_nav
+    from settlement_node.desk.operators import set_nav
 
     def price(nav: str) -> None:
         with world.store.transaction(actor="test") as tx:
@@ -116,7 +116,7 @@ def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
 def test_watch__what_waited_for_money_is_cancelled__clears_the_alert(
     new_world: Callable[..., World],
 ) -> None:
-    from settlement_node.node.intake import cancel
+    from settlement_node.desk.intake import cancel
 
     world = new_world(treasury=PER_SHARE)
     world.take_in(world.order("large", 10 * SHARE))
@@ -234,7 +234,7 @@ def test_reconcile__endpoint_without_the_final_state__an_alert_until_it_has_it(
 def test_reconcile__long_history_without_old_states__carried_by_transfers_and_compared_at_the_end(
     chain: Chain, book: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("settlement_node.node.reconcile.RANGE_BLOCKS_MAX", 4)
+    monkeypatch.setattr("settlement_node.node.stages.reconcile.RANGE_BLOCKS_MAX", 4)
     stage = set_stage(chain, treasury_base_units=Payout(10**15))
     below = [0]
     world = build_world(chain, stage, book, transports=[forgetful(chain, below=below)])

@@ -8,14 +8,15 @@ from itertools import pairwise
 
 from chain_tests.marks import both_chains, both_databases, on_anvil
 from chain_tests.world import SHARE, World, wait_until
-from settlement_node.chain.anvil import AnvilProcess
 from settlement_node.demo.book import account
 from settlement_node.demo.stage import set_stage
+from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionOutcome
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.node.runtime import Intervals
-from settlement_node.store import records, settlements, transactions
-from settlement_node.store.ledger import Account
+from settlement_node.store.book.ledger import Account
+from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.telling import records
 from settlement_node.units import ZERO_HASH, Payout
 
 S = RedemptionStatus

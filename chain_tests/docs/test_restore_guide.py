@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
+from settlement_node.desk import operators
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.node import operators
-from settlement_node.node.watch import watch
-from settlement_node.store import attention, records
+from settlement_node.node.stages.watch import watch
 from settlement_node.store.database import Store
 from settlement_node.store.migrate import upgrade
+from settlement_node.store.telling import attention, records
 
 S = RedemptionStatus
 MISSING = 15

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from chain_tests.crash.daemon import KEY_VARIABLE, PATIENCE_SECONDS, Daemon, settings_text
-from settlement_node.chain.anvil import AnvilProcess
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.deploy import Deployer, grant_fund_role, permit_payee
-from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers.local import KeySigner
-from settlement_node.chain.tokens import encode_approve
 from settlement_node.cli.fund_file import FundFile, read_fund_file
 from settlement_node.demo.book import account
+from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.store import redemptions
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store, open_engine
 from settlement_node.units import Address, Payout
 from tests.docs.pages import ROOT, blocks_of, fresh_clone

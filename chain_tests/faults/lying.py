@@ -7,7 +7,7 @@ from typing import Any
 
 from chain_tests.faults.proxy import FaultPlan, FaultyProxy, Message
 from chain_tests.world import CONFIRMATIONS_BLOCKS
-from settlement_node.chain.transport import RpcError, RpcOk, RpcResult
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
 from tests_support.lies import Liar
 
 

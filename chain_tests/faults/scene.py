@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from chain_tests.faults.lying import LyingProxy
 from chain_tests.faults.proxy import Fault
 from chain_tests.world import CONFIRMATIONS_BLOCKS, World
-from settlement_node.chain.anvil import AnvilProcess
-from settlement_node.chain.pool import ChainClient, PoolPolicy
-from settlement_node.chain.transport import HttpTransport
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
+from settlement_node.chain.client import ChainClient, PoolPolicy
+from settlement_node.chain.wire.transport import HttpTransport
+from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import RedemptionSettledEvent
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.errors import Transient
 from settlement_node.node.cycle import PassEnd
 from settlement_node.node.runtime import Node
-from settlement_node.node.watch import watch
-from settlement_node.store.attention import open_alerts
+from settlement_node.node.stages.watch import watch
+from settlement_node.store.telling.attention import open_alerts
 from tests_support.lies import Liar
 
 S = RedemptionStatus

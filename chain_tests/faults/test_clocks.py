@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from settlement_node.assembly import build_client
 from settlement_node.config import Settings
 from settlement_node.errors import Transient
-from settlement_node.node.assembly import build_client
 
 DAY_SECONDS = 86_400
 

@@ -12,11 +12,11 @@ import pytest
 from chain_tests.faults.proxy import Fault, FaultPlan, FaultyProxy
 from chain_tests.marks import on_anvil
 from chain_tests.world import Chain, World
-from settlement_node.chain.anvil import AnvilProcess
-from settlement_node.chain.pool import ChainClient
-from settlement_node.chain.transport import HttpTransport
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.wire.transport import HttpTransport
+from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.node.cycle import PassEnd
 
 S = RedemptionStatus

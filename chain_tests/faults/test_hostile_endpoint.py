@@ -11,12 +11,12 @@ import pytest
 from chain_tests.faults.hostile import HostileEndpoint
 from chain_tests.marks import on_anvil
 from chain_tests.world import Chain, World
-from settlement_node.chain.anvil import AnvilProcess
-from settlement_node.chain.health import HealthPolicy
-from settlement_node.chain.pool import ChainClient, PoolPolicy
-from settlement_node.chain.transport import HttpTransport
+from settlement_node.chain.client import ChainClient, PoolPolicy
+from settlement_node.chain.endpoints.health import HealthPolicy
+from settlement_node.chain.wire.transport import HttpTransport
+from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.node.cycle import PassEnd
 
 BLOCKS = 24

@@ -18,9 +18,9 @@ import pytest
 import requests
 
 from chain_tests.faults.hostile import read_request
-from settlement_node.chain.bounded_http import BoundedAdapter, PlainSession
 from settlement_node.chain.signers.remote_http import RemoteHttp
-from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, TransportFailed
+from settlement_node.chain.wire.bounded_http import BoundedAdapter, PlainSession
+from settlement_node.chain.wire.transport import HttpTransport, RpcOk, RpcRequest, TransportFailed
 from settlement_node.errors import Refused, Transient
 
 ASKED = RpcRequest("eth_blockNumber")

@@ -16,8 +16,8 @@ import pytest
 from chain_tests.crash.daemon import PATIENCE_SECONDS, Daemon, settings_text
 from chain_tests.marks import on_anvil
 from chain_tests.world import Chain, World, build_world, wait_until
-from settlement_node.chain.anvil import AnvilProcess
 from settlement_node.demo.stage import set_stage
+from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store.database import Store, open_engine

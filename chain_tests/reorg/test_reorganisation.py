@@ -8,20 +8,20 @@ import pytest
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
-from settlement_node.chain.contracts import encode_settle
+from settlement_node.chain.contracts.settler import encode_settle
+from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.deploy import SettlerSettings, deploy_settler, grant_fund_role
-from settlement_node.chain.embedded import EmbeddedChain
-from settlement_node.chain.tokens import encode_approve
+from settlement_node.desk import operators
+from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.domain.observations import SettleItem
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.node import operators
 from settlement_node.node.cycle import PassEnd
-from settlement_node.store import records
-from settlement_node.store.attention import open_breaks
-from settlement_node.store.funds import add_settler
-from settlement_node.store.ledger import Account, postings_of
+from settlement_node.store.book.funds import add_settler
+from settlement_node.store.book.ledger import Account, postings_of
+from settlement_node.store.telling import records
+from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import ZERO_HASH, Address, Payout
 
 S = RedemptionStatus

@@ -23,14 +23,14 @@ from settlement_node.chain.signers import (
     TransactionFields,
 )
 from settlement_node.chain.signers.remote_http import RemoteReply
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.errors import Refused, SettlementError, Transient
 from settlement_node.node.cycle import PassEnd
-from settlement_node.node.heads import follow_head
-from settlement_node.node.plan import plan
 from settlement_node.node.runtime import Node
-from settlement_node.node.scan import scan
+from settlement_node.node.stages.heads import follow_head
+from settlement_node.node.stages.plan import plan
+from settlement_node.node.stages.scan import scan
 from settlement_node.units import Address
 from tests_support import web3signer as play
 from tests_support.web3signer import OTHER_KEY, Web3SignerStandIn
@@ -356,7 +356,7 @@ def test_signer__fails_and_the_transaction_is_cancelled__alert_clears_with_the_n
 
 
 def request_cancel(world: World) -> None:
-    from settlement_node.node.operators import cancel_transaction
+    from settlement_node.desk.operators import cancel_transaction
 
     (row,) = world.unfinal()
     with world.store.transaction(actor="test") as tx:

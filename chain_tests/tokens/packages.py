@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.artifacts import Artifact
+from settlement_node.chain.contracts.artifacts import Artifact
 from settlement_node.units import Address
 
 MODULES = Path(__file__).parents[2] / "node_modules"

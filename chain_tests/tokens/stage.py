@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain_tests.world import Chain
-from settlement_node.chain.artifacts import Artifact
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.contracts.artifacts import Artifact
+from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.deploy import (
     Deployer,
     SettlerSettings,
     deploy_settler,
     grant_fund_role,
 )
-from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers.local import KeySigner
-from settlement_node.chain.tokens import encode_approve
 from settlement_node.demo.stage import Stage
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
-from settlement_node.store.funds import NewFund
+from settlement_node.store.book.funds import NewFund
 from settlement_node.units import Address, Payout, Shares
 
 TREASURY = Payout(10**30)

@@ -31,8 +31,8 @@ from settlement_node.domain.token_checks import (
     FundChecks,
     own_check,
 )
-from settlement_node.store.attention import open_alerts
 from settlement_node.store.database import Store
+from settlement_node.store.telling.attention import open_alerts
 from settlement_node.units import Address
 
 S = RedemptionStatus

@@ -86,7 +86,7 @@ def test_payout_token__burns_all_gas_for_one_payee__that_one_held_and_the_others
 @both_chains
 def test_payout_token__calls_back_into_the_settler__paid_once(chain: Chain, book: Store) -> None:
     """On every movement the token tries to settle again; the settler lets nobody in."""
-    from settlement_node.chain.artifacts import load_artifact
+    from settlement_node.chain.contracts.artifacts import load_artifact
 
     stage = set_odd_stage(chain, payout="ReentrantToken")
     world = build_world(chain, stage, book)

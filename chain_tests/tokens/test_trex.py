@@ -9,17 +9,17 @@ import pytest
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.tokens.trex import TrexStage, set_trex_stage
 from chain_tests.world import SHARE, Chain, World, build_world
-from settlement_node.chain.artifacts import Artifact
+from settlement_node.chain.contracts.artifacts import Artifact
 from settlement_node.cli.findings import Verdict
 from settlement_node.cli.token_trials import try_fund
 from settlement_node.demo.book import account
+from settlement_node.desk.operators import release_redemption
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
-from settlement_node.node.operators import release_redemption
-from settlement_node.store.attention import open_alerts
+from settlement_node.store.book.funds import set_checks
 from settlement_node.store.database import Store
-from settlement_node.store.funds import set_checks
+from settlement_node.store.telling.attention import open_alerts
 from settlement_node.units import Shares
 
 S = RedemptionStatus

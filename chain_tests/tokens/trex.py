@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 from chain_tests.tokens.packages import TREX, packaged
 from chain_tests.tokens.stage import TREASURY, fund_of, hands
 from chain_tests.world import Chain
-from settlement_node.chain.artifacts import Artifact
+from settlement_node.chain.contracts.artifacts import Artifact
 from settlement_node.chain.deploy import Deployer
 from settlement_node.demo.stage import Stage
 from settlement_node.domain.token_checks import FundChecks

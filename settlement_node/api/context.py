@@ -12,10 +12,11 @@ from fastapi import Depends, Request
 from settlement_node.api.events.hub import EventHub
 from settlement_node.api.keys import KeyRing
 from settlement_node.api.metrics import Metrics
+from settlement_node.chain.context import ChainContext
 from settlement_node.config import ApiSettings
-from settlement_node.domain.finality import FinalityPolicy
-from settlement_node.node.context import ChainContext, NodeContext
-from settlement_node.node.door import SeenCapacity, see_capacity
+from settlement_node.desk.door import SeenCapacity, see_capacity
+from settlement_node.domain.engine.finality import FinalityPolicy
+from settlement_node.node.context import NodeContext
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
 

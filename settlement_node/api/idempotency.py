@@ -28,7 +28,7 @@ from settlement_node.api.context import ApiContext
 from settlement_node.api.keys import Client
 from settlement_node.errors import Conflict, InvariantBroken, LeaseLost, Transient
 from settlement_node.store.database import Tx
-from settlement_node.store.requests import (
+from settlement_node.store.people.requests import (
     Claim,
     StoredAnswer,
     abandon_request,

@@ -14,8 +14,9 @@ from prometheus_client.registry import Collector
 
 from settlement_node import __version__
 from settlement_node.errors import Transient
-from settlement_node.store import overview, records, redemptions
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store, Tx
+from settlement_node.store.telling import overview, records
 
 PREFIX = "settlement_node_"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)

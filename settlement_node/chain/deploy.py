@@ -14,8 +14,8 @@ import rlp  # type: ignore[import-untyped]  # the package ships no types
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.artifacts import Artifact, load_artifact
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.contracts.artifacts import Artifact, load_artifact
 from settlement_node.chain.signers import Signer, TransactionFields
 from settlement_node.chain.views import Accepted, Rejected
 from settlement_node.domain.observations import BurnStyle, Receipt

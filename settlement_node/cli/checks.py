@@ -12,21 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from settlement_node.api.keys import KeyRing
-from settlement_node.chain.pool import ChainClient
+from settlement_node.assembly import build_client, build_signer, build_store
+from settlement_node.chain.client import ChainClient
 from settlement_node.chain.signers import Signer
-from settlement_node.chain.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
 from settlement_node.chain.views import SettlerView
+from settlement_node.chain.wire.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
 from settlement_node.cli.findings import Finding, note, right, wrong
 from settlement_node.cli.token_trials import holders_to_try, try_fund
 from settlement_node.config import ConfigurationInvalid, Settings, load_settings
-from settlement_node.domain.finality import FinalityMode, behind_final
+from settlement_node.domain.engine.finality import FinalityMode, behind_final
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.errors import InvalidInput, SettlementError
-from settlement_node.node.assembly import build_client, build_signer, build_store
-from settlement_node.store.chain_book import highest_final
+from settlement_node.store.book.funds import list_funds
+from settlement_node.store.chain_memory.chain_book import highest_final
 from settlement_node.store.database import Store
-from settlement_node.store.funds import list_funds
-from settlement_node.store.leases import lane_key
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.migrate import pending
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address, format_units

@@ -40,7 +40,7 @@ def load(config: Path | None) -> Settings:
 
 def open_store(settings: Settings) -> Store:
     """The book, reachable and with this version's schema."""
-    from settlement_node.node.assembly import build_store, require_schema
+    from settlement_node.assembly import build_store, require_schema
 
     store = build_store(settings)
     require_schema(store)

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 @reports_errors
 def upgrade_schema(config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """Bring the database to this version's schema; does nothing when it is there already."""
-    from settlement_node.node.assembly import build_store
+    from settlement_node.assembly import build_store
     from settlement_node.store.migrate import current_revision, upgrade
 
     engine = build_store(load(config)).engine
@@ -37,7 +37,7 @@ def upgrade_schema(config: ConfigOption = None, json_output: JsonOption = False)
 @reports_errors
 def show_schema(config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """Say which schema the database has. Exit status 1 when an upgrade is due."""
-    from settlement_node.node.assembly import build_store
+    from settlement_node.assembly import build_store
     from settlement_node.store.migrate import current_revision, head_revision, pending
 
     engine = build_store(load(config)).engine

@@ -115,12 +115,12 @@ def _listener(port: int) -> socket.socket:
 @contextmanager
 def _started(chain: DemoChain) -> Iterator[DevelopmentChain]:
     if chain is DemoChain.ANVIL:
-        from settlement_node.chain.anvil import AnvilProcess
+        from settlement_node.devchain.anvil import AnvilProcess
 
         with AnvilProcess() as process:
             yield process
     else:
-        from settlement_node.chain.embedded import EmbeddedChain
+        from settlement_node.devchain.embedded import EmbeddedChain
 
         yield EmbeddedChain()
 

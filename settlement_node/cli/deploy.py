@@ -107,6 +107,7 @@ def deploy(
     treasury, its approval and the burn right are made as well. Elsewhere the fund token's and the
     treasury's owners must give those; the command says how.
     """
+    from settlement_node.assembly import build_client
     from settlement_node.cli.deploy_request import (
         Request,
         before_deploying,
@@ -116,7 +117,6 @@ def deploy(
         make_plan,
     )
     from settlement_node.cli.deployment import carry_out
-    from settlement_node.node.assembly import build_client
 
     settings = load(config)
     plan = make_plan(settings, chain_id, lane, deployer_key_env, fund_file)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from settlement_node.assembly import build_signers
+from settlement_node.chain.client import ChainClient
 from settlement_node.chain.deploy import SettlerSettings, contract_address
-from settlement_node.chain.development_keys import development_keys
-from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import KeySigner, Signer
 from settlement_node.cli.findings import Finding
 from settlement_node.cli.fund_file import FundFile, new_fund
-from settlement_node.cli.orders_csv import BadLine, read_orders
 from settlement_node.cli.token_trials import advise_presets, other_burn_style, try_pauses
 from settlement_node.config import Settings
 from settlement_node.config.faults import parse_tree
+from settlement_node.devchain.development_keys import development_keys
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
 from settlement_node.errors import InvalidInput, Refused
-from settlement_node.node.assembly import build_signers
+from settlement_node.sources.orders_csv import BadLine, read_orders
 from settlement_node.store.rows import FundRow
 from settlement_node.units import (
     DECIMALS_MAX,

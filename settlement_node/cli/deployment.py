@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.deploy import (
     Deployer,
     deploy_settler,
@@ -16,9 +18,7 @@ from settlement_node.chain.deploy import (
     grant_fund_role,
     permit_payee,
 )
-from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers import Signer
-from settlement_node.chain.tokens import encode_approve
 from settlement_node.cli.deploy_request import TEST_SHARE_DECIMALS, Checked, Plan
 from settlement_node.cli.fund_file import FundFile, write_fund_file
 from settlement_node.cli.output import LeftUndone, notes

@@ -23,11 +23,11 @@ def add(
     json_output: JsonOption = False,
 ) -> None:
     """Record a fund, after comparing every key with its settler and tokens on the chain."""
+    from settlement_node.assembly import build_client
     from settlement_node.cli.findings import Verdict
     from settlement_node.cli.fund_file import check_on_chain, read_fund_file
     from settlement_node.cli.token_trials import try_fund
-    from settlement_node.node.assembly import build_client
-    from settlement_node.store.funds import add_fund
+    from settlement_node.store.book.funds import add_fund
 
     fund = read_fund_file(file)
     settings = load(config)
@@ -72,11 +72,11 @@ def set_checks(
     tokens' own errors (errors, errors_abi), in whose words a hold is told."""
     from dataclasses import replace
 
+    from settlement_node.assembly import build_client
     from settlement_node.cli.fund_file import read_fund_file
-    from settlement_node.node.assembly import build_client
-    from settlement_node.node.eligibility import try_checks
-    from settlement_node.store.funds import get_fund
-    from settlement_node.store.funds import set_checks as store_checks
+    from settlement_node.node.stages.eligibility import try_checks
+    from settlement_node.store.book.funds import get_fund
+    from settlement_node.store.book.funds import set_checks as store_checks
 
     fund = read_fund_file(file)
     checks = fund.checks.fund_checks()
@@ -104,7 +104,7 @@ def set_checks(
 @reports_errors
 def show(config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """List the funds."""
-    from settlement_node.store.funds import list_funds
+    from settlement_node.store.book.funds import list_funds
     from settlement_node.units import format_units
 
     with open_store(load(config)).read() as tx:

@@ -15,12 +15,13 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 from sqlalchemy import RowMapping
 
-from settlement_node.chain.error_abi import error_signatures, read_error_abi
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.contracts.error_abi import error_signatures, read_error_abi
 from settlement_node.chain.views import SettlerView
 from settlement_node.config import ConfigurationInvalid, Fault
 from settlement_node.config.faults import parse_tree
 from settlement_node.config.fields import CheckedAddress, Section
+from settlement_node.desk.succession import with_predecessors
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import PriceTerms
@@ -31,9 +32,8 @@ from settlement_node.domain.token_checks import (
     read_checks,
 )
 from settlement_node.errors import InvalidInput, Refused, Transient
-from settlement_node.node.eligibility import try_checks
-from settlement_node.node.succession import with_predecessors
-from settlement_node.store.funds import NewFund, PastSettler
+from settlement_node.node.stages.eligibility import try_checks
+from settlement_node.store.book.funds import NewFund, PastSettler
 from settlement_node.store.rows import FundRow
 from settlement_node.units import (
     DECIMALS_MAX,

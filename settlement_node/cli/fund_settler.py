@@ -45,9 +45,9 @@ def add(
     It must be a settler of the fund's two tokens. Its predecessors are added with it. Nothing is
     settled with it before `switch`.
     """
-    from settlement_node.node.assembly import build_client
-    from settlement_node.node.succession import add_settlers, find_settlers
-    from settlement_node.store.funds import get_fund
+    from settlement_node.assembly import build_client
+    from settlement_node.desk.succession import add_settlers, find_settlers
+    from settlement_node.store.book.funds import get_fund
 
     address = parse_address(settler, field="settler")
     settings = load(config)
@@ -84,11 +84,11 @@ def switch(
     """
     from dataclasses import replace
 
+    from settlement_node.assembly import build_client
     from settlement_node.cli.findings import Verdict
     from settlement_node.cli.token_trials import holders_to_try, try_fund
-    from settlement_node.node.assembly import build_client
-    from settlement_node.node.succession import check_successor, predecessors, switch_settler
-    from settlement_node.store.funds import get_fund
+    from settlement_node.desk.succession import check_successor, predecessors, switch_settler
+    from settlement_node.store.book.funds import get_fund
 
     address = parse_address(settler, field="settler")
     settings = load(config)
@@ -132,7 +132,7 @@ def switch(
 @reports_errors
 def show(fund_id: FundId, config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """List the settlers a fund had and has, and how far each was read."""
-    from settlement_node.store.funds import get_fund, settlers_of
+    from settlement_node.store.book.funds import get_fund, settlers_of
 
     with open_store(load(config)).read() as tx:
         fund = get_fund(tx, fund_id)
@@ -166,7 +166,7 @@ def show(fund_id: FundId, config: ConfigOption = None, json_output: JsonOption =
 def export(fund_id: FundId, config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """Print the fund's file as the book has it, former settlers included, for `fund add`."""
     from settlement_node.cli.fund_file import fund_file_of, write_fund_file
-    from settlement_node.store.funds import get_fund, settlers_of
+    from settlement_node.store.book.funds import get_fund, settlers_of
 
     with open_store(load(config)).read() as tx:
         file = fund_file_of(get_fund(tx, fund_id), settlers_of(tx, fund_id))

@@ -21,9 +21,9 @@ from settlement_node.errors import InvalidInput
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from settlement_node.cli.orders_csv import GoodLine
     from settlement_node.config import Settings
-    from settlement_node.node.door import SeenCapacity
+    from settlement_node.desk.door import SeenCapacity
+    from settlement_node.sources.orders_csv import GoodLine
     from settlement_node.store.database import Store, Tx
     from settlement_node.store.rows import FundRow
     from settlement_node.units import Hex32
@@ -113,7 +113,7 @@ def import_orders(
 
 
 def _fund(store: Store, fund_id: str | None) -> FundRow:
-    from settlement_node.store.funds import get_fund, list_funds
+    from settlement_node.store.book.funds import get_fund, list_funds
 
     with store.read() as tx:
         if fund_id is not None:
@@ -129,8 +129,8 @@ def _asked_once(
     store: Store, settings: Settings, fund: FundRow
 ) -> Callable[[FundRow], SeenCapacity | None]:
     """The chain's answer, asked for when a line first needs it, and once."""
-    from settlement_node.node.assembly import build_client
-    from settlement_node.node.door import see_capacity
+    from settlement_node.assembly import build_client
+    from settlement_node.desk.door import see_capacity
 
     @cache
     def asked() -> SeenCapacity | None:
@@ -152,7 +152,7 @@ def _check_all(
 ) -> list[GoodLine]:
     """Look at every line before anything is written, so that all bad lines are reported and the
     database is not held while the file is read."""
-    from settlement_node.cli.orders_csv import BadLine, read_orders
+    from settlement_node.sources.orders_csv import BadLine, read_orders
 
     lines: list[GoodLine] = []
     task = progress.add_task("checking", total=None)
@@ -185,7 +185,7 @@ def _import_all(
 ) -> None:
     """The whole file in one commit. What can be made before it is made before: SQLite has one
     writer, and a running node waits for it."""
-    from settlement_node.store.orders import ids_of
+    from settlement_node.store.book.orders import ids_of
 
     task = progress.add_task("taking in", total=outcome.lines_count)
     ids = ids_of(fund, (good.order.external_id for good in lines))
@@ -215,8 +215,8 @@ def _import_good(
     progress: Progress,
 ) -> None:
     """The good lines, one commit a chunk: a repeat of the command goes on where it stopped."""
-    from settlement_node.cli.orders_csv import BadLine, read_orders
-    from settlement_node.store.orders import ids_of
+    from settlement_node.sources.orders_csv import BadLine, read_orders
+    from settlement_node.store.book.orders import ids_of
 
     task = progress.add_task("taking in", total=None)
 
@@ -252,8 +252,8 @@ def _new_ones(
 ) -> list[GoodLine]:
     """The lines whose external_id the book does not hold and that can be paid; the others are
     bad."""
-    from settlement_node.node.door import never_payable
-    from settlement_node.store.orders import known_external_ids
+    from settlement_node.desk.door import never_payable
+    from settlement_node.store.book.orders import known_external_ids
 
     if not chunk:
         return []
@@ -274,7 +274,7 @@ def _new_ones(
 def _take(
     tx: Tx, fund: FundRow, chunk: list[GoodLine], file: Path, ids: dict[str, Hex32]
 ) -> list[str]:
-    from settlement_node.node.intake import take_in
+    from settlement_node.desk.intake import take_in
 
     rows = take_in(
         tx,
@@ -292,7 +292,7 @@ def _chunks(lines: list[GoodLine]) -> Iterator[list[GoodLine]]:
 
 
 def _chunk_max() -> int:
-    from settlement_node.node.intake import ORDERS_MAX
+    from settlement_node.desk.intake import ORDERS_MAX
 
     return ORDERS_MAX
 

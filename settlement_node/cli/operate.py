@@ -62,7 +62,7 @@ def hold(
     json_output: JsonOption = False,
 ) -> None:
     """Keep an approved redemption from being planned until it is released."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     wanted = parse_hex32(redemption_id, field="redemption_id")
 
@@ -82,7 +82,7 @@ def release(
     json_output: JsonOption = False,
 ) -> None:
     """Let a held redemption be planned again."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     wanted = parse_hex32(redemption_id, field="redemption_id")
 
@@ -102,7 +102,7 @@ def cancel(
     json_output: JsonOption = False,
 ) -> None:
     """End a redemption nothing of which can be on the chain, and release its shares."""
-    from settlement_node.node import intake, operators
+    from settlement_node.desk import intake, operators
 
     wanted = parse_hex32(redemption_id, field="redemption_id")
 
@@ -123,7 +123,7 @@ def pause(
     json_output: JsonOption = False,
 ) -> None:
     """Plan, sign and send nothing on a lane; what is in flight is tracked on."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     signer = parse_address(signer_address, field="signer_address")
 
@@ -144,7 +144,7 @@ def resume(
     json_output: JsonOption = False,
 ) -> None:
     """Let a lane go on; the break that stopped it must be resolved first."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     signer = parse_address(signer_address, field="signer_address")
 
@@ -164,7 +164,7 @@ def cancel_transaction(
     json_output: JsonOption = False,
 ) -> None:
     """Have a no-op replace an unmined transaction at its nonce."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     def work(tx: Tx) -> dict[str, Any]:
         row = operators.cancel_transaction(tx, _row_of(tx, transaction_hash), reason=reason)
@@ -182,7 +182,7 @@ def speed_up(
     json_output: JsonOption = False,
 ) -> None:
     """Have an unmined transaction replaced with higher fees at its nonce."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     def work(tx: Tx) -> dict[str, Any]:
         row = operators.speed_up_transaction(tx, _row_of(tx, transaction_hash), reason=reason)
@@ -206,7 +206,7 @@ def resolve(
     json_output: JsonOption = False,
 ) -> None:
     """Close breaks, with the reason why book and chain are right as they are."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     if bool(break_ids) == (kind is not None) or (kind is None) != (fund_id is None):
         raise InvalidInput(
@@ -239,7 +239,7 @@ def rescan(
     json_output: JsonOption = False,
 ) -> None:
     """Have a fund's settler events read again from a block on."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     def work(tx: Tx) -> dict[str, Any]:
         operators.rescan(tx, fund_id, from_block=from_block, reason=reason)
@@ -267,7 +267,7 @@ def nav(
     json_output: JsonOption = False,
 ) -> None:
     """Set the price of one whole share for what is planned from now on."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     def work(tx: Tx) -> dict[str, Any]:
         value = operators.set_nav(
@@ -284,7 +284,7 @@ def pause_fund(
     fund_id: FundId, reason: Reason, config: ConfigOption = None, json_output: JsonOption = False
 ) -> None:
     """Plan nothing for a fund until it is resumed."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     def work(tx: Tx) -> dict[str, Any]:
         operators.pause_fund(tx, fund_id, reason=reason)
@@ -299,7 +299,7 @@ def resume_fund(
     fund_id: FundId, reason: Reason, config: ConfigOption = None, json_output: JsonOption = False
 ) -> None:
     """Let a fund be planned again."""
-    from settlement_node.node import operators
+    from settlement_node.desk import operators
 
     def work(tx: Tx) -> dict[str, Any]:
         operators.resume_fund(tx, fund_id, reason=reason)
@@ -309,7 +309,7 @@ def resume_fund(
 
 
 def _row_of(tx: Tx, transaction_hash: str) -> int:
-    from settlement_node.store import transactions
+    from settlement_node.store.engine import transactions
 
     wanted = parse_hex32(transaction_hash, field="transaction_hash")
     row = transactions.by_attempt_hash(tx, wanted)

@@ -39,9 +39,9 @@ def reconcile_now(
 
     The running node does the same by itself. Exit status 1 when a break is open.
     """
-    from settlement_node.node.assembly import build_context
-    from settlement_node.store.attention import breaks_concerning
-    from settlement_node.store.funds import get_fund, list_funds
+    from settlement_node.assembly import build_context
+    from settlement_node.store.book.funds import get_fund, list_funds
+    from settlement_node.store.telling.attention import breaks_concerning
 
     settings = load(config)
     store = open_store(settings)
@@ -60,7 +60,7 @@ def reconcile_now(
 
 
 def _reconcile(context: NodeContext, fund: FundRow) -> dict[str, Any]:
-    from settlement_node.node.reconcile import reconcile_now
+    from settlement_node.node.stages.reconcile import reconcile_now
 
     result = asdict(reconcile_now(context, fund))
     del result["differences"]

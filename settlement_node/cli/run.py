@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import socket
 
     from settlement_node.api.server import ApiServer
+    from settlement_node.assembly import CommitSignal
+    from settlement_node.chain.context import ChainContext
     from settlement_node.config import Settings
-    from settlement_node.node.assembly import CommitSignal
-    from settlement_node.node.context import ChainContext
     from settlement_node.store.database import Store
 
 RECURSION_MAX = 2_000
@@ -54,7 +54,7 @@ def run_node(
     when one would be held or wait, 3 when not all could be judged.
     """
     from settlement_node.api.server import listen
-    from settlement_node.node.assembly import CommitSignal, build_store, require_schema
+    from settlement_node.assembly import CommitSignal, build_store, require_schema
 
     settings = load(config)
     commits = CommitSignal()
@@ -77,7 +77,7 @@ def _run(
     dry_run: bool,
     json_output: bool,
 ) -> None:
-    from settlement_node.node.assembly import (
+    from settlement_node.assembly import (
         build_chains,
         build_context,
         build_intervals,
@@ -152,7 +152,7 @@ def _server(
 ) -> ApiServer:
     from settlement_node.api.app import create_app, event_hub
     from settlement_node.api.server import ApiServer
-    from settlement_node.node.assembly import build_context
+    from settlement_node.assembly import build_context
 
     # Its own clients: those of the stages are one caller's at a time.
     context = build_context(settings, store)

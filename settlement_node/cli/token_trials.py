@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from settlement_node.chain.burn_trial import FUNCTIONS, BurnTrial, try_burn
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.contracts.burn_trial import FUNCTIONS, BurnTrial, try_burn
 from settlement_node.cli.findings import Finding, note, right, wrong
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import PRESETS, CheckedToken, FundChecks
 from settlement_node.errors import Refused
-from settlement_node.node.eligibility import CheckedFund, try_checks
-from settlement_node.node.preflight import treasury_refusal
-from settlement_node.store import redemptions
+from settlement_node.node.stages.eligibility import CheckedFund, try_checks
+from settlement_node.node.stages.preflight import treasury_refusal
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Tx
 from settlement_node.units import Address, format_units
 

@@ -22,9 +22,9 @@ from settlement_node.config.fields import (
     refuse_repeats,
 )
 from settlement_node.config.hosts import LOOPBACK_HOSTS, plain_http_fault
-from settlement_node.domain.fees import FeePolicy
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
-from settlement_node.domain.policy import EnginePolicy
+from settlement_node.domain.engine.fees import FeePolicy
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Wei
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
 from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -13,9 +13,9 @@ from settlement_node.domain.observations import (
     Receipt,
     RedemptionSettledEvent,
 )
-from settlement_node.store import redemptions
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import get_fund, settlers_of
 from settlement_node.store.database import Store
-from settlement_node.store.funds import get_fund, settlers_of
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32
 

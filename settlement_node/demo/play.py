@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.context import ChainContext
 from settlement_node.demo.audit import Audit, audit
 from settlement_node.demo.book import DemoBook, OddCase, write_book
 from settlement_node.demo.stage import DevelopmentChain, Stage, set_stage
-from settlement_node.domain.fees import FeePolicy
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
+from settlement_node.desk.intake import ORDERS_MAX, take_in
+from settlement_node.domain.engine.fees import FeePolicy
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
 from settlement_node.errors import InvalidInput, Transient
-from settlement_node.node.context import ChainContext, NodeContext
-from settlement_node.node.intake import ORDERS_MAX, take_in
-from settlement_node.node.reconcile import reconcile_fund
+from settlement_node.node.context import NodeContext
 from settlement_node.node.runtime import Node
-from settlement_node.store import redemptions
-from settlement_node.store.attention import count_open_breaks
+from settlement_node.node.stages.reconcile import reconcile_fund
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import add_fund, get_fund
 from settlement_node.store.database import Store, open_engine
-from settlement_node.store.funds import add_fund, get_fund
 from settlement_node.store.migrate import upgrade
+from settlement_node.store.telling.attention import count_open_breaks
 from settlement_node.units import Payout, redemption_id_of
 
 CONFIRMATIONS_BLOCKS = 2

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.deploy import (
     Deployer,
     SettlerSettings,
@@ -17,12 +19,10 @@ from settlement_node.chain.deploy import (
     deploy_test_tokens,
     grant_fund_role,
 )
-from settlement_node.chain.pool import ChainClient
 from settlement_node.chain.signers.local import KeySigner
-from settlement_node.chain.tokens import encode_approve
-from settlement_node.chain.transport import Transport
+from settlement_node.chain.wire.transport import Transport
 from settlement_node.domain.observations import BurnStyle
-from settlement_node.store.funds import NewFund
+from settlement_node.store.book.funds import NewFund
 from settlement_node.units import Address, Payout, Shares
 
 SHARE_DECIMALS = 18

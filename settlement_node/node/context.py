@@ -7,25 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.context import ChainContext
 from settlement_node.chain.signers import Signer
-from settlement_node.domain.fees import FeePolicy
-from settlement_node.domain.finality import FinalityPolicy
-from settlement_node.domain.policy import EnginePolicy
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.store.database import Store
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.fence import Fence
-from settlement_node.store.leases import lane_key
 from settlement_node.units import Address, Hex32
-
-
-@dataclass(frozen=True, slots=True)
-class ChainContext:
-    """One chain and its rules."""
-
-    client: ChainClient
-    finality: FinalityPolicy
-    fees: FeePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +50,7 @@ class WouldHold:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """How far a dry run is through one fund's book (`node/rehearse.py`). Bit n of `judged` is the
+    """How far a dry run is through one fund's book (`stages/rehearse.py`). Bit n of `judged` is the
     redemption of index n, so that a book of a million takes 125 kB. `obstacle` is what keeps the
     whole fund back now; `would_wait` counts by what the orders wait for."""
 

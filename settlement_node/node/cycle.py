@@ -21,14 +21,14 @@ from settlement_node.errors import (
     Transient,
 )
 from settlement_node.node.context import Lane, NodeContext
-from settlement_node.node.heads import follow_head
-from settlement_node.node.keep import keep
 from settlement_node.node.lanes import prepare, stop_lane
-from settlement_node.node.plan import plan
-from settlement_node.node.scan import scan
-from settlement_node.node.send import send
-from settlement_node.node.strangers import check_batches
-from settlement_node.node.track import track
+from settlement_node.node.stages.heads import follow_head
+from settlement_node.node.stages.keep import keep
+from settlement_node.node.stages.plan import plan
+from settlement_node.node.stages.scan import scan
+from settlement_node.node.stages.send import send
+from settlement_node.node.stages.strangers import check_batches
+from settlement_node.node.stages.track import track
 
 log = structlog.get_logger(__name__)
 PLANS_PER_PASS_MAX = 16

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from settlement_node.node.context import Lane, NodeContext, Rehearsal
 from settlement_node.node.cycle import PassEnd, run_pass
 from settlement_node.node.lanes import hold_lanes, release_lanes
-from settlement_node.store.funds import list_funds
-from settlement_node.store.leases import lane_key
+from settlement_node.store.book.funds import list_funds
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 
 PATIENCE_SECONDS = 15.0

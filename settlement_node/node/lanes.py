@@ -7,10 +7,7 @@ import structlog
 from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.processes import has_ended
-from settlement_node.store import chain_book, transactions
-from settlement_node.store.attention import NewBreak, open_break
-from settlement_node.store.database import Tx
-from settlement_node.store.funds import (
+from settlement_node.store.book.funds import (
     ensure_lane,
     get_lane,
     is_read_to,
@@ -20,8 +17,12 @@ from settlement_node.store.funds import (
     set_lane_paused,
     settlers_of,
 )
-from settlement_node.store.leases import lane_key, release_lease, take_lease
+from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.database import Tx
+from settlement_node.store.engine import transactions
+from settlement_node.store.engine.leases import lane_key, release_lease, take_lease
 from settlement_node.store.rows import LaneRow
+from settlement_node.store.telling.attention import NewBreak, open_break
 from settlement_node.units import Hex32
 
 log = structlog.get_logger(__name__)

@@ -17,12 +17,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from settlement_node.errors import SettlementError
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.cycle import PassEnd, PassResult, run_pass
-from settlement_node.node.deliver import LogSink, Sink, deliver
 from settlement_node.node.lanes import hold_lanes, release_lanes
-from settlement_node.node.reconcile import reconcile
-from settlement_node.node.retain import retain
-from settlement_node.node.watch import watch
-from settlement_node.store import records
+from settlement_node.node.stages.reconcile import reconcile
+from settlement_node.node.stages.retain import retain
+from settlement_node.node.stages.watch import watch
+from settlement_node.notify.deliver import LogSink, Sink, deliver
+from settlement_node.store.telling import records
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,7 @@ class Node:
         with self._lock:
             self._run("leases", lambda: hold_lanes(self.context, self.lanes))
             results = self.run_passes()
-            self._run("deliver", lambda: deliver(self.context, self.sinks))
+            self._run("deliver", self._deliver)
         return results
 
     def run_passes(self) -> list[PassResult]:
@@ -125,7 +125,7 @@ class Node:
         for name, seconds, work in (
             ("leases", every.lease_seconds, self._leases),
             ("reconcile", every.reconcile_seconds, self._reconcile),
-            ("deliver", every.deliver_seconds, lambda: deliver(self.context, self.sinks)),
+            ("deliver", every.deliver_seconds, self._deliver),
             ("watch", every.watch_seconds, self._watch),
             ("retain", every.retain_seconds, lambda: retain(self.context)),
             ("health", every.health_seconds, self.note_health),
@@ -201,6 +201,15 @@ class Node:
     def _watch(self) -> None:
         with self._beside:
             watch(self.background, list(self.lanes.values()))
+
+    def _deliver(self) -> None:
+        deliver(
+            self.context.store,
+            self.sinks,
+            actor=self.context.node_id,
+            batch_max=self.context.policy.deliver_batch_max,
+            checkpoint=self.context.checkpoint,
+        )
 
     def _run(self, name: str, work: Callable[[], Any]) -> None:
         self._timed(name, work)

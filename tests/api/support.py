@@ -19,11 +19,12 @@ import uvicorn
 from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 
-from settlement_node.chain.pool import ChainClient
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.context import ChainContext
 from settlement_node.chain.views import EndpointHealth, HeadView, SettlerView, TokenView
 from settlement_node.config import ApiKey, ApiSettings
-from settlement_node.domain.fees import FeePolicy
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.fees import FeePolicy
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.observations import (
     BurnStyle,
     FeeHistory,
@@ -34,8 +35,8 @@ from settlement_node.domain.observations import (
     TransferEvent,
 )
 from settlement_node.errors import SettlementError
-from settlement_node.node.context import ChainContext, NodeContext
-from settlement_node.store import redemptions
+from settlement_node.node.context import NodeContext
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store
 from settlement_node.units import UINT256_MAX, ZERO_ADDRESS, ZERO_HASH, Address, Payout, Wei
 from tests_support.book import CHAIN_ID, LANE_ADDRESS, NEW_FUND, address, block

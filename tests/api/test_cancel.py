@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from settlement_node.store import ledger
+from settlement_node.store.book import ledger
+from settlement_node.store.book.ledger import Account
 from settlement_node.store.database import Store
-from settlement_node.store.ledger import Account
 from settlement_node.store.rows import FundRow
 from tests.api.support import Api, body, problem_of
 from tests_support.book import approve, hash32, plan

@@ -8,11 +8,11 @@ import pytest
 
 from settlement_node.domain.observations import SkipReason
 from settlement_node.errors import InvariantBroken, Refused, Transient
-from settlement_node.store import chain_book
-from settlement_node.store.attention import NewBreak, open_break
+from settlement_node.store.book.funds import set_scanned
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.funds import set_scanned
 from settlement_node.store.rows import FundRow
+from settlement_node.store.telling.attention import NewBreak, open_break
 from tests.api.support import Api, ScriptedChain, problem_of
 from tests_support.book import CHAIN_ID, LANE, add_fund, address, approve, block, hash32
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from settlement_node.desk.door import UNREAD_BLOCKS_MAX
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.errors import Refused, Transient
-from settlement_node.node.door import UNREAD_BLOCKS_MAX
-from settlement_node.store import chain_book, redemptions
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import note_capacity
+from settlement_node.store.book.orders import ids_of
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.funds import note_capacity
-from settlement_node.store.orders import ids_of
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Payout, Shares
 from tests.api.support import Api, ScriptedChain, body, order_body, problem_of

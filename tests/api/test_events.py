@@ -24,8 +24,8 @@ from settlement_node.api.events.hub import EventHub, Gap, Opened, StreamEvent
 from settlement_node.api.events.routes import wanted
 from settlement_node.domain.topics import TOPICS
 from settlement_node.errors import Transient
-from settlement_node.store import outbox
 from settlement_node.store.database import Store
+from settlement_node.store.telling import outbox
 from tests.api.support import (
     ENVIRONMENT,
     Api,

@@ -14,11 +14,11 @@ from sqlalchemy.engine import Connection
 from settlement_node.api.idempotency import Write, carry_out, carry_out_apart
 from settlement_node.api.keys import Client
 from settlement_node.api.redemptions.schemas import RedemptionsIn
+from settlement_node.desk.intake import take_in
 from settlement_node.errors import Conflict, Refused
-from settlement_node.node.intake import take_in
-from settlement_node.store import redemptions
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store, Tx
-from settlement_node.store.requests import Claim, begin_request
+from settlement_node.store.people.requests import Claim, begin_request
 from settlement_node.store.rows import FundRow
 from tests.api.support import OTHER_KEY, Api, body, problem_of
 from tests_support.book import order

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from settlement_node.store import redemptions
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
 from tests.api.support import Api, problem_of

@@ -6,11 +6,11 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from settlement_node.api.app import create_app
-from settlement_node.store import chain_book
-from settlement_node.store.attention import raise_alert
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store, open_engine
-from settlement_node.store.records import note_worker
 from settlement_node.store.rows import FundRow
+from settlement_node.store.telling.attention import raise_alert
+from settlement_node.store.telling.records import note_worker
 from tests.api.support import (
     ENVIRONMENT,
     KEY,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.store import chain_book, records, transactions
-from settlement_node.store.attention import NewBreak, open_break, open_breaks
+from settlement_node.store.book.funds import get_lane, set_scanned, settlers_of
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.funds import get_lane, set_scanned, settlers_of
-from settlement_node.store.leases import lane_key
+from settlement_node.store.engine import transactions
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
+from settlement_node.store.telling import records
+from settlement_node.store.telling.attention import NewBreak, open_break, open_breaks
 from settlement_node.units import Hex32, Wei
 from tests.api.support import Api, problem_of
 from tests_support.book import approve, block, hash32, plan

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from settlement_node.desk.intake import take_in
 from settlement_node.domain.lifecycle import RedemptionFact, TransactionFact
-from settlement_node.node.intake import take_in
-from settlement_node.store import chain_book, funds, redemptions, transactions
-from settlement_node.store.attention import NewBreak, open_break
+from settlement_node.store.book import funds, redemptions
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
+from settlement_node.store.engine import transactions
 from settlement_node.store.rows import FundRow, RedemptionRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
+from settlement_node.store.telling.attention import NewBreak, open_break
 from settlement_node.units import Hex32, Payout, Wei
 from tests.api.support import CONFIRMATIONS, Api, problem_of
 from tests_support.book import (

@@ -9,9 +9,10 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from settlement_node.api.app import create_app
-from settlement_node.store import records, redemptions
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
+from settlement_node.store.telling import records
 from settlement_node.units import UINT256_MAX
 from tests.api.support import (
     ENVIRONMENT,

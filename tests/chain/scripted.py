@@ -7,8 +7,8 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.pool import ChainClient, PoolPolicy
-from settlement_node.chain.transport import (
+from settlement_node.chain.client import ChainClient, PoolPolicy
+from settlement_node.chain.wire.transport import (
     RpcError,
     RpcOk,
     RpcRequest,

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from settlement_node.chain.agreement import EndpointsDisagree
-from settlement_node.chain.contracts import GAS_TOO_LOW_SELECTOR
-from settlement_node.chain.endpoint import CallRequest
-from settlement_node.chain.endpoint_set import READ_ATTEMPTS
-from settlement_node.chain.pool import ChainClient, PoolPolicy
-from settlement_node.chain.transport import RpcError, RpcOk, RpcResult
+from settlement_node.chain.client import ChainClient, PoolPolicy
+from settlement_node.chain.contracts.settler import GAS_TOO_LOW_SELECTOR
+from settlement_node.chain.endpoints.agreement import EndpointsDisagree
+from settlement_node.chain.endpoints.endpoint import CallRequest
+from settlement_node.chain.endpoints.endpoint_set import READ_ATTEMPTS
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
 from settlement_node.errors import Transient
 
 from .scripted import ACCOUNT, TOKEN, Clock, ScriptedTransport, client_of

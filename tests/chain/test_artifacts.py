@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from settlement_node.chain import artifacts
-from settlement_node.chain.artifacts import load_artifact
+from settlement_node.chain.contracts.artifacts import load_artifact
+from settlement_node.chain.contracts.settler import artifacts
 from settlement_node.errors import InvalidInput
 
 from .scripted import ACCOUNT
 
-CHECKOUT = Path(artifacts.__file__).parents[2]
+CHECKOUT = Path(artifacts.__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,20 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement_node.chain import contracts, reverts, tokens
-from settlement_node.chain.artifacts import load_artifact
-from settlement_node.chain.contracts import (
+from settlement_node.chain.contracts.artifacts import load_artifact
+from settlement_node.chain.contracts.settler import (
     PREVIEW_RESULT_SELECTOR,
     batch_hash_of,
     decode_preview_result,
     decode_settler_events,
     encode_preview,
     encode_settle,
+    reverts,
+    tokens,
 )
-from settlement_node.chain.decode import read_log
-from settlement_node.chain.words import MalformedData, selector, topic
+from settlement_node.chain.contracts.settler import settler as contracts
+from settlement_node.chain.wire.decode import read_log
+from settlement_node.chain.wire.words import MalformedData, selector, topic
 from settlement_node.domain.observations import (
     RedemptionSkippedEvent,
     SettleItem,

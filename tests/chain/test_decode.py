@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from settlement_node.chain.decode import (
+from settlement_node.chain.wire.decode import (
     read_block,
     read_data,
     read_hash,
@@ -17,7 +17,7 @@ from settlement_node.chain.decode import (
     read_receipt,
     read_sender_and_nonce,
 )
-from settlement_node.chain.words import MalformedData
+from settlement_node.chain.wire.words import MalformedData
 
 from .scripted import SETTLER, block, hash_of, log, receipt
 

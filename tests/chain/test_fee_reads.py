@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.chain.transport import RpcError, RpcOk
+from settlement_node.chain.wire.transport import RpcError, RpcOk
 from settlement_node.errors import Transient
 
 from .scripted import ScriptedTransport, client_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.chain.pool import PoolPolicy
-from settlement_node.chain.transport import RpcError, RpcOk
+from settlement_node.chain.client import PoolPolicy
+from settlement_node.chain.wire.transport import RpcError, RpcOk
 from settlement_node.errors import InvalidInput, Transient
 
 from .scripted import CHAIN_ID, Clock, ScriptedTransport, block, block_hash, client_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.chain.health import HealthPolicy, HealthRecord
-from settlement_node.chain.pool import PoolPolicy
-from settlement_node.chain.transport import RpcOk
+from settlement_node.chain.client import PoolPolicy
+from settlement_node.chain.endpoints.health import HealthPolicy, HealthRecord
+from settlement_node.chain.wire.transport import RpcOk
 from settlement_node.errors import InvalidInput, Transient
 
 from .scripted import ACCOUNT, Clock, ScriptedTransport, client_of

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from settlement_node.chain.contracts import (
+from settlement_node.chain.client import PoolPolicy
+from settlement_node.chain.contracts.settler import (
     BATCH_SETTLED_TOPIC,
     REDEMPTION_SETTLED_TOPIC,
 )
-from settlement_node.chain.pool import PoolPolicy
-from settlement_node.chain.tokens import TRANSFER_TOPIC, address_topic
-from settlement_node.chain.transport import RpcError, RpcOk, RpcResult, TransportFailed
+from settlement_node.chain.contracts.tokens import TRANSFER_TOPIC, address_topic
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult, TransportFailed
 from settlement_node.domain.observations import BatchSettledEvent, RedemptionSettledEvent
 from settlement_node.errors import InvalidInput, Transient
 

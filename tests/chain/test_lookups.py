@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.chain.agreement import EndpointsDisagree
-from settlement_node.chain.transport import RpcError, RpcOk
+from settlement_node.chain.endpoints.agreement import EndpointsDisagree
 from settlement_node.chain.views import Undecided
+from settlement_node.chain.wire.transport import RpcError, RpcOk
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
 

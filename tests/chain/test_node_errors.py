@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.chain.node_errors import (
+from settlement_node.chain.views import SendRejection as Rejection
+from settlement_node.chain.wire.node_errors import (
     CallFailure,
     classify_call,
     classify_send,
     is_log_range_error,
     revert_data,
 )
-from settlement_node.chain.transport import RpcError
-from settlement_node.chain.views import SendRejection as Rejection
-from settlement_node.node.send import NEVER_MINEABLE
+from settlement_node.chain.wire.transport import RpcError
+from settlement_node.node.stages.send import NEVER_MINEABLE
 
 SENDS = [
     # client, message, meaning

@@ -10,8 +10,8 @@ import pytest
 import rlp  # type: ignore[import-untyped]  # ships no types
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.decode import read_quantity
-from settlement_node.chain.proofs import (
+from settlement_node.chain.wire.decode import read_quantity
+from settlement_node.chain.wire.proofs import (
     _HEADER,
     _HEADER_LATER,
     NotProven,

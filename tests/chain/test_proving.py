@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from settlement_node.chain import proving
-from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest
+from settlement_node.chain.endpoints import proving
 from settlement_node.chain.views import Undecided
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
 

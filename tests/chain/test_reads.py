@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode as abi_encode
 
-from settlement_node.chain.contracts import (
+from settlement_node.chain.contracts.settler import (
     GAS_TOO_LOW_SELECTOR,
     PREVIEW_RESULT_SELECTOR,
     SETTLER_PAUSED_SELECTOR,
 )
-from settlement_node.chain.endpoint import CallRequest, CallReturned, CallReverted
-from settlement_node.chain.transport import RpcError, RpcOk, RpcResult
-from settlement_node.chain.words import selector
+from settlement_node.chain.endpoints.endpoint import CallRequest, CallReturned, CallReverted
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
+from settlement_node.chain.wire.words import selector
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.units import Address
 

@@ -7,8 +7,8 @@ from eth_abi.abi import encode as abi_encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement_node.chain.reverts import SETTLER_SAYS, revert_reason, skip_words
-from settlement_node.chain.words import selector
+from settlement_node.chain.contracts.reverts import SETTLER_SAYS, revert_reason, skip_words
+from settlement_node.chain.wire.words import selector
 from settlement_node.domain.observations import SkipReason
 
 from .scripted import ACCOUNT

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.transport import RpcError, RpcOk, RpcResult
 from settlement_node.chain.views import Accepted, Rejected, SendRejection, Unanswered
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
 from settlement_node.units import to_hex32
 
 from .scripted import ScriptedTransport, client_of, hash_of

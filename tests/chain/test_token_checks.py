@@ -6,15 +6,20 @@ from collections.abc import Sequence
 
 import pytest
 
-from settlement_node.chain.endpoint import CallOutcome, CallRequest, CallReturned, CallReverted
-from settlement_node.chain.token_checks import (
+from settlement_node.chain.contracts.token_checks import (
     QUESTION_GAS_LIMIT,
     Answered,
     Question,
     Unanswered,
     ask_tokens,
 )
-from settlement_node.chain.words import address_word, selector, uint_word
+from settlement_node.chain.endpoints.endpoint import (
+    CallOutcome,
+    CallRequest,
+    CallReturned,
+    CallReverted,
+)
+from settlement_node.chain.wire.words import address_word, selector, uint_word
 from settlement_node.domain.token_checks import (
     PRESETS,
     CheckAbout,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from settlement_node.chain.bounded_json import VALUES_MAX, read_json
-from settlement_node.chain.transport import (
+from settlement_node.chain.wire.bounded_json import VALUES_MAX, read_json
+from settlement_node.chain.wire.transport import (
     HttpTransport,
     RpcError,
     RpcOk,

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 
 from settlement_node.cli import app
 from settlement_node.domain.capacity import FundCapacity
+from settlement_node.store.book.funds import get_fund, note_capacity
 from settlement_node.store.database import Store, open_engine
-from settlement_node.store.funds import get_fund, note_capacity
 from settlement_node.store.rows import FundRow
 from settlement_node.units import UINT256_MAX, Payout, Shares
 from tests_support.book import add_fund

@@ -10,7 +10,7 @@ import pytest
 from eth_keyfile.keyfile import create_keyfile_json
 
 from settlement_node import __version__
-from settlement_node.chain.endpoint import Endpoint
+from settlement_node.chain.endpoints.endpoint import Endpoint
 from settlement_node.chain.signers import KeySigner
 from settlement_node.cli import app
 from settlement_node.cli.output import EXIT_CODES, LeftUndone, exit_code_of
@@ -24,9 +24,9 @@ from settlement_node.errors import (
     SettlementError,
     Transient,
 )
-from settlement_node.store.attention import NewBreak, open_break
 from settlement_node.store.database import open_engine
 from settlement_node.store.rows import FundRow
+from settlement_node.store.telling.attention import NewBreak, open_break
 from tests.cli.conftest import SETTINGS, Desk
 from tests_support.book import CHAIN_ID, address, approve
 

@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from settlement_node.cli import orders_csv
 from settlement_node.domain.lifecycle import RedemptionStatus as S
-from settlement_node.store import ledger, outbox, records, redemptions
+from settlement_node.sources import orders_csv
 from settlement_node.store import tables as t
+from settlement_node.store.book import ledger, redemptions
 from settlement_node.store.rows import FundRow
+from settlement_node.store.telling import outbox, records
 from settlement_node.units import UINT256_MAX
 from tests.cli.conftest import Desk
 from tests_support.book import add_fund, address
@@ -191,7 +192,7 @@ def test_import__a_fault_in_a_late_chunk__takes_nothing(
 ) -> None:
     """Another program enters an id between the look and the commit."""
     file = desk.write("r.csv", "\n".join([HEADER, *(line(f"{n}") for n in range(1_020))]))
-    monkeypatch.setattr("settlement_node.store.orders.known_external_ids", late(desk))
+    monkeypatch.setattr("settlement_node.store.book.orders.known_external_ids", late(desk))
     told = desk.json("import", file, code=2)
     assert "'1010' is already in the book" in told["error"]["message"]
     assert recorded(desk) == 0

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from settlement_node.cli.output import EXIT_INPUT
-from settlement_node.store import attention, chain_book, redemptions, transactions
-from settlement_node.store.attention import NewBreak
-from settlement_node.store.funds import get_fund, get_lane, settlers_of
-from settlement_node.store.leases import lane_key
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import get_fund, get_lane, settlers_of
+from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.engine import transactions
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.tables import AttemptKind
+from settlement_node.store.telling import attention
+from settlement_node.store.telling.attention import NewBreak
 from settlement_node.units import Wei
 from tests.cli.conftest import Desk
 from tests_support.book import approve, block, hash32, plan

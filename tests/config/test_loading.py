@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from settlement_node.config import ConfigurationInvalid, Settings, find_file, load_settings
 from settlement_node.config.sections import EngineSettings, FeeSettings
-from settlement_node.domain.fees import FeePolicy
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
-from settlement_node.domain.policy import EnginePolicy
+from settlement_node.domain.engine.fees import FeePolicy
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.errors import InvalidInput
 from tests_support.book import address
 

@@ -19,7 +19,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one endpoint makes up a nonce, a balance, code or a contract's answer",
         holds="state counts when as many endpoints as must agree gave the same content",
-        file="settlement_node/chain/endpoint_set.py",
+        file="settlement_node/chain/endpoints/endpoint_set.py",
         old="            if len(same) >= self.agreement:\n",
         new="            if same:\n",
         tests=(
@@ -33,7 +33,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="an endpoint's answer is contradicted by enough others",
         holds="it is left alone at once, longer each time, and told by name",
-        file="settlement_node/chain/endpoint_set.py",
+        file="settlement_node/chain/endpoints/endpoint_set.py",
         old="        self.record(endpoint).contradicted(why, now_seconds=self.now())\n",
         new="        self.record(endpoint).failed(why, now_seconds=self.now())\n",
         tests=(
@@ -46,7 +46,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="two endpoints differ, and the one that could decide is in quarantine",
         holds="it is asked all the same",
-        file="settlement_node/chain/endpoint_set.py",
+        file="settlement_node/chain/endpoints/endpoint_set.py",
         old="        for endpoint in self._usable():\n            if endpoint in first:\n",
         new="        for endpoint in self._usable():\n            if endpoint:\n",
         tests=(
@@ -58,7 +58,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="every seventh read fails, and two endpoints must both answer",
         holds="after all were asked, who failed is asked again within the same pass",
-        file="settlement_node/chain/endpoint_set.py",
+        file="settlement_node/chain/endpoints/endpoint_set.py",
         old="            if attempt and self.now() - started >= READ_AGAIN_SECONDS:\n",
         new="            if attempt:\n",
         tests=(
@@ -71,7 +71,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="a provider counts each request of a batch, so of many always some fail",
         holds="what failed among answers that came is asked again alone",
-        file="settlement_node/chain/endpoint.py",
+        file="settlement_node/chain/endpoints/endpoint.py",
         old="            if not failed or len(failed) == len(results):\n",
         new="            if failed or not failed:\n",
         tests=(
@@ -85,7 +85,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one endpoint makes up a receipt, or calls a mined batch reverted",
         holds="a receipt counts when enough endpoints give it alike, or its block proves it",
-        file="settlement_node/chain/lookups.py",
+        file="settlement_node/chain/endpoints/lookups.py",
         old=(
             "        enough = [content for content, votes in self.votes.items()"
             " if len(votes) >= needed]\n"
@@ -101,7 +101,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one of two endpoints lies about receipts for as long as it likes",
         holds="the block's own roots decide, so that the lane goes on and the liar is named",
-        file="settlement_node/chain/lookups.py",
+        file="settlement_node/chain/endpoints/lookups.py",
         old="            if block is not None and block.receipts is not None:\n",
         new="            if block is None and number < 0:\n",
         tests=(
@@ -114,7 +114,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one endpoint leaves out a batch, or makes one up, in a page that fits together",
         holds="a page counts when enough endpoints give it alike, or its blocks prove it",
-        file="settlement_node/chain/logs.py",
+        file="settlement_node/chain/contracts/logs.py",
         old="if len(same) >= self._endpoints.agreement and page.fault is None:",
         new="if page.fault is None:",
         tests=(
@@ -127,7 +127,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one of two endpoints leaves out or changes logs for as long as it likes",
         holds="the blocks they differ about are proven by their receipts or their blooms",
-        file="settlement_node/chain/logs.py",
+        file="settlement_node/chain/contracts/logs.py",
         old="        proven = self._prove(question, differing)\n",
         new="        proven: dict[int, tuple[Log, ...]] | None = None\n",
         tests=(
@@ -140,7 +140,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="an endpoint makes up a block whose roots fit its false receipts",
         holds="its header must hash to the agreed hash",
-        file="settlement_node/chain/proofs.py",
+        file="settlement_node/chain/wire/proofs.py",
         old="if to_hex32(keccak(rlp.encode(fields))) != block_hash or header.number != number:",
         new="if header.number != number:",
         tests=(
@@ -152,7 +152,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="an endpoint shows a true header's values under other fields' names",
         holds="a field that a fork added is read only with all those of earlier forks before it",
-        file="settlement_node/chain/proofs.py",
+        file="settlement_node/chain/wire/proofs.py",
         old="        later = takewhile(lambda",
         new="        later = filter(lambda",
         tests=(f"{PROOFS}::test_prove_header__values_stand_under_later_fields_names__not_proven",),
@@ -162,7 +162,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="an endpoint shows a true header beside false receipts",
         holds="all receipts of the block together must have the header's root",
-        file="settlement_node/chain/proofs.py",
+        file="settlement_node/chain/wire/proofs.py",
         old="        if _root(encoded) != header.receipts_root:\n",
         new="        if not encoded:\n",
         tests=(f"{PROOFS}::test_prove_receipts__something_is_changed__not_proven[no logs]",),
@@ -172,7 +172,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="an endpoint attributes another transaction's receipt to ours",
         holds="the transactions must have the header's root too: a place in both tries is one",
-        file="settlement_node/chain/proofs.py",
+        file="settlement_node/chain/wire/proofs.py",
         old="        if _root(raws) != header.transactions_root:\n",
         new="        if not raws:\n",
         tests=(
@@ -185,7 +185,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one of two endpoints makes up a nonce or coins for as long as it likes",
         holds="the agreed block's state root decides, where a proof can be had",
-        file="settlement_node/chain/endpoint_set.py",
+        file="settlement_node/chain/endpoints/endpoint_set.py",
         old="            proven = proof()\n",
         new="            proven: _Content | None = None\n",
         tests=(
@@ -198,7 +198,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one endpoint names our key as the sender of somebody else's transaction",
         holds="the hash must prove sender and nonce, or enough endpoints say the same",
-        file="settlement_node/chain/lookups.py",
+        file="settlement_node/chain/endpoints/lookups.py",
         old="if place is not None and (place.is_proven or len(same) >= endpoints.agreement):",
         new="if place is not None:",
         tests=(
@@ -211,7 +211,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="one endpoint says that everybody pays a thousandfold",
         holds="the middle of all endpoints' histories counts, of two the lower",
-        file="settlement_node/domain/fees.py",
+        file="settlement_node/domain/engine/fees.py",
         old="    middle = (len(histories) - 1) // 2\n",
         new="    middle = len(histories) - 1\n",
         tests=(f"{FEES}::test_fee_history__one_endpoint_is_far_off__not_dearer[2-1000-0]",),
@@ -221,7 +221,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         line=Line.LYING_ENDPOINT,
         happens="an endpoint shows a head's true hash beside a false time, parent or gas limit",
         holds="headers count as they are, not by their hash alone",
-        file="settlement_node/chain/heads.py",
+        file="settlement_node/chain/endpoints/heads.py",
         old="                votes.setdefault(block, {})[endpoint] = block\n",
         new=(
             "                same = next((b for b in votes if b.block_hash == block.block_hash),"

@@ -18,7 +18,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="every mempool forgets a transaction that waits",
         holds="unmined bytes are sent again after so many blocks",
-        file="settlement_node/domain/keeping.py",
+        file="settlement_node/domain/engine/keeping.py",
         old="view.head_number - view.last_sent_block >= policy.rebroadcast_after_blocks",
         new="view.last_sent_block < view.last_signed_block",
         tests=(
@@ -33,7 +33,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="the mempools are full and take nothing",
         holds="that is no fault of the bytes: they wait, and are sent again unchanged",
-        file="settlement_node/node/send.py",
+        file="settlement_node/node/stages/send.py",
         old="        SendRejection.MALFORMED,\n",
         new="        SendRejection.MALFORMED,\n        SendRejection.MEMPOOL_FULL,\n",
         tests=(
@@ -46,7 +46,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="an endpoint has the transaction already and answers with an error",
         holds="having it already is what was wanted: accepted",
-        file="settlement_node/chain/endpoint.py",
+        file="settlement_node/chain/endpoints/endpoint.py",
         old="        if reason is SendRejection.ALREADY_KNOWN:\n"
         "            return Accepted(expected)\n",
         new="",
@@ -57,7 +57,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="an endpoint calls the nonce of our own transaction used up",
         holds="nothing is given up for it: the receipt tells what is mined",
-        file="settlement_node/node/send.py",
+        file="settlement_node/node/stages/send.py",
         old="        SendRejection.INTRINSIC_GAS,\n",
         new="        SendRejection.INTRINSIC_GAS,\n        SendRejection.NONCE_TOO_LOW,\n",
         tests=(
@@ -70,7 +70,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="a transaction that is not ours is final at a nonce we gave",
         holds="the lane stops with a break for a person; nothing is sent again",
-        file="settlement_node/node/track.py",
+        file="settlement_node/node/stages/track.py",
         old="        polls >= context.policy.stranger_after_polls\n",
         new="        polls > polls\n",
         tests=(
@@ -83,7 +83,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="an endpoint shows a used nonce once, in a block that does not stay",
         holds="a stranger is believed after several sightings, in a final block",
-        file="settlement_node/node/track.py",
+        file="settlement_node/node/stages/track.py",
         old="        polls >= context.policy.stranger_after_polls\n"
         "        and lane.final_number >= 0\n"
         "        and lane.chain.client.nonce(lane.signer_address, lane.final_number)"
@@ -111,7 +111,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="the endpoint that is asked for a nonce has not seen our last transactions",
         holds="the next nonce is the book's own, given in the commit that plans",
-        file="settlement_node/node/plan.py",
+        file="settlement_node/node/stages/plan.py",
         old="nonce=book.next_nonce,",
         new="nonce=lane.chain.client.nonce(lane.signer_address),",
         tests=(
@@ -137,7 +137,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="the endpoint that answers is ahead of the others, behind them, or on a fork",
         holds="nonces are read at the hash of the agreed head, or not at all",
-        file="settlement_node/chain/account_reads.py",
+        file="settlement_node/chain/endpoints/account_reads.py",
         old='item.nonce(address, {"blockHash": block.block_hash})',
         new="item.nonce(address, hex(block.number))",
         tests=(
@@ -149,7 +149,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="a nonce is planned that is not the lane's next",
         holds="the commit that gives a nonce moves the lane's own count, or fails",
-        file="settlement_node/store/transactions.py",
+        file="settlement_node/store/engine/transactions.py",
         old="    if moved.rowcount != 1:\n",
         new="    if moved.rowcount > 1:\n",
         tests=(
@@ -163,7 +163,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="the signer goes away between two signings",
         holds="what it signed is stored and sent all the same",
-        file="settlement_node/node/send.py",
+        file="settlement_node/node/stages/send.py",
         old="            return signed, error\n",
         new="            return [], error\n",
         tests=(
@@ -175,7 +175,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="the signer is away while a replacement is due, and the mempools forget",
         holds="what is to be sent again goes first, and needs no signer",
-        file="settlement_node/node/keep.py",
+        file="settlement_node/node/stages/keep.py",
         old="    broadcast(context, lane, again)\n    if orders:\n"
         "        sign_and_broadcast(context, lane, orders)\n",
         new="    if orders:\n        sign_and_broadcast(context, lane, orders)\n"
@@ -203,7 +203,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="nothing is signed any more and nobody knows",
         holds="an alert for as long as the signer fails",
-        file="settlement_node/node/send.py",
+        file="settlement_node/node/stages/send.py",
         old="        _note_signer(tx, lane, failure)\n",
         new="        _note_signer(tx, lane, None)\n",
         tests=(
@@ -226,7 +226,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="more than a hundred transactions are out and each costs a round trip",
         holds="receipts of all attempts are asked for together",
-        file="settlement_node/node/track.py",
+        file="settlement_node/node/stages/track.py",
         old="    receipts = lane.chain.client.receipts(hashes)\n",
         new="    receipts = {h: lane.chain.client.receipts([h])[h] for h in hashes}\n",
         tests=(
@@ -238,7 +238,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="the book has more unmined transactions than a page of them",
         holds="a pass reads all of a lane's unmined transactions",
-        file="settlement_node/store/transactions.py",
+        file="settlement_node/store/engine/transactions.py",
         old="    *conditions: sa.ColumnElement[bool],\n    limit: int = UNFINAL_MAX,\n",
         new="    *conditions: sa.ColumnElement[bool],\n    limit: int = 50,\n",
         tests=(
@@ -250,7 +250,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="finality takes a quarter of an hour, and clients keep 16 of an account",
         holds="the small bound counts what is unmined, a far larger one what is not final",
-        file="settlement_node/node/ratchet.py",
+        file="settlement_node/node/stages/ratchet.py",
         old="        len(unmined) >= policy.in_flight_max\n        or transactions.count_unfinal("
         "tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max\n",
         new="        transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)"
@@ -262,7 +262,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="finality does not come for days, while everything is mined",
         holds="past a bound nothing more is planned until the first ones are final",
-        file="settlement_node/node/ratchet.py",
+        file="settlement_node/node/stages/ratchet.py",
         old=">= policy.unfinal_max\n",
         new=">= 1_000_000\n",
         tests=(
@@ -274,7 +274,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="thousands of batches are mined and far from final",
         holds="a pass reads what is unmined, and of the mined ones those at the final line",
-        file="settlement_node/node/track.py",
+        file="settlement_node/node/stages/track.py",
         old="            to_block=lane.final_number,\n",
         new="",
         tests=(f"{MANY}::test_pass__over_a_hundred_mined_and_far_from_final__reads_none_of_them",),
@@ -284,7 +284,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="an endpoint takes no more than so many requests in one batch",
         holds="a longer list goes out in several batches, and no answer is lost",
-        file="settlement_node/chain/transport.py",
+        file="settlement_node/chain/wire/transport.py",
         old="range(0, len(requests), self._batch_requests_max)",
         new="range(0, 1, self._batch_requests_max)",
         tests=(
@@ -297,7 +297,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="years of finished transactions slow every look at the few open ones",
         holds="the query names the status, so that the partial index serves it",
-        file="settlement_node/store/transactions.py",
+        file="settlement_node/store/engine/transactions.py",
         old="x.c.status != word(TransactionStatus.FINAL),\n            *conditions",
         new="x.c.status != TransactionStatus.FINAL.value,\n            *conditions",
         tests=(
@@ -310,7 +310,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="the block's gas limit is smaller than the batch",
         holds="a batch is cut to a part of the block's gas before it is planned",
-        file="settlement_node/node/plan.py",
+        file="settlement_node/node/stages/plan.py",
         old="lane.head_gas_limit * context.policy.batch_gas_bps // 10_000, batching",
         new="2 * batching.TRANSACTION_GAS_MAX, batching",
         tests=(f"{REVERTS}::test_revert__block_gas_limit_below_the_batch__split_not_stuck",),
@@ -320,7 +320,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="one redemption makes every batch it is in revert",
         holds="those of a reverted batch go on in halves, until the culprit stands alone",
-        file="settlement_node/node/outcomes.py",
+        file="settlement_node/booking/outcomes.py",
         old='changes={"reverted_batch_size": settlement.items_count} if at_fault else {},',
         new="changes={},",
         tests=(
@@ -333,7 +333,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="the preview of a large batch runs out of the gas an endpoint gives a call",
         holds="it is asked for in halves, down to single items",
-        file="settlement_node/chain/settler_reads.py",
+        file="settlement_node/chain/contracts/settler_reads.py",
         old="    if gas_bounded and len(items) > 1:\n",
         new="    if gas_bounded and len(items) > 1_000:\n",
         tests=(

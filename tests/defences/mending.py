@@ -17,7 +17,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a false page of events is in the book, and its blocks are read again",
         holds="the events of the range are deleted before they are read anew",
-        file="settlement_node/node/operators.py",
+        file="settlement_node/desk/operators.py",
         old='            from_number=max(from_block, settler["from_block"]),\n',
         new="            from_number=latest[0] + 1,\n",
         tests=(
@@ -30,7 +30,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="an order was booked as settled by an event that never was",
         holds="reconciliation goes over the range again, and finds a payment the chain lacks",
-        file="settlement_node/node/operators.py",
+        file="settlement_node/desk/operators.py",
         old="    records.rewind_reconciliations(tx, fund_id, from_block=from_block)\n",
         new="",
         tests=(
@@ -43,7 +43,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a page is being read when a person asks for a re-scan of earlier blocks",
         holds="a page moves the scan cursor on only from where it began, or is not written",
-        file="settlement_node/store/funds.py",
+        file="settlement_node/store/book/funds.py",
         old="            s.c.scanned_to_block == from_block - 1,\n",
         new="",
         tests=(
@@ -57,7 +57,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a page is being committed while its events are deleted",
         holds="both commits lock the fund first, so that none of the page stays behind",
-        file="settlement_node/store/chain_book.py",
+        file="settlement_node/store/chain_memory/chain_book.py",
         old="    lock_fund_to_change(tx, fund_id)\n",
         new="",
         tests=(
@@ -70,10 +70,10 @@ MENDING: tuple[Defence, ...] = (
         line=Line.MEANWHILE,
         happens="a large file of orders is being taken in while new blocks come",
         holds="a page of events locks its fund against who deletes events, and against nobody else",
-        file="settlement_node/node/scan.py",
+        file="settlement_node/node/stages/scan.py",
         old="        lock_fund_to_plan(tx, fund.fund_id)\n",
         new=(
-            "        from settlement_node.store.funds import lock_fund_to_change\n\n"
+            "        from settlement_node.store.book.funds import lock_fund_to_change\n\n"
             "        lock_fund_to_change(tx, fund.fund_id)\n"
         ),
         tests=(
@@ -86,7 +86,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="events are out of the book for a re-scan, and a pass would plan without them",
         holds="planning reads the scan cursors, and once more in its own commit",
-        file="settlement_node/node/ratchet.py",
+        file="settlement_node/node/stages/ratchet.py",
         old="    elif not is_read_to(tx, fund.fund_id, lane.head_number):\n",
         new="    elif lane.head_number < 0:\n",
         tests=(
@@ -101,7 +101,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a paid order's event is out of the book when somebody cancels the order",
         holds="nothing is cancelled or released while final events are still to be read",
-        file="settlement_node/node/intake.py",
+        file="settlement_node/desk/intake.py",
         old="    require_read(tx, fund)\n",
         new="",
         tests=(
@@ -114,7 +114,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="the last batch the book knows never was, and none follows it",
         holds="where the settler's own hash is not met, the last known batch is forgotten too",
-        file="settlement_node/node/scan.py",
+        file="settlement_node/node/stages/scan.py",
         old="        chain_book.forget_events("
         "tx, lane.chain_id, fund.fund_id, settler, from_number=start)\n",
         new="",
@@ -128,7 +128,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="reconciliation is at work when its blocks are to be compared again",
         holds="a run is written only behind the very run it began from",
-        file="settlement_node/node/reconcile.py",
+        file="settlement_node/node/stages/reconcile.py",
         old="        if records.last_reconciliation(tx, fund.fund_id) != before:\n",
         new="        if before is None and records.last_reconciliation(tx, fund.fund_id):\n",
         tests=(
@@ -141,7 +141,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="blocks from before the book are compared again",
         holds="what the first comparison took for history stops nothing the second time either",
-        file="settlement_node/node/reconcile.py",
+        file="settlement_node/node/stages/reconcile.py",
         old="    is_history = history_end is None or start < history_end\n",
         new="    is_history = last is None\n",
         tests=(
@@ -154,7 +154,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="orders missing from a restored book are entered again, and their breaks stay open",
         holds="a break closes once book and chain have the same payment, and new orders go on",
-        file="settlement_node/node/scan.py",
+        file="settlement_node/node/stages/scan.py",
         old="    close_booked(context, lane, fund)\n",
         new="",
         tests=(
@@ -167,7 +167,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="the chain lacks a payment, and a false event in the book still shows it",
         holds="such a break closes by what reconciliation has just read alone",
-        file="settlement_node/node/breaks.py",
+        file="settlement_node/booking/breaks.py",
         old="kinds=EXPLAINED_BY_BOOKING, limit",
         new="kinds=EXPLAINED_BY_BOOKING | EXPLAINED_BY_EVENT, limit",
         tests=(
@@ -206,7 +206,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.DEATH_BETWEEN_STEPS,
         happens="a node is started again on its machine, and its own lease still lives",
         holds="a lease whose holder has provably ended is taken at once, under a higher token",
-        file="settlement_node/store/leases.py",
+        file="settlement_node/store/engine/leases.py",
         old="            if left is None or not has_ended(left):\n",
         new="            if left is None or not has_ended(holder):\n",
         tests=(
@@ -219,7 +219,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.TWO_NODES,
         happens="a second node is started on the machine of the first",
         holds="nothing but the proven end of the holder's process gives its lane away",
-        file="settlement_node/store/leases.py",
+        file="settlement_node/store/engine/leases.py",
         old="            if left is None or not has_ended(left):\n",
         new="            if left is None:\n",
         tests=(

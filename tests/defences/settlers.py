@@ -112,7 +112,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="a stolen operator key has items skipped at enormous indexes",
         holds="the book counts on from what was settled only",
-        file="settlement_node/node/scan.py",
+        file="settlement_node/node/stages/scan.py",
         old=(
             "        settled = [e.redemption_index for e in events"
             " if isinstance(e, RedemptionSettledEvent)]\n"
@@ -128,7 +128,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="a stolen operator key settles one item at the last index there is",
         holds="the book counts on from indexes that a book can have given",
-        file="settlement_node/store/funds.py",
+        file="settlement_node/store/book/funds.py",
         old="        if following <= index < following + INDEX_LEAP_MAX:\n",
         new="        if following <= index:\n",
         tests=(
@@ -184,7 +184,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="a book is lost, and the new one knows the fund's present settler only",
         holds="the node finds the settlers before it and reads what they paid",
-        file="settlement_node/node/scan.py",
+        file="settlement_node/node/stages/scan.py",
         old="    settlers = know_predecessors(context, lane, fund)\n",
         new=(
             "    with context.store.read() as tx:\n"
@@ -200,7 +200,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="a settler names a predecessor of another fund",
         holds="it must have the fund's two tokens, or the fund waits and says so",
-        file="settlement_node/node/succession.py",
+        file="settlement_node/desk/succession.py",
         old="    if ours != theirs:\n        raise Refused(\n",
         new="    if not theirs:\n        raise Refused(\n",
         tests=(f"{PREDECESSORS}::test_predecessors__other_tokens__refused",),
@@ -210,7 +210,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="settlers name one another in a circle",
         holds="refused when one comes again",
-        file="settlement_node/node/succession.py",
+        file="settlement_node/desk/succession.py",
         old="        if before in (newest, *found):\n",
         new="        if before in ():\n",
         tests=(f"{PREDECESSORS}::test_predecessors__in_a_circle__refused",),
@@ -220,7 +220,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="the settler is changed while a batch of the old one is in flight",
         holds="refused until the batch is final",
-        file="settlement_node/node/succession.py",
+        file="settlement_node/desk/succession.py",
         old="    if settlements.last_live(tx, fund_id) is not None:\n",
         new="    if False:\n",
         tests=(f"{CHANGE}::test_switch__batch_in_flight_or_not_final__refused",),
@@ -230,7 +230,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="the settler is changed while the old one can still pay what a lost book sent",
         holds="refused until it is paused, without operator or without allowance",
-        file="settlement_node/node/succession.py",
+        file="settlement_node/desk/succession.py",
         old="    if present.operator_address == fund.lane_address and",
         new="    if not present and",
         tests=(
@@ -243,7 +243,7 @@ SETTLERS: tuple[Defence, ...] = (
         happens="a book is begun anew with a new settler while the old one can still pay what the"
         " lost book sent",
         holds="the fund is refused until the old one is closed",
-        file="settlement_node/node/succession.py",
+        file="settlement_node/desk/succession.py",
         old="    if view.operator_address != ZERO_ADDRESS and",
         new="    if not view and",
         tests=(
@@ -256,7 +256,7 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="the settler is changed to one that this lane may not settle with",
         holds="refused, naming what differs",
-        file="settlement_node/node/succession.py",
+        file="settlement_node/desk/succession.py",
         old="    if differing:\n",
         new="    if differing is None:\n",
         tests=(f"{CHANGE}::test_switch__not_one_of_the_funds_settlers__refused",),

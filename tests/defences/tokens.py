@@ -26,7 +26,7 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a holder is frozen, a payee blocked, and the token lets burn and payment through",
         holds="the tokens are asked about each order before its batch; a bad answer holds it",
-        file="settlement_node/node/preflight.py",
+        file="settlement_node/node/stages/preflight.py",
         old="    asked = _ask_first(store, lane, fund, items)\n",
         new="    asked = Eligibility()\n",
         tests=(
@@ -61,7 +61,7 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="two orders of a holder are each covered by the shares not frozen, not both",
         holds="what batches in flight burn is taken off first; the second order waits",
-        file="settlement_node/node/eligibility.py",
+        file="settlement_node/node/stages/eligibility.py",
         old="defaultdict(int, in_flight_shares)",
         new="defaultdict(int)",
         tests=(
@@ -74,7 +74,7 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a token reverts when it is asked: it has no such question, or not for this holder",
         holds="what is not answered is never good: that order is held, or nothing is planned",
-        file="settlement_node/chain/token_checks.py",
+        file="settlement_node/chain/contracts/token_checks.py",
         old='        return Unanswered(f"it reverts: {revert_reason(outcome.data)}")\n',
         new="        return Answered(int(check.good or 0))\n",
         tests=(
@@ -89,7 +89,7 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.TOKEN_STOPPED,
         happens="the settler loses its right to burn, or the token is deactivated",
         holds="a bad answer about settler, treasury or token is a wait of all, with one alert",
-        file="settlement_node/node/eligibility.py",
+        file="settlement_node/node/stages/eligibility.py",
         old="    if obstacle is not None:\n        return Eligibility(obstacle=obstacle)\n",
         new="",
         tests=(
@@ -128,7 +128,7 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.TOKEN_STOPPED,
         happens="a fund's token refuses with an error of its own that no library has",
         holds="the hold says it in the words of the ABI that the fund's file names",
-        file="settlement_node/chain/reverts.py",
+        file="settlement_node/chain/contracts/reverts.py",
         old="signature = _BY_SELECTOR.get(head) or next(own, None)\n",
         new="signature = _BY_SELECTOR.get(head)\n",
         tests=(

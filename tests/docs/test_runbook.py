@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.node.watch import ALERT_KINDS
+from settlement_node.node.stages.watch import ALERT_KINDS
 from tests.docs.pages import ROOT
 from tests.docs.program import commands
 

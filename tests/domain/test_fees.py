@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement_node.domain.fees import (
+from settlement_node.domain.engine.fees import (
     AtCeiling,
     Bumped,
     FeePolicy,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement_node.domain.finality import (
+from settlement_node.domain.engine.finality import (
     FinalityMode,
     FinalityPolicy,
     Fork,

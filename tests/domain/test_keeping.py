@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from settlement_node.domain.keeping import KeepingStep, KeepingView, next_step
-from settlement_node.domain.policy import EnginePolicy
+from settlement_node.domain.engine.keeping import KeepingStep, KeepingView, next_step
+from settlement_node.domain.engine.policy import EnginePolicy
 
 POLICY = EnginePolicy(replace_after_blocks=3, rebroadcast_after_blocks=1, attempts_max=5)
 FRESH = KeepingView(

@@ -6,8 +6,8 @@ from dataclasses import fields
 
 import pytest
 
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.observations import BurnStyle, SkipReason
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.errors import InvalidInput
 
 NAMES = [item.name for item in fields(EnginePolicy)]

@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 
 from settlement_node.chain.views import SettlerView
+from settlement_node.desk.succession import PREDECESSORS_MAX
+from settlement_node.desk.succession import predecessors as all_predecessors
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.errors import Refused
-from settlement_node.node.succession import PREDECESSORS_MAX
-from settlement_node.node.succession import predecessors as all_predecessors
 from settlement_node.units import ZERO_ADDRESS, ZERO_HASH, Address, Payout
 from tests_support.book import address
 

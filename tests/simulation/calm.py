@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
-from settlement_node.store import redemptions, transactions
+from settlement_node.store.book import redemptions
+from settlement_node.store.engine import transactions
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.units import Hex32
 from tests.simulation.database import raw_connection

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from settlement_node.chain.contracts import BATCH_HASH_CALL, PREVIEW_SELECTOR
-from settlement_node.chain.transport import RpcOk, RpcRequest, RpcResult
+from settlement_node.chain.contracts.settler import BATCH_HASH_CALL, PREVIEW_SELECTOR
+from settlement_node.chain.wire.transport import RpcOk, RpcRequest, RpcResult
 from tests.simulation.chain.blocks import Block
 from tests.simulation.chain.chain import BlockWish, SimChain
 from tests.simulation.chain.mempool import Mempool, MempoolRules, SendRefused

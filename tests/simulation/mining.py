@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from settlement_node.chain.contracts import encode_settle
+from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.chain.signers import TransactionFields
 from settlement_node.domain.observations import SettleItem
-from settlement_node.store import redemptions
+from settlement_node.store.book import redemptions
 from settlement_node.units import Address, Hex32, Payout, Wei
 from tests.simulation.chain.blocks import Block
 from tests.simulation.chain.chain import BlockWish, next_base_fee

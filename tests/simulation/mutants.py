@@ -15,25 +15,27 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from settlement_node.chain import pool
-from settlement_node.chain.endpoint_set import EndpointSet
+from settlement_node.booking.bookkeeping import post_not_owed
+from settlement_node.chain import client as pool
+from settlement_node.chain.endpoints.endpoint_set import EndpointSet
 from settlement_node.chain.signers import base
 from settlement_node.chain.signers.base import Signature
-from settlement_node.chain.transport import Transport
 from settlement_node.chain.views import Unanswered
+from settlement_node.chain.wire.transport import Transport
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
     TransactionFact,
     TransactionStatus,
 )
 from settlement_node.errors import Transient
-from settlement_node.node import cycle, keep, send, track
-from settlement_node.node.bookkeeping import post_not_owed
+from settlement_node.node import cycle
 from settlement_node.node.context import Lane, NodeContext
-from settlement_node.store import redemptions, settlements, transactions
+from settlement_node.node.stages import keep, send, track
 from settlement_node.store import tables as t
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import get_fund, set_lane
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import get_fund, set_lane
+from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import AttemptRow, SettlementRow, TransactionRow
 from settlement_node.store.tables import SettlementStatus
 from settlement_node.units import Address

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from settlement_node.chain.pool import ChainClient
-from settlement_node.node.context import ChainContext, NodeContext
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.context import ChainContext
+from settlement_node.node.context import NodeContext
 from settlement_node.node.cycle import PassEnd, PassResult
-from settlement_node.node.deliver import deliver
-from settlement_node.node.retain import retain
 from settlement_node.node.runtime import Node
+from settlement_node.node.stages.retain import retain
 from settlement_node.store.fence import Fence
 from tests.simulation.database import LANE_TABLES, TROUBLE, SimStore
 from tests.simulation.scenario import CHAIN_ID
@@ -130,7 +130,7 @@ class SimNode:
         self.ended = node.run_passes()
         for result in self.ended:
             self.world.passed(self, result)
-        self._sometimes(3, "deliver", lambda: deliver(node.context, node.sinks))
+        self._sometimes(3, "deliver", node._deliver)
         self._sometimes(5, "watch", node._watch)
         self._sometimes(7, "reconcile", node._reconcile)
         self._sometimes(20, "health", node.note_health)

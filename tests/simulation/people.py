@@ -11,14 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from settlement_node.desk import operators
+from settlement_node.desk.intake import cancel, take_in
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionStatus
 from settlement_node.errors import Conflict, InvalidInput, SettlementError
-from settlement_node.node import operators
-from settlement_node.node.intake import cancel, take_in
-from settlement_node.store import chain_book, redemptions, transactions
-from settlement_node.store.attention import open_breaks
+from settlement_node.store.book import redemptions
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
+from settlement_node.store.engine import transactions
 from settlement_node.store.rows import RedemptionRow
+from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import Hex32, redemption_id_of
 from tests.simulation.chain.abi import selector, words
 from tests.simulation.scenario import CHAIN_ID, PLENTY, PlannedOrder, SimFund, account, shown

@@ -9,13 +9,13 @@ from random import Random
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from settlement_node.domain.fees import FeePolicy
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.fees import FeePolicy
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.observations import BurnStyle
-from settlement_node.domain.policy import EnginePolicy
 from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
+from settlement_node.store.book.funds import NewFund, add_fund, add_settler
 from settlement_node.store.database import Store
-from settlement_node.store.funds import NewFund, add_fund, add_settler
 from settlement_node.units import Address, Shares, Wei
 from tests.simulation.chain.machine import PURSE
 from tests.simulation.chain.settler import Settler, deploy_settler

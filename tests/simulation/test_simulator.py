@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from settlement_node.chain.transport import RpcRequest
+from settlement_node.chain.wire.transport import RpcRequest
 from tests.simulation.__main__ import main
 from tests.simulation.faults import LIES, REGISTRY, Faults, UnknownFault
 from tests.simulation.runner import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from settlement_node.chain.transport import (
+from settlement_node.chain.wire.transport import (
     RpcError,
     RpcOk,
     RpcRequest,

@@ -8,7 +8,8 @@ import pytest
 
 from settlement_node.domain.observations import RedemptionSkippedEvent, SkipReason
 from settlement_node.errors import Transient
-from settlement_node.store import chain_book, funds, redemptions
+from settlement_node.store.book import funds, redemptions
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from tests_support.book import (
     CHAIN_ID,

@@ -8,10 +8,12 @@ import pytest
 
 from settlement_node.domain.lifecycle import TransactionFact, TransactionOutcome, TransactionStatus
 from settlement_node.errors import NotFound
-from settlement_node.store import outbox, redemptions, settlements, transactions
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store
+from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import AttemptRow, SettlementRow, TransactionRow
 from settlement_node.store.tables import AttemptKind, ItemOutcome, SettlementStatus
+from settlement_node.store.telling import outbox
 from settlement_node.units import Wei
 from tests_support.book import (
     CHAIN_ID,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from settlement_node.store import chain_book, foreign
+from settlement_node.store.book.funds import set_scanned
+from settlement_node.store.chain_memory import chain_book, foreign
 from settlement_node.store.database import Store
-from settlement_node.store.funds import set_scanned
 from settlement_node.store.tables import AcceptedAs
 from settlement_node.units import Hex32
 from tests_support.book import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from settlement_node.domain.lifecycle import RedemptionFact
-from settlement_node.store import orders, redemptions, settlements, transactions
+from settlement_node.store.book import orders, redemptions
 from settlement_node.store.database import Store
+from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.tables import AttemptKind, SettlementStatus
 from settlement_node.units import Wei

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import TransactionFact
 from settlement_node.errors import InvariantBroken
-from settlement_node.store import settlements, transactions
 from settlement_node.store import tables as t
+from settlement_node.store.book.funds import get_fund
+from settlement_node.store.book.redemptions import get_many
 from settlement_node.store.database import Store
-from settlement_node.store.funds import get_fund
-from settlement_node.store.redemptions import get_many
+from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.tables import SettlementStatus
 from settlement_node.units import ZERO_HASH, Wei

@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from settlement_node.errors import LeaseLost
-from settlement_node.store import records
 from settlement_node.store import tables as t
 from settlement_node.store.database import Store
+from settlement_node.store.engine.leases import release_lease, take_lease
 from settlement_node.store.fence import Fence
-from settlement_node.store.leases import release_lease, take_lease
+from settlement_node.store.telling import records
 from tests_support.book import LANE
 from tests_support.clock import Clock
 

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from settlement_node.store import ledger
 from settlement_node.store import tables as t
+from settlement_node.store.book import ledger
+from settlement_node.store.book.ledger import Account
 from settlement_node.store.database import Store
-from settlement_node.store.ledger import Account
 from settlement_node.units import UINT256_MAX, Hex32
 from tests_support.book import NEW_FUND, add_fund, request
 

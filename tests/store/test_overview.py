@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from settlement_node.domain.lifecycle import TransactionFact
-from settlement_node.store import (
-    attention,
-    chain_book,
-    overview,
-    records,
-    settlements,
-    transactions,
-)
-from settlement_node.store.attention import NewBreak
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.leases import take_lease
+from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.leases import take_lease
 from settlement_node.store.tables import SettlementStatus
+from settlement_node.store.telling import attention, overview, records
+from settlement_node.store.telling.attention import NewBreak
 from tests_support.book import (
     CHAIN_ID,
     LANE,

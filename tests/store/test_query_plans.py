@@ -15,22 +15,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from settlement_node.store import (
-    attention,
-    chain_book,
-    ledger,
-    outbox,
-    records,
-    redemptions,
-    settlements,
-    transactions,
-)
 from settlement_node.store import tables as t
+from settlement_node.store.book import ledger, redemptions
+from settlement_node.store.book.ledger import Account
+from settlement_node.store.book.redemptions import RedemptionFilter
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store, Tx, open_engine
-from settlement_node.store.ledger import Account
+from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.migrate import upgrade
-from settlement_node.store.redemptions import RedemptionFilter
 from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.telling import attention, outbox, records
 from settlement_node.units import Wei
 from tests_support.book import (
     CHAIN_ID,

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from settlement_node.errors import Conflict, InvalidInput, NotFound
-from settlement_node.store import attention, funds, outbox, records
-from settlement_node.store.attention import NewBreak
+from settlement_node.store.book import funds
 from settlement_node.store.database import Store, Tx
+from settlement_node.store.telling import attention, outbox, records
+from settlement_node.store.telling.attention import NewBreak
 from tests_support.book import (
     CHAIN_ID,
     LANE_ADDRESS,

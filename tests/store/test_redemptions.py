@@ -9,11 +9,13 @@ import pytest
 
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.errors import InvalidInput, InvariantBroken, Transient
-from settlement_node.store import chain_book, funds, outbox, records, redemptions
+from settlement_node.store.book import funds, redemptions
+from settlement_node.store.book.orders import insert_orders
+from settlement_node.store.book.redemptions import RedemptionFilter
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.orders import insert_orders
-from settlement_node.store.redemptions import RedemptionFilter
 from settlement_node.store.rows import RedemptionRow
+from settlement_node.store.telling import outbox, records
 from settlement_node.units import Shares, redemption_id_of
 from tests_support.book import (
     CHAIN_ID,

@@ -10,7 +10,7 @@ import pytest
 
 from settlement_node.errors import Conflict, IdempotencyMismatch
 from settlement_node.store.database import Store
-from settlement_node.store.requests import (
+from settlement_node.store.people.requests import (
     Claim,
     StoredAnswer,
     abandon_request,

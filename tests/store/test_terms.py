@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from settlement_node.store import funds
+from settlement_node.store.book import funds
+from settlement_node.store.book.terms import terms_of
 from settlement_node.store.database import Store
-from settlement_node.store.terms import terms_of
 from tests_support.book import NEW_FUND, add_fund
 from tests_support.clock import Clock
 

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from settlement_node.errors import Transient
-from settlement_node.store import outbox, records
 from settlement_node.store import tables as t
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.failures import DatabaseUnusable
 from settlement_node.store.migrate import upgrade
+from settlement_node.store.telling import outbox, records
 from tests_support.book import add_fund
 
 NOBODY = 65534

@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from settlement_node.errors import InvalidInput, Transient
-from settlement_node.store import ledger, outbox, records
 from settlement_node.store import tables as t
+from settlement_node.store.book import ledger
+from settlement_node.store.book.ledger import Account
 from settlement_node.store.database import Store, open_engine
-from settlement_node.store.ledger import Account
+from settlement_node.store.telling import outbox, records
 from tests_support.book import add_fund, request
 from tests_support.clock import START_UTC, Clock
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from settlement_node.chain.contracts import (
+from settlement_node.chain.contracts.settler import (
     BATCH_HASH_CALL,
     IS_SETTLED_SELECTOR,
     PREVIEW_RESULT_SELECTOR,
     PREVIEW_SELECTOR,
     SETTLER_PAUSED_SELECTOR,
 )
-from settlement_node.chain.tokens import PAUSED_CALL, TOTAL_SUPPLY_CALL
-from settlement_node.chain.transport import RpcError, RpcOk, RpcResult
-from settlement_node.chain.words import selector
+from settlement_node.chain.contracts.tokens import PAUSED_CALL, TOTAL_SUPPLY_CALL
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
+from settlement_node.chain.wire.words import selector
 from settlement_node.domain.observations import SkipReason
 from tests_support.lies.stories import BALANCE_OF_SELECTOR, Ask, made_up, number_of
 

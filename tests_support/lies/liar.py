@@ -9,8 +9,8 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.contracts import BATCH_HASH_CALL, PREVIEW_SELECTOR
-from settlement_node.chain.transport import RpcOk, RpcResult
+from settlement_node.chain.contracts.settler import BATCH_HASH_CALL, PREVIEW_SELECTOR
+from settlement_node.chain.wire.transport import RpcOk, RpcResult
 from settlement_node.domain.observations import SettleItem
 from settlement_node.units import ZERO_HASH, Hex32
 from tests_support.lies import answers

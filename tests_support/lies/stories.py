@@ -16,7 +16,7 @@ import rlp  # type: ignore[import-untyped]  # the package ships no types
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.contracts import (
+from settlement_node.chain.contracts.settler import (
     BATCH_HASH_CALL,
     BATCH_SETTLED_TOPIC,
     IS_SETTLED_SELECTOR,
@@ -24,9 +24,9 @@ from settlement_node.chain.contracts import (
     SETTLE_SELECTOR,
     batch_hash_of,
 )
-from settlement_node.chain.tokens import TOTAL_SUPPLY_CALL, TRANSFER_TOPIC
-from settlement_node.chain.transport import RpcOk, RpcResult
-from settlement_node.chain.words import address_word, selector
+from settlement_node.chain.contracts.tokens import TOTAL_SUPPLY_CALL, TRANSFER_TOPIC
+from settlement_node.chain.wire.transport import RpcOk, RpcResult
+from settlement_node.chain.wire.words import address_word, selector
 from settlement_node.domain.observations import SettleItem
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32, Payout, Shares
 

@@ -20,8 +20,8 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from settlement_node.errors import Transient
-from settlement_node.store import outbox
 from settlement_node.store.database import Store
+from settlement_node.store.telling import outbox
 
 log = structlog.get_logger(__name__)
 

@@ -6,10 +6,10 @@ from settlement_node.api.context import ApiContext
 from settlement_node.api.operations.schemas import CheckOut, ReadyOut
 from settlement_node.api.problems import public_words
 from settlement_node.errors import SettlementError
-from settlement_node.store.funds import list_funds
-from settlement_node.store.leases import lane_key
+from settlement_node.store.book.funds import list_funds
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.migrate import pending
-from settlement_node.store.overview import heads_by_lane
+from settlement_node.store.telling.overview import heads_by_lane
 
 
 def readiness(context: ApiContext) -> ReadyOut:

@@ -27,10 +27,10 @@ from settlement_node.api.operators.schemas import (
 )
 from settlement_node.api.redemptions.schemas import RedemptionOut
 from settlement_node.api.security import Writer
+from settlement_node.desk import operators
 from settlement_node.errors import NotFound
-from settlement_node.node import operators
-from settlement_node.store import transactions
 from settlement_node.store.database import Tx
+from settlement_node.store.engine import transactions
 from settlement_node.store.rows import TransactionRow
 from settlement_node.units import Hex32
 

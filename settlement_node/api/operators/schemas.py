@@ -16,8 +16,8 @@ from settlement_node.api.fields import (
     Schema,
     examples,
 )
+from settlement_node.desk.operators import RESOLVE_MAX
 from settlement_node.domain.lifecycle import TransactionStatus
-from settlement_node.node.operators import RESOLVE_MAX
 
 
 class WhyIn(InputSchema):

@@ -23,10 +23,10 @@ from settlement_node.api.reconciliation.schemas import (
 )
 from settlement_node.api.security import Reader, Writer
 from settlement_node.errors import Conflict
-from settlement_node.node.reconcile import reconcile_now
-from settlement_node.store import overview
-from settlement_node.store.attention import breaks_concerning
-from settlement_node.store.funds import get_fund, list_funds
+from settlement_node.node.stages.reconcile import reconcile_now
+from settlement_node.store.book.funds import get_fund, list_funds
+from settlement_node.store.telling import overview
+from settlement_node.store.telling.attention import breaks_concerning
 
 router = APIRouter(prefix="/v1/reconciliation", tags=["reconciliation"], route_class=PlainJsonRoute)
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy.engine import RowMapping
 
 from settlement_node.api.fields import BaseUnitsOut, FundIdIn, InputSchema, Schema, examples
-from settlement_node.node.reconcile import ReconciliationResult
+from settlement_node.node.stages.reconcile import ReconciliationResult
 
 
 class BreakOut(Schema):

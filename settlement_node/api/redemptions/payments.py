@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from settlement_node.api.fields import units_out
 from settlement_node.api.redemptions.schemas import PaymentOut
-from settlement_node.node.found import judged
-from settlement_node.store import chain_book
+from settlement_node.booking.found import judged
+from settlement_node.store.book.terms import terms_of
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import (
     FundRow,
@@ -17,7 +18,6 @@ from settlement_node.store.rows import (
     SettlerEventRow,
     TransactionRow,
 )
-from settlement_node.store.terms import terms_of
 from settlement_node.units import Hex32, Payout
 
 

@@ -24,11 +24,11 @@ from settlement_node.api.redemptions.schemas import (
 )
 from settlement_node.api.redemptions.story import tell
 from settlement_node.api.security import Reader, Writer
+from settlement_node.desk.door import refuse_never_payable
+from settlement_node.desk.intake import cancel, take_in
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.errors import Conflict, InvalidInput
-from settlement_node.node.door import refuse_never_payable
-from settlement_node.node.intake import cancel, take_in
-from settlement_node.store import redemptions
+from settlement_node.store.book import redemptions
 from settlement_node.store.database import Tx
 
 router = APIRouter(prefix="/v1/redemptions", tags=["redemptions"], route_class=PlainJsonRoute)

@@ -16,7 +16,7 @@ from settlement_node.api.redemptions.schemas import (
     redemption_fields,
 )
 from settlement_node.api.transactions.schemas import TransactionOut
-from settlement_node.domain.finality import FinalityPolicy
+from settlement_node.domain.engine.finality import FinalityPolicy
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.redemption import (
     PlanningView,
@@ -26,12 +26,13 @@ from settlement_node.domain.redemption import (
     waiting_for,
 )
 from settlement_node.errors import NotFound
-from settlement_node.store import chain_book, ledger, records, redemptions, settlements
-from settlement_node.store.attention import open_breaks
+from settlement_node.store.book import ledger, redemptions
+from settlement_node.store.book.funds import get_fund, get_lane
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import get_fund, get_lane
-from settlement_node.store.leases import lane_key
-from settlement_node.store.overview import settlements_by_id, transactions_by_id
+from settlement_node.store.engine import settlements
+from settlement_node.store.engine.leases import lane_key
+from settlement_node.store.engine.transactions import attempts_of
 from settlement_node.store.rows import (
     FundRow,
     ItemRow,
@@ -39,7 +40,9 @@ from settlement_node.store.rows import (
     SettlementRow,
     TransactionRow,
 )
-from settlement_node.store.transactions import attempts_of
+from settlement_node.store.telling import records
+from settlement_node.store.telling.attention import open_breaks
+from settlement_node.store.telling.overview import settlements_by_id, transactions_by_id
 from settlement_node.units import Hex32
 
 

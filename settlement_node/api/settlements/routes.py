@@ -23,11 +23,13 @@ from settlement_node.api.settlements.schemas import (
 )
 from settlement_node.api.transactions.schemas import TransactionOut
 from settlement_node.errors import NotFound
-from settlement_node.node.estimate import estimate
-from settlement_node.store import chain_book, redemptions, settlements, transactions
-from settlement_node.store.leases import lane_key
-from settlement_node.store.overview import transactions_by_id
+from settlement_node.reads.estimate import estimate
+from settlement_node.store.book import redemptions
+from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.tables import SettlementStatus
+from settlement_node.store.telling.overview import transactions_by_id
 
 router = APIRouter(prefix="/v1/settlements", tags=["settlements"], route_class=PlainJsonRoute)
 LISTING = "settlements"
@@ -73,7 +75,11 @@ def estimate_settlement(context: Context, body: EstimateIn) -> EstimateOut:
     """Price the redemptions, run them through the settler's preview at the present head, and add
     gas and fees. Nothing is changed; the chain is asked."""
     with context.chain_turn:
-        return EstimateOut.of(estimate(context.node, body.redemption_ids))
+        return EstimateOut.of(
+            estimate(
+                context.node.store, context.node.chains, context.node.policy, body.redemption_ids
+            )
+        )
 
 
 @router.get(

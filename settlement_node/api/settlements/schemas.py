@@ -21,7 +21,7 @@ from settlement_node.api.pages import CursorOut
 from settlement_node.api.transactions.schemas import TransactionOut
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import SkipReason
-from settlement_node.node.estimate import ITEMS_MAX, Estimate, EstimatedItem
+from settlement_node.reads.estimate import ITEMS_MAX, Estimate, EstimatedItem
 from settlement_node.store.rows import ItemRow, SettlementRow, TransactionRow
 from settlement_node.store.tables import ItemOutcome, SettlementStatus
 

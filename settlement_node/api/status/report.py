@@ -17,14 +17,15 @@ from settlement_node.api.status.schemas import (
     StatusOut,
     WorkerOut,
 )
-from settlement_node.node.context import ChainContext
-from settlement_node.store import overview, records, redemptions
-from settlement_node.store.attention import open_alerts
+from settlement_node.chain.context import ChainContext
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import list_funds, list_lanes
 from settlement_node.store.database import Tx
-from settlement_node.store.funds import list_funds, list_lanes
-from settlement_node.store.leases import lane_key
-from settlement_node.store.outbox import last_id
+from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, LaneRow
+from settlement_node.store.telling import overview, records
+from settlement_node.store.telling.attention import open_alerts
+from settlement_node.store.telling.outbox import last_id
 
 
 def report(tx: Tx, chains: Mapping[int, ChainContext], *, event_subscribers: int = 0) -> StatusOut:

@@ -12,8 +12,9 @@ from settlement_node.api.fields import HashIn
 from settlement_node.api.security import Reader
 from settlement_node.api.transactions.schemas import TransactionDetailOut, TransactionOut
 from settlement_node.errors import NotFound
-from settlement_node.store import chain_book, settlements, transactions
-from settlement_node.store.leases import lane_key
+from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.leases import lane_key
 
 router = APIRouter(prefix="/v1/transactions", tags=["transactions"], dependencies=[Reader])
 

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field
 
 from settlement_node.api.fields import AddressOut, BaseUnitsOut, HashOut, Schema, units_out
-from settlement_node.domain.finality import FinalityMode, FinalityPolicy, confirmations_of
+from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy, confirmations_of
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from settlement_node.chain.bounded_http import (
+from settlement_node.chain.wire.bounded_http import (
     AnswerTooLarge,
     AnswerTooSlow,
     InTimeAdapter,

@@ -18,6 +18,7 @@ from eth_keyfile.keyfile import create_keyfile_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from settlement_node.assembly import build_signer
 from settlement_node.chain.signers import (
     BackoffSigner,
     KeySigner,
@@ -31,7 +32,6 @@ from settlement_node.chain.signers import (
 from settlement_node.config import LoggingSettings, SignerSettings
 from settlement_node.errors import SettlementError
 from settlement_node.logs import configure_logs
-from settlement_node.node.assembly import build_signer
 from tests_support import web3signer as play
 from tests_support.web3signer import KEY, Web3SignerStandIn
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from settlement_node.assembly import build_signer, build_signers
 from settlement_node.chain.signers import BackoffSigner, KeySigner
 from settlement_node.config import ConfigurationInvalid, Settings, SignerSettings, load_settings
 from settlement_node.errors import InvalidInput, Refused, Transient
-from settlement_node.node.assembly import build_signer, build_signers
 from tests_support import web3signer as play
 from tests_support.web3signer import KEY, OTHER_KEY, Web3SignerStandIn, public_key_hex
 

@@ -10,7 +10,7 @@ import rlp  # type: ignore[import-untyped]  # the package ships no types
 from eth_abi.abi import decode as abi_decode
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.artifacts import load_artifact
+from settlement_node.chain.contracts.artifacts import load_artifact
 from tests.simulation.chain.abi import EventLog, OutOfGas, Reverted, revert
 from tests.simulation.chain.settler import Meter, Payment, Settler, call_settler, deploy_settler
 from tests.simulation.chain.state import State

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from settlement_node.chain.transport import RpcError, RpcOk, RpcRequest, RpcResult
+from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest, RpcResult
 from tests.simulation.chain import machine
 from tests.simulation.chain.blocks import Block, checksummed
 from tests.simulation.chain.chain import SimChain, next_base_fee

@@ -1,0 +1,92 @@
+"""Breaks that are over: what opened them is explained by what book and chain tell now.
+
+Some breaks say that book or chain lacks a payment which the other has. Once both have it, with the
+same figures, the node closes the break and says why. Every other kind waits for a person: that a
+difference is not seen any more does not explain it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping
+
+from settlement_node.domain.observations import RedemptionSettledEvent
+from settlement_node.domain.reconciliation import (
+    EXPLAINED_BY_BOOKING,
+    EXPLAINED_BY_EVENT,
+    BookEntry,
+    is_explained,
+)
+from settlement_node.store.book import redemptions
+from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.telling.attention import open_breaks, resolve_break
+from settlement_node.units import Hex32
+
+AT_ONCE_MAX = 1_000
+
+
+def booked(tx: Tx, lane_key: str, fund: FundRow) -> dict[int, RedemptionSettledEvent]:
+    """The open breaks of payments that the book lacked and has by now, by number, each with the
+    final event that shows it: their orders were entered again after a restore, say."""
+    found = open_breaks(tx, fund_id=fund.fund_id, kinds=EXPLAINED_BY_BOOKING, limit=AT_ONCE_MAX)
+    if not found:
+        return {}
+    final = chain_book.highest_final(tx, lane_key)
+    ids = [Hex32(row["subject"]) for row in found]
+    events = chain_book.final_payments(tx, fund.chain_id, ids, final_number=final)
+    return _explained(tx, found, events)
+
+
+def close_shown(tx: Tx, fund: FundRow, events: Sequence[RedemptionSettledEvent]) -> int:
+    """Close the breaks of payments that the chain did not show and that are among `events`, as
+    reconciliation has just read them: those in the book may be what was wrong. Returns how many."""
+    found = open_breaks(tx, fund_id=fund.fund_id, kinds=EXPLAINED_BY_EVENT, limit=AT_ONCE_MAX)
+    return close(tx, _explained(tx, found, events)) if found else 0
+
+
+def _explained(
+    tx: Tx, found: Sequence[RowMapping], events: Sequence[RedemptionSettledEvent]
+) -> dict[int, RedemptionSettledEvent]:
+    """The breaks that are over, by number, each with the one payment that explains it."""
+    times = Counter(event.redemption_id_hex for event in events)
+    paid = {e.redemption_id_hex: e for e in events if times[e.redemption_id_hex] == 1}
+    rows = redemptions.get_many(tx, [Hex32(row["subject"]) for row in found])
+    return {
+        row["break_id"]: paid[row["subject"]]
+        for row in found
+        if row["subject"] in paid
+        and row["subject"] in rows
+        and is_explained(book_entry(rows[row["subject"]]), paid[row["subject"]])
+    }
+
+
+def book_entry(
+    row: RedemptionRow, *, booked_paid: bool = False, is_own_payment: bool = False
+) -> BookEntry:
+    """A redemption as comparisons have it."""
+    return BookEntry(
+        redemption_id_hex=row.redemption_id,
+        status=row.status,
+        investor_address=row.investor_address,
+        payee_address=row.payee_address,
+        shares_base_units=row.shares_base_units,
+        payout_base_units=row.payout_base_units,
+        booked_paid=booked_paid,
+        is_own_payment=is_own_payment,
+    )
+
+
+def close(tx: Tx, explained: dict[int, RedemptionSettledEvent]) -> int:
+    """Close breaks that a payment explains; returns how many."""
+    for break_id, event in explained.items():
+        resolve_break(
+            tx,
+            break_id,
+            reason="book and chain have the same payment now, in transaction"
+            f" {event.place.transaction_hash}",
+        )
+    return len(explained)

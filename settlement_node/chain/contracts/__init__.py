@@ -1,0 +1,1 @@
+"""The settler and the tokens: calls, events, errors and their words."""

@@ -1,0 +1,99 @@
+"""ERC-20 calls and the `Transfer` event as bytes. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eth_abi.abi import decode as abi_decode
+from eth_abi.exceptions import DecodingError
+
+from settlement_node.chain.wire.words import (
+    MalformedData,
+    address_word,
+    read_uint,
+    selector,
+    topic,
+    topic_address,
+    uint_word,
+)
+from settlement_node.domain.observations import Log, TransferEvent
+from settlement_node.units import Address, Hex32
+
+TRANSFER_TOPIC = topic("Transfer(address,address,uint256)")
+
+TOTAL_SUPPLY_CALL = selector("totalSupply()")
+PAUSED_CALL = selector("paused()")
+NAME_CALL = selector("name()")
+SYMBOL_CALL = selector("symbol()")
+DECIMALS_CALL = selector("decimals()")
+_BALANCE_OF = selector("balanceOf(address)")
+_ALLOWANCE = selector("allowance(address,address)")
+_APPROVE = selector("approve(address,uint256)")
+_TRANSFER = selector("transfer(address,uint256)")
+_TRANSFER_FROM = selector("transferFrom(address,address,uint256)")
+
+
+def encode_balance_of(holder: Address) -> bytes:
+    """Call data of `balanceOf(holder)`."""
+    return _BALANCE_OF + address_word(holder)
+
+
+def encode_allowance(*, owner: Address, spender: Address) -> bytes:
+    """Call data of `allowance(owner, spender)`."""
+    return _ALLOWANCE + address_word(owner) + address_word(spender)
+
+
+def encode_approve(spender: Address, value_base_units: int) -> bytes:
+    """Call data of `approve(spender, value)`."""
+    return _APPROVE + address_word(spender) + uint_word(value_base_units, field="value_base_units")
+
+
+def encode_transfer(recipient: Address, value_base_units: int) -> bytes:
+    """Calldata of `transfer`."""
+    words = address_word(recipient) + uint_word(value_base_units, field="value_base_units")
+    return _TRANSFER + words
+
+
+def encode_transfer_from(*, owner: Address, recipient: Address, value_base_units: int) -> bytes:
+    """Calldata of `transferFrom`; asked of a node without sending, it tells whether it would go."""
+    words = address_word(owner) + address_word(recipient)
+    return _TRANSFER_FROM + words + uint_word(value_base_units, field="value_base_units")
+
+
+def decode_text(data: bytes) -> str:
+    """A `string` answer; older tokens answer `bytes32`, padded with zeros. MalformedData else."""
+    try:
+        if len(data) == 32:
+            return data.rstrip(b"\x00").decode("utf-8")
+        return str(abi_decode(["string"], data)[0])
+    except (DecodingError, UnicodeDecodeError, OverflowError) as error:
+        raise MalformedData("the token's name or symbol is not text") from error
+
+
+def decode_transfers(logs: Sequence[Log]) -> list[TransferEvent]:
+    """The ERC-20 `Transfer` events among `logs`, in the logs' order.
+
+    Four topics make an ERC-721 transfer, which is left out like every other event.
+    """
+    transfers = []
+    for log in logs:
+        if len(log.topics) != 3 or log.topics[0] != TRANSFER_TOPIC:
+            continue
+        transfers.append(
+            TransferEvent(
+                token_address=log.address,
+                from_address=topic_address(log.topics[1]),
+                to_address=topic_address(log.topics[2]),
+                value_base_units=read_uint(log.data, 0),
+                block_number=log.block_number,
+                block_hash=log.block_hash,
+                transaction_hash=log.transaction_hash,
+                log_index=log.log_index,
+            )
+        )
+    return transfers
+
+
+def address_topic(address: Address) -> Hex32:
+    """An address as an indexed topic."""
+    return Hex32("0x" + address_word(address).hex())

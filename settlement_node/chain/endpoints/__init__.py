@@ -1,0 +1,1 @@
+"""Several endpoints as one: health, agreement, heads, receipts, states agreed or proven."""

@@ -1,0 +1,164 @@
+"""Taking redemptions in: orders become approved redemptions, unless the chain knows them as paid.
+
+Source of invariant 1 at the door: a redemption's id is the same however often it is entered, so
+whatever the settlers' events show as paid is recorded as settled and never planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from settlement_node.booking.bookkeeping import release_shares, reserve_shares
+from settlement_node.booking.found import is_as_ordered, record_found_settled
+from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
+from settlement_node.domain.redemption import RedemptionOrder, check_external_id
+from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import get_fund, is_read_to
+from settlement_node.store.book.orders import new_rows, write_new
+from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.database import Tx
+from settlement_node.store.engine.leases import lane_key
+from settlement_node.store.rows import FundRow, RedemptionRow, SettlerEventRow
+from settlement_node.units import UINT256_MAX, ZERO_ADDRESS, Hex32
+
+ORDERS_MAX = 1_000
+"""Most orders taken in by one call."""
+
+
+def take_in(
+    tx: Tx,
+    fund_id: str,
+    orders: Sequence[RedemptionOrder],
+    *,
+    approved_by: str,
+    known_ids: Mapping[str, Hex32] | None = None,
+) -> list[RedemptionRow]:
+    """Record approved orders, all or none, and reserve their shares. `known_ids` is what
+    `store.orders.ids_of` gave before the commit began.
+
+    Each comes out `approved`, or `settled` when a settler's event already shows its id as paid.
+    Raises InvalidInput naming the first order at fault, NotFound for an unknown fund.
+    """
+    if not 1 <= len(orders) <= ORDERS_MAX:
+        raise InvalidInput(f"give 1 to {ORDERS_MAX} redemptions at once", field="redemptions")
+    fund = get_fund(tx, fund_id)
+    orders = [check_order(fund, order) for order in orders]
+    rows = new_rows(tx, fund, orders, known_ids=known_ids)
+    paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
+    final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
+    # An event that is not final yet may be undone; the plan stage leaves such a row alone.
+    final = {key: event for key, event in paid.items() if event.block_number <= final_number}
+    entered = []
+    for row in rows:
+        reserve_shares(tx, fund, row)
+        if row.redemption_id in final:
+            entered.append(row)
+            continue
+        entered.append(
+            redemptions.advance_new(
+                tx,
+                row,
+                RedemptionFact.APPROVAL_GIVEN,
+                changes={"approved_at_utc": tx.now_utc},
+                detail={"approved_by": approved_by},
+            )
+        )
+    write_new(tx, entered)
+    taken = []
+    for row in entered:
+        event = final.get(row.redemption_id)
+        if event is None:
+            taken.append(row)
+        else:
+            _check_paid_as_ordered(row, event)
+            taken += record_found_settled(tx, fund, [(row, event)])
+    return taken
+
+
+def check_order(fund: FundRow, order: RedemptionOrder) -> RedemptionOrder:
+    """The order with its external id in normal form, if it keeps the rules that need its fund;
+    raises InvalidInput naming the field."""
+    external_id = check_external_id(order.external_id)
+    if external_id != order.external_id:
+        order = replace(order, external_id=external_id)
+    if not 0 < order.shares_base_units <= UINT256_MAX:
+        raise InvalidInput(
+            "shares_base_units must be between 1 and 2^256 - 1",
+            field="shares_base_units",
+            external_id=order.external_id,
+        )
+    never = (
+        fund.settler_address,
+        fund.share_token_address,
+        fund.payout_token_address,
+        ZERO_ADDRESS,
+    )
+    if order.payee_address in (fund.treasury_address, *never):
+        raise InvalidInput(
+            "payee_address must not be the treasury, the settler, one of the two tokens or the zero"
+            " address",
+            field="payee_address",
+            external_id=order.external_id,
+        )
+    if order.investor_address in never:
+        raise InvalidInput(
+            "investor_address must not be the settler, one of the two tokens or the zero address",
+            field="investor_address",
+            external_id=order.external_id,
+        )
+    return order
+
+
+def _check_paid_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> None:
+    if not is_as_ordered(row, event):
+        raise Conflict(
+            f"the chain has paid {row.external_id} already, and otherwise than this order says:"
+            f" {event.shares_base_units} shares of {event.investor_address}, paid to"
+            f" {event.payee_address}, in transaction {event.transaction_hash}",
+            field="external_id",
+            external_id=row.external_id,
+        )
+
+
+def require_read(tx: Tx, fund: FundRow) -> None:
+    """Raises Conflict while final settler events are still to be read: what the book does not show
+    as paid may be paid all the same."""
+    final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
+    if not is_read_to(tx, fund.fund_id, final_number):
+        raise Conflict(
+            f"the settler events of fund {fund.fund_id} up to block {final_number} are still being"
+            " read, and may show it as paid; ask again once they are",
+            field="redemption_id",
+        )
+
+
+def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
+    """Cancel a redemption nothing of which can be on the chain, and release its shares.
+
+    Raises NotFound, or Conflict when it is settling, paid, ended, or paid on the chain already
+    (entered again after a lost book, say): that one becomes settled by itself once it is final.
+    """
+    row = redemptions.get(tx, redemption_id)
+    if row is None:
+        raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
+    if row.status not in CANCELLABLE:
+        raise Conflict(
+            f"a {row.status.value} redemption can no longer be cancelled",
+            status=row.status.value,
+            field="redemption_id",
+        )
+    fund = get_fund(tx, row.fund_id)
+    require_read(tx, fund)
+    if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
+        raise Conflict(
+            "the chain shows this redemption as paid; it cannot be cancelled",
+            status=row.status.value,
+            field="redemption_id",
+        )
+    cancelled = redemptions.record_fact(
+        tx, row, RedemptionFact.CANCELLATION_GIVEN, detail={"reason": reason}
+    )
+    release_shares(tx, fund, cancelled)
+    return cancelled

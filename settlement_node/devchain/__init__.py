@@ -1,0 +1,1 @@
+"""Chains for the demonstration and the tests: an embedded EVM, and anvil."""

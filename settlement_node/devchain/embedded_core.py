@@ -1,0 +1,276 @@
+"""A chain inside this process: for demonstrations, development and fast tests.
+
+It keeps what a real node keeps: a mempool with a client's rules, blocks that are mined when asked
+for, receipts and logs, and the ability to take blocks back. Nothing is mined by itself, and
+nothing depends on the clock unless one is given, so a run can be repeated exactly.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from eth.abc import SignedTransactionAPI
+from eth_typing import Address as CanonicalAddress
+from eth_utils.crypto import keccak
+
+from settlement_node.chain.signers import KeySigner
+from settlement_node.devchain.development_keys import development_keys
+from settlement_node.devchain.embedded_evm import EmbeddedEvm, ExecutedBlock, ExecutedTransaction
+from settlement_node.errors import InvalidInput
+from settlement_node.units import Hex32
+
+CHAIN_ID = 31_338
+"""One above the usual development id, so that the two are not taken for each other."""
+BLOCK_GAS_LIMIT = 30_000_000
+GENESIS_SECONDS = 1_750_000_000
+MEMPOOL_MAX = 4_096
+_COINS_WEI = 1_000_000 * 10**18
+_REPLACEMENT_PERCENT = 10
+"""geth's default price bump."""
+
+
+class SendRefused(Exception):
+    """The mempool does not take a transaction; the message is worded as geth words it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTransaction:
+    """A transaction in the mempool."""
+
+    transaction: SignedTransactionAPI
+    raw: bytes
+    hash_bytes: bytes
+    sender: CanonicalAddress
+    arrival: int
+
+
+class EmbeddedCore:
+    """One chain with funded development accounts. Blocks come from `mine` only."""
+
+    def __init__(
+        self,
+        *,
+        chain_id: int = CHAIN_ID,
+        block_gas_limit: int = BLOCK_GAS_LIMIT,
+        genesis_seconds: int = GENESIS_SECONDS,
+        block_seconds: int = 1,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """With a `clock` (Unix seconds) a block carries its time, always at least one second past
+        its parent; without one, `block_seconds` past its parent."""
+        if block_seconds < 1:
+            raise InvalidInput("block_seconds must be at least 1", field="block_seconds")
+        self.funded_keys: tuple[bytes, ...] = development_keys()
+        accounts = [KeySigner(key).address for key in self.funded_keys]
+        self.evm = EmbeddedEvm(
+            chain_id=chain_id,
+            gas_limit=block_gas_limit,
+            timestamp_seconds=genesis_seconds if clock is None else int(clock()),
+            balances_wei={bytes.fromhex(item[2:]): _COINS_WEI for item in accounts},
+        )
+        self.chain_id = chain_id
+        self.turn = threading.RLock()
+        """Taken for each block and each request: the API and the node may ask from two threads."""
+        self._block_gas_limit = block_gas_limit
+        self._block_seconds = block_seconds
+        self._clock = clock
+        self._skipped_seconds = 0
+        self._salt = 0
+        self._arrivals = 0
+        self._blocks: list[ExecutedBlock] = [self.evm.genesis]
+        self._numbers_by_hash: dict[bytes, int] = {self.evm.genesis.header.hash: 0}
+        self._places: dict[bytes, tuple[int, int]] = {}
+        self._mempool: dict[bytes, PendingTransaction] = {}
+
+    @property
+    def head(self) -> ExecutedBlock:
+        """The last block."""
+        return self._blocks[-1]
+
+    @property
+    def head_number(self) -> int:
+        """The last block's height."""
+        return len(self._blocks) - 1
+
+    def mine(self, blocks: int = 1) -> None:
+        """Mine: the first block takes what it can of the mempool, the others what is then left."""
+        with self.turn:
+            self._mine(blocks)
+
+    def _mine(self, blocks: int) -> None:
+        for _ in range(blocks):
+            parent = self.head.header
+            step = self._block_seconds + self._skipped_seconds
+            seconds = parent.timestamp + step
+            if self._clock is not None:
+                seconds = max(parent.timestamp + 1, int(self._clock()) + self._skipped_seconds)
+            else:
+                self._skipped_seconds = 0
+            block = self.evm.build_block(
+                parent,
+                ((item.transaction, item.raw) for item in self._candidates()),
+                timestamp_seconds=seconds,
+                salt=self._salt,
+            )
+            self._append(block)
+
+    def skip_time(self, seconds: int) -> None:
+        """Let the next block, and with a clock all later ones, come that much later."""
+        self._skipped_seconds += seconds
+
+    def rollback(self, blocks: int, *, keep_transactions: bool = True) -> None:
+        """Take back the last blocks, as a reorganisation does before its own blocks come.
+
+        Their transactions return to the mempool, or are forgotten. What is mined next has other
+        hashes than what was taken back, even with the same content.
+        """
+        if not 1 <= blocks <= self.head_number:
+            raise InvalidInput(f"cannot take back {blocks} of {self.head_number} blocks")
+        removed = self._blocks[-blocks:]
+        del self._blocks[-blocks:]
+        self._salt += 1
+        for block in removed:
+            del self._numbers_by_hash[block.header.hash]
+            for item in block.transactions:
+                hash_bytes = keccak(item.raw)
+                del self._places[hash_bytes]
+                if keep_transactions:
+                    self._hold(item.transaction, item.raw, hash_bytes)
+
+    def reorganise(self, depth: int, *, keep_transactions: bool = True) -> None:
+        """Replace the last `depth` blocks by as many others; the height stays the same."""
+        self.rollback(depth, keep_transactions=keep_transactions)
+        self.mine(depth)
+
+    def drop(self, transaction_hash: Hex32) -> None:
+        """Forget a pending transaction, as a full mempool does."""
+        self._mempool.pop(bytes.fromhex(transaction_hash[2:]), None)
+
+    def send(self, raw: bytes) -> bytes:
+        """Take signed bytes into the mempool and return their hash, or raise SendRefused."""
+        hash_bytes = keccak(raw)
+        if hash_bytes in self._mempool:
+            raise SendRefused("already known")
+        try:
+            transaction = self.evm.decode(raw)
+        except ValueError as error:
+            raise SendRefused(str(error)) from error
+        self._check(transaction)
+        for item in self._pending_of(transaction.sender):
+            if item.transaction.nonce == transaction.nonce:
+                self._check_replacement(item.transaction, transaction)
+                del self._mempool[item.hash_bytes]
+                break
+        if len(self._mempool) >= MEMPOOL_MAX:
+            raise SendRefused("txpool is full")
+        self._hold(transaction, raw, hash_bytes)
+        return hash_bytes
+
+    def pending(self, hash_bytes: bytes) -> PendingTransaction | None:
+        """A transaction of the mempool."""
+        return self._mempool.get(hash_bytes)
+
+    def pending_nonce(self, address: CanonicalAddress) -> int:
+        """The nonce after everything in the mempool that follows without a gap."""
+        nonce = self.evm.nonce(self.head.header, address)
+        waiting = {item.transaction.nonce for item in self._pending_of(address)}
+        while nonce in waiting:
+            nonce += 1
+        return nonce
+
+    def block(self, number: int) -> ExecutedBlock | None:
+        """The block at a height, `None` above the head."""
+        return self._blocks[number] if 0 <= number <= self.head_number else None
+
+    def block_by_hash(self, block_hash: bytes) -> ExecutedBlock | None:
+        """A block of the present chain; one that was taken back is `None`."""
+        number = self._numbers_by_hash.get(block_hash)
+        return None if number is None else self._blocks[number]
+
+    def mined(self, hash_bytes: bytes) -> tuple[ExecutedBlock, int] | None:
+        """The block a transaction is in, and its position there."""
+        place = self._places.get(hash_bytes)
+        return None if place is None else (self._blocks[place[0]], place[1])
+
+    def blocks(self, first: int, last: int) -> Iterable[ExecutedBlock]:
+        """The blocks from one height to another, inclusive, as far as there are any."""
+        return self._blocks[max(0, first) : max(0, last + 1)]
+
+    def next_base_fee(self) -> int:
+        """The base fee the next block will have, in wei."""
+        return self.evm.next_base_fee(self.head.header)
+
+    def _append(self, block: ExecutedBlock) -> None:
+        number = len(self._blocks)
+        self._blocks.append(block)
+        self._numbers_by_hash[block.header.hash] = number
+        for position, item in enumerate(block.transactions):
+            hash_bytes = keccak(item.raw)
+            self._places[hash_bytes] = (number, position)
+            self._mempool.pop(hash_bytes, None)
+        self._forget_used_nonces(block.transactions)
+
+    def _forget_used_nonces(self, mined: Iterable[ExecutedTransaction]) -> None:
+        used = {(item.transaction.sender, item.transaction.nonce) for item in mined}
+        for item in list(self._mempool.values()):
+            if (item.sender, item.transaction.nonce) in used:
+                del self._mempool[item.hash_bytes]
+
+    def _hold(self, transaction: SignedTransactionAPI, raw: bytes, hash_bytes: bytes) -> None:
+        self._arrivals += 1
+        self._mempool[hash_bytes] = PendingTransaction(
+            transaction, raw, hash_bytes, transaction.sender, self._arrivals
+        )
+
+    def _pending_of(self, sender: CanonicalAddress) -> list[PendingTransaction]:
+        return [item for item in self._mempool.values() if item.sender == sender]
+
+    def _candidates(self) -> list[PendingTransaction]:
+        """In order of arrival, but each sender's by nonce and without gaps."""
+        waiting = sorted(self._mempool.values(), key=lambda item: item.arrival)
+        next_nonces: dict[CanonicalAddress, int] = {}
+        ordered: list[PendingTransaction] = []
+        progress = True
+        while progress:
+            progress = False
+            for item in list(waiting):
+                if item.sender not in next_nonces:
+                    next_nonces[item.sender] = self.evm.nonce(self.head.header, item.sender)
+                if item.transaction.nonce == next_nonces[item.sender]:
+                    next_nonces[item.sender] += 1
+                    ordered.append(item)
+                    waiting.remove(item)
+                    progress = True
+        return ordered
+
+    def _check(self, transaction: SignedTransactionAPI) -> None:
+        """The rules of a client's mempool, in geth's order and words (core/txpool)."""
+        if transaction.chain_id is not None and transaction.chain_id != self.chain_id:
+            raise SendRefused("invalid chain id for signer")
+        if transaction.gas > self._block_gas_limit:
+            raise SendRefused("exceeds block gas limit")
+        if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas:
+            raise SendRefused("max priority fee per gas higher than max fee per gas")
+        if transaction.gas < transaction.intrinsic_gas:
+            raise SendRefused("intrinsic gas too low")
+        head = self.head.header
+        nonce = self.evm.nonce(head, transaction.sender)
+        if transaction.nonce < nonce:
+            raise SendRefused(f"nonce too low: next nonce {nonce}, tx nonce {transaction.nonce}")
+        cost = transaction.gas * transaction.max_fee_per_gas + transaction.value
+        balance = self.evm.balance(head, transaction.sender)
+        if balance < cost:
+            raise SendRefused(
+                f"insufficient funds for gas * price + value: balance {balance}, tx cost {cost}"
+            )
+
+    @staticmethod
+    def _check_replacement(old: SignedTransactionAPI, new: SignedTransactionAPI) -> None:
+        for before, after in (
+            (old.max_fee_per_gas, new.max_fee_per_gas),
+            (old.max_priority_fee_per_gas, new.max_priority_fee_per_gas),
+        ):
+            if after * 100 < before * (100 + _REPLACEMENT_PERCENT):
+                raise SendRefused("replacement transaction underpriced")

@@ -1,0 +1,1 @@
+"""The engine's pure rules: fees, keeping, finality and its bounds."""

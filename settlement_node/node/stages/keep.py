@@ -1,0 +1,132 @@
+"""Keep: unmined transactions are sent again, replaced with higher fees, or cancelled by a no-op
+at the same nonce. Never at another nonce."""
+
+from __future__ import annotations
+
+import structlog
+
+from settlement_node.chain.views import SendRejection
+from settlement_node.domain.engine.fees import AtCeiling, Bumped, Fees, bump
+from settlement_node.domain.engine.keeping import KeepingStep, KeepingView, next_step
+from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.lanes import may_send
+from settlement_node.node.stages.send import Signing, broadcast, current_fees, sign_and_broadcast
+from settlement_node.store.engine import transactions
+from settlement_node.store.rows import AttemptRow, TransactionRow
+from settlement_node.store.tables import AttemptKind
+from settlement_node.store.telling.attention import clear_alert, raise_alert
+
+log = structlog.get_logger(__name__)
+UNDERPRICED_ANSWERS = (
+    SendRejection.UNDERPRICED.value,
+    SendRejection.REPLACEMENT_UNDERPRICED.value,
+)
+
+
+def keep(context: NodeContext, lane: Lane) -> int:
+    """Look after every unmined transaction of the lane; returns how many new attempts were made."""
+    with context.store.read() as tx:
+        may = may_send(context, tx, lane)
+        unmined = [
+            row
+            for row in transactions.unmined(tx, lane.chain_id, lane.signer_address)
+            if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
+        ]
+        attempts = transactions.attempts_of(tx, [row.transaction_id for row in unmined])
+    if not unmined or not may:
+        return 0
+    lowest = unmined[0].nonce
+    if lane.lowest_unmined is None or lane.lowest_unmined[0] != lowest:
+        lane.lowest_unmined = (lowest, lane.head_number)
+    again: list[tuple[TransactionRow, AttemptRow]] = []
+    orders: list[Signing] = []
+    market: Fees | None = None
+    for row in unmined:
+        own = [a for a in attempts[row.transaction_id] if a.kind is not AttemptKind.FOUND]
+        if not own:
+            continue
+        last = own[-1]
+        step = next_step(_view(lane, row, own, is_lowest=row.nonce == lowest), context.policy)
+        if step is KeepingStep.REBROADCAST:
+            again.append((row, last))
+        elif step in (KeepingStep.REPLACE, KeepingStep.CANCEL):
+            market = market or current_fees(context, lane)
+            order = _order(context, lane, row, last, market, cancel=step is KeepingStep.CANCEL)
+            if order is None:
+                again += [(row, attempt) for attempt in own[-2:]]
+            else:
+                orders.append(order)
+    # What is signed goes first: a signer that is down must not keep it back.
+    again.sort(key=lambda pair: (pair[0].nonce, pair[1].ordinal))
+    broadcast(context, lane, again)
+    if orders:
+        sign_and_broadcast(context, lane, orders)
+    return len(orders)
+
+
+def _view(
+    lane: Lane, row: TransactionRow, own: list[AttemptRow], *, is_lowest: bool
+) -> KeepingView:
+    last = own[-1]
+    assert lane.lowest_unmined is not None
+    return KeepingView(
+        head_number=lane.head_number,
+        last_signed_block=last.signed_at_block,
+        last_sent_block=last.last_sent_block,
+        lowest_since_block=lane.lowest_unmined[1],
+        is_lowest=is_lowest,
+        is_cancelling=last.kind is AttemptKind.CANCEL,
+        attempts_count=len(own),
+        underpriced=(last.last_answer or "").startswith(UNDERPRICED_ANSWERS),
+        speed_up_requested=row.speed_up_requested,
+        cancel_requested=row.cancel_requested,
+        deadline_block=row.deadline_block,
+    )
+
+
+def _order(
+    context: NodeContext,
+    lane: Lane,
+    row: TransactionRow,
+    last: AttemptRow,
+    market: Fees,
+    *,
+    cancel: bool,
+) -> Signing | None:
+    """The replacement to sign, or None at the fee ceiling (alerted; the old bytes go on)."""
+    old = Fees(
+        max_fee_per_gas_wei=last.max_fee_per_gas_wei,
+        max_priority_fee_per_gas_wei=last.max_priority_fee_per_gas_wei,
+    )
+    is_noop = cancel or last.kind is AttemptKind.CANCEL
+    if row.refused_words is not None and last.kind is not AttemptKind.CANCEL:
+        # No endpoint took it: there is nothing in a mempool that the no-op must outbid.
+        bumped: Bumped | AtCeiling = Bumped(market)
+    else:
+        bumped = bump(old, market, lane.chain.fees, is_noop=is_noop)
+    subject = f"{lane.key}:{row.nonce}"
+    if isinstance(bumped, AtCeiling):
+        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            if row.speed_up_requested:
+                transactions.set_fields(tx, row.transaction_id, speed_up_requested=False)
+            raise_alert(
+                tx,
+                kind="fee_at_ceiling",
+                subject=subject,
+                detail=f"nonce {row.nonce} would need a fee cap of {bumped.needed_cap_wei} wei;"
+                f" the ceiling is {bumped.cap_ceiling_wei} wei. The last bytes are sent again",
+            )
+        return None
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        clear_alert(tx, kind="fee_at_ceiling", subject=subject)
+        if cancel:
+            transactions.set_fields(tx, row.transaction_id, cancel_requested=True)
+    kind = AttemptKind.CANCEL if is_noop else AttemptKind.REPLACEMENT
+    log.info(
+        "replacing",
+        nonce=row.nonce,
+        kind=kind.value,
+        max_fee_per_gas_wei=str(bumped.fees.max_fee_per_gas_wei),
+    )
+    return Signing(row, kind, bumped.fees)

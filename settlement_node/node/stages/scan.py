@@ -1,0 +1,243 @@
+"""Reading settler events into the book: at start-up the whole history, then every new block.
+
+The events are the chain's own record of what was paid. They are read for every settler the fund
+ever had, whoever sent the batches, so that neither a lost database nor a second node can make
+this one pay again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import structlog
+from sqlalchemy import RowMapping
+
+from settlement_node.booking import breaks
+from settlement_node.booking.found import find_settled
+from settlement_node.booking.undo import undo_events
+from settlement_node.domain.observations import (
+    BatchSettledEvent,
+    RedemptionSettledEvent,
+    SettlerEvent,
+)
+from settlement_node.errors import Refused, Transient
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.stages.settlers import know_predecessors
+from settlement_node.store.book import orders, redemptions
+from settlement_node.store.book.funds import (
+    list_funds,
+    lock_fund_to_plan,
+    raise_next_index,
+    set_scanned,
+    settlers_of,
+)
+from settlement_node.store.chain_memory import chain_book, foreign
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import FundRow, SettlerEventRow
+from settlement_node.units import ZERO_HASH, Address, Hex32
+
+log = structlog.get_logger(__name__)
+INDEX_BOUND = 2**62
+"""ItemData.sol: no settler settles an index from here on, so an event with one is made up."""
+
+
+def scan(context: NodeContext, lane: Lane) -> int:
+    """Bring every settler of the lane's funds up to the lane's head; returns new events.
+
+    Bounded by pages: each page is one read of the chain and one commit, so a long history resumes
+    where it was left. A fund that could not be read keeps none of the others back: it is named in
+    `lane.unscanned`, with the reason.
+    """
+    with context.store.read() as tx:
+        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+    unscanned: dict[str, str] = {}
+    found = 0
+    for fund in funds:
+        try:
+            found += _scan_fund(context, lane, fund)
+        except (Transient, Refused) as error:
+            log.warning("scan_later", fund_id=fund.fund_id, reason=error.message)
+            unscanned[fund.fund_id] = error.message
+    lane.unscanned = unscanned
+    return found
+
+
+def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
+    settlers = know_predecessors(context, lane, fund)
+    found = sum(_scan_settler(context, lane, fund, settler) for settler in settlers)
+    while _find_settled(context, lane, fund):
+        pass
+    close_booked(context, lane, fund)
+    return found
+
+
+def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowMapping) -> int:
+    """Read page after page up to the head. The batches must follow one another and end where the
+    settler's own hash stands: an endpoint that leaves out a whole transaction shows so."""
+    address = Address(settler["settler_address"])
+    first = start = settler["scanned_to_block"] + 1
+    found = 0
+    if first <= lane.head_number:
+        lane.whole.discard(address)
+    while start <= lane.head_number:
+        end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
+        new = _scan_page(context, lane, fund, address, start, end)
+        if new is None:
+            raise Transient("a reorganisation is under way; the events are read again")
+        found += new
+        if start != first:
+            log.info(
+                "replaying_events",
+                fund_id=fund.fund_id,
+                settler=address,
+                block_number=end,
+                head_number=lane.head_number,
+            )
+        start = end + 1
+    if address not in lane.whole and start == lane.head_number + 1:
+        with context.store.read() as tx:
+            tip = chain_book.ratchet_tip(tx, lane.chain_id, address)
+        if lane.chain.client.batch_hash(address) != _hash_of(tip):
+            _read_again(context, lane, fund, address, tip)
+        lane.whole.add(address)
+    return found
+
+
+def _check_follows(
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    settler: Address,
+    batches: Sequence[BatchSettledEvent],
+    *,
+    start: int,
+) -> None:
+    with context.store.read() as tx:
+        tip = chain_book.ratchet_tip(tx, lane.chain_id, settler, below_block=start)
+    last_hash = _hash_of(tip)
+    for batch in batches:
+        if batch.previous_batch_hash != last_hash:
+            _read_again(context, lane, fund, settler, tip)
+        last_hash = batch.batch_hash
+
+
+def _hash_of(tip: SettlerEventRow | None) -> Hex32:
+    return ZERO_HASH if tip is None or tip.batch_hash is None else tip.batch_hash
+
+
+def _read_again(
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    settler: Address,
+    tip: SettlerEventRow | None,
+) -> NoReturn:
+    """Batches behind the last known one are missing: go back there, and act on nothing before. If
+    the last known one is itself of a chain that is gone, it is forgotten."""
+    if tip is not None:
+        block = lane.chain.client.blocks([tip.block_number]).get(tip.block_number)
+        if block is not None and block.block_hash != tip.block_hash:
+            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+                undo_events(tx, fund, first_undone_number=tip.block_number)
+            raise Transient(
+                f"a batch of settler {settler} in block {tip.block_number} is no longer on the"
+                " chain; the events are read again from there"
+            )
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        from_block = next(
+            row["from_block"]
+            for row in settlers_of(tx, fund.fund_id)
+            if row["settler_address"] == settler
+        )
+        start = from_block if tip is None else max(tip.block_number, from_block)
+        # Forgotten too, not only read again: the last known batch may be the one that never was.
+        chain_book.forget_events(tx, lane.chain_id, fund.fund_id, settler, from_number=start)
+    raise Transient(
+        f"events of settler {settler} from block {start} on are incomplete: an endpoint left some"
+        " out, or settler_from_block is later than its first batch; they are read again",
+        settler_address=settler,
+        from_block=start,
+    )
+
+
+def _find_settled(context: NodeContext, lane: Lane, fund: FundRow) -> int:
+    """Book a batch of waiting redemptions that the chain shows as paid; returns how many."""
+    limit = context.policy.intake_batch_max
+    with context.store.read() as tx:
+        if not redemptions.waiting_but_settled(
+            tx, fund, final_number=chain_book.highest_final(tx, lane.key), limit=1
+        ):
+            return 0
+    context.checkpoint("found.before_commit")
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        found = find_settled(tx, fund, limit=limit)
+    context.checkpoint("found.after_commit")
+    return found
+
+
+def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -> None:
+    """A lost book was filled again before its settlers were replayed, and gave an index that the
+    chain had used for another redemption: the settler would refuse it for ever. If nothing of it
+    was ever signed, it gets a new one; otherwise the settler's word keeps it held."""
+    used = {
+        e.redemption_index: e.redemption_id_hex
+        for e in events
+        if isinstance(e, RedemptionSettledEvent) and e.redemption_index < INDEX_BOUND
+    }
+    for row in orders.colliding(tx, fund.fund_id, used):
+        changed = orders.give_new_index(tx, fund, row)
+        log.warning(
+            "index_taken",
+            fund_id=fund.fund_id,
+            redemption_id=row.redemption_id,
+            is_changed=changed,
+        )
+
+
+def _scan_page(
+    context: NodeContext, lane: Lane, fund: FundRow, settler: Address, start: int, end: int
+) -> int | None:
+    """One page into the book; how many events were new, None when the chain moved meanwhile."""
+    events = lane.chain.client.settler_events([settler], from_block=start, to_block=end)
+    # The head may have moved since: their blocks must still be the agreed ones.
+    blocks = lane.chain.client.blocks(sorted({e.place.block_number for e in events}))
+    for event in events:
+        block = blocks.get(event.place.block_number)
+        if block is None or block.block_hash != event.place.block_hash:
+            return None
+    batches = [event for event in events if isinstance(event, BatchSettledEvent)]
+    if batches:
+        _check_follows(context, lane, fund, settler, batches, start=start)
+    context.checkpoint("scan.before_commit")
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        # Against who deletes events, and no more: orders are taken in meanwhile, and nobody else
+        # writes a page or a plan of this lane under its lease.
+        lock_fund_to_plan(tx, fund.fund_id)
+        new = chain_book.record_events(
+            tx,
+            lane.chain_id,
+            events,
+            timestamps_seconds={n: block.timestamp_seconds for n, block in blocks.items()},
+        )
+        settled = [e.redemption_index for e in events if isinstance(e, RedemptionSettledEvent)]
+        raise_next_index(tx, fund.fund_id, settled)
+        _free_taken_indexes(tx, fund, events)
+        foreign.note_batches(
+            tx, fund.fund_id, lane.chain_id, settler, [batch.batch_hash for batch in batches]
+        )
+        set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=end)
+    context.checkpoint("scan.after_commit")
+    return new
+
+
+def close_booked(context: NodeContext, lane: Lane, fund: FundRow) -> int:
+    """Close the breaks of payments that the book lacked and has by now: their orders were entered
+    again after a restore, say. Goes by the final events in the book; returns how many."""
+    with context.store.read() as tx:
+        if not breaks.booked(tx, lane.key, fund):
+            return 0
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        closed = breaks.close(tx, breaks.booked(tx, lane.key, fund))
+    log.info("breaks_explained", fund_id=fund.fund_id, count=closed)
+    return closed

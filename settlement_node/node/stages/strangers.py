@@ -1,0 +1,90 @@
+"""Batches of a fund's settlers that this book did not plan: a restored book's own, or a stop.
+
+Whoever settles at a fund's settler besides this book has the operator's key, or has been made
+operator. The lane stops at once, final or not, whoever sent it and however right it looks.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from settlement_node.errors import InvariantBroken, Transient
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.store.book.funds import get_lane, list_funds, settlers_of
+from settlement_node.store.chain_memory import foreign
+from settlement_node.store.chain_memory.foreign import ForeignBatch
+from settlement_node.store.rows import LaneRow
+from settlement_node.store.tables import AcceptedAs
+from settlement_node.store.telling.attention import was_opened
+from settlement_node.units import Address
+
+log = structlog.get_logger(__name__)
+
+
+def check_batches(context: NodeContext, lane: Lane) -> None:
+    """Once the lane has its nonce: everything on the settlers so far is explained, or stops it.
+
+    What was there before this book first read a settler to its end is history. What the lane's
+    own signer sent at the nonces that a restored book was behind is that book's. Raises
+    InvariantBroken for the first batch of any other kind, once for each; Transient where no
+    endpoint says who sent it.
+    """
+    if not (lane.replayed and lane.has_nonce):
+        return
+    with context.store.read() as tx:
+        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+        read = [fund.fund_id for fund in funds if fund.fund_id not in lane.unscanned]
+        begun = foreign.settlers_with_unread_history(tx, read)
+        settlers = [
+            Address(settler["settler_address"])
+            for fund in funds
+            for settler in settlers_of(tx, fund.fund_id)
+        ]
+        row = get_lane(tx, lane.chain_id, lane.signer_address)
+        found = [
+            batch
+            for batch in foreign.unexplained(tx, lane.chain_id, settlers)
+            if not was_opened(
+                tx, chain_id=lane.chain_id, kind="unknown_batch", subject=_subject(lane, batch)
+            )
+        ]
+    if begun:
+        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            for fund_id, settler_address in begun:
+                foreign.set_history_read(tx, fund_id, settler_address)
+    for batch in found:
+        _explain(context, lane, row, batch)
+
+
+def _subject(lane: Lane, batch: ForeignBatch) -> str:
+    """The first batch of one settler may be that of another, byte for byte."""
+    return f"{lane.key}:{batch.settler_address}:{batch.batch_hash}"
+
+
+def _explain(context: NodeContext, lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
+    place = lane.chain.client.transaction_place(batch.transaction_hash)
+    if place is None:
+        raise Transient(
+            f"no endpoint says who sent {batch.transaction_hash}, which settled a batch that is"
+            " not in this book"
+        )
+    sender, nonce = place
+    if row is not None and sender == lane.signer_address and row.was_restored_over(nonce):
+        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            foreign.accept_batch(
+                tx,
+                lane.chain_id,
+                batch.settler_address,
+                batch.batch_hash,
+                accepted_as=AcceptedAs.RESTORE,
+            )
+        log.warning("batch_of_restored_book", lane=lane.key, nonce=nonce)
+        return
+    raise InvariantBroken(
+        f"a batch that this book did not plan was settled at {batch.settler_address} in transaction"
+        f" {batch.transaction_hash}, sent by {sender} with nonce {nonce}: somebody else settles"
+        " with this key or was made operator, or another node runs on another database",
+        kind="unknown_batch",
+        subject=_subject(lane, batch),
+        nonce=nonce,
+    )

@@ -1,0 +1,86 @@
+"""Noting what keeps redemptions from being planned now, and the alerts that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from settlement_node.domain import batching
+from settlement_node.domain.redemption import WaitingFor
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.stages import rehearse
+from settlement_node.node.stages.eligibility import Obstacle
+from settlement_node.store.book import redemptions
+from settlement_node.store.database import Tx
+from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.telling.attention import clear_alert, raise_alert
+from settlement_node.units import Hex32
+
+STOPPED_ALERTS = {
+    WaitingFor.LIQUIDITY: "treasury_short",
+    WaitingFor.TOKEN_PAUSED: "token_stopped",
+}
+
+
+def money_alerts(tx: Tx, fund: FundRow, selection: batching.Selection) -> None:
+    """Raise or clear what a selection says about the treasury and the day's limit."""
+    for waiting_on, kind in (
+        (WaitingFor.LIQUIDITY, "treasury_short"),
+        (WaitingFor.LIMITS, "payout_limit_reached"),
+    ):
+        count = sum(w is waiting_on for _, w in selection.waiting)
+        if count:
+            raise_alert(
+                tx,
+                kind=kind,
+                subject=fund.fund_id,
+                detail=f"{count} due redemptions wait for {waiting_on.value}; they go on by"
+                " themselves when there is enough",
+            )
+        else:
+            clear_alert(tx, kind=kind, subject=fund.fund_id)
+
+
+def alert_gas(context: NodeContext, lane: Lane, balance_wei: int, needed_wei: int) -> None:
+    """Say that the lane has too few coins for the next batch."""
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        raise_alert(
+            tx,
+            kind="gas_low",
+            subject=lane.key,
+            detail=f"{lane.signer_address} has {balance_wei} wei and the next batch may need"
+            f" {needed_wei} wei on top of what is in flight; send it coins",
+        )
+
+
+def note_stopped(
+    context: NodeContext,
+    lane: Lane,
+    fund: FundRow,
+    due: Sequence[RedemptionRow],
+    obstacle: Obstacle,
+) -> None:
+    """Nothing of the fund can go now: all of it waits, with one alert where the cause is a token's
+    or the treasury's."""
+    kind = STOPPED_ALERTS.get(obstacle.waiting_for)
+    if kind is not None:
+        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            raise_alert(tx, kind=kind, subject=fund.fund_id, detail=obstacle.words[:1000])
+    note_waiting(context, lane, due, obstacle.waiting_for, words=obstacle.words)
+
+
+def note_waiting(
+    context: NodeContext,
+    lane: Lane,
+    due: Sequence[RedemptionRow],
+    waiting_on: WaitingFor,
+    *,
+    words: str = "",
+) -> None:
+    """Note in the book, or in a dry run's log, what these wait for."""
+    if context.dry_run and due:
+        rehearse.note_obstacle(lane, due[0].fund_id, waiting_on.value, words)
+    ids: list[Hex32] = [row.redemption_id for row in due if row.waiting_on != waiting_on.value]
+    if not ids or context.dry_run:
+        return
+    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        redemptions.set_waiting_on(tx, ids, waiting_on.value)

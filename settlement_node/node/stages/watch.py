@@ -1,0 +1,251 @@
+"""Watch: endpoints, gas, treasury, stuck work. Raises and clears alerts; moves no money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from settlement_node.chain.client import ChainClient
+from settlement_node.chain.views import SettlerView
+from settlement_node.desk.door import read_capacity
+from settlement_node.domain.capacity import FundCapacity
+from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.domain.price_band import PriceBand
+from settlement_node.domain.redemption import WaitingFor
+from settlement_node.errors import Refused, Transient
+from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.stages.send import SIGNER_ALERTS
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import get_lane, list_funds, note_capacity
+from settlement_node.store.engine import transactions
+from settlement_node.store.rows import FundRow
+from settlement_node.store.telling.attention import clear_alert, raise_alert
+
+log = structlog.get_logger(__name__)
+STUCK_AFTER_BLOCKS = 20
+HALTED_AFTER_SECONDS = 300
+STALLED_AFTER_SECONDS = 120
+FINALITY_UNANSWERED_AFTER_SECONDS = 300
+FINALITY_STALLED_AFTER_SECONDS = 3_600
+"""Rollups call blocks final in steps of many minutes."""
+ALERT_KINDS = (
+    "gas_low",
+    "treasury_short",
+    "payout_limit_reached",
+    "fee_at_ceiling",
+    "transaction_stuck",
+    "endpoint_quarantined",
+    "endpoint_contradicted",
+    "endpoints_disagree",
+    "lane_paused",
+    "settler_paused",
+    "price_outside_band",
+    "chain_halted",
+    "signer_down",
+    "signer_refused",
+    "planning_refused",
+    "token_stopped",
+    "transaction_refused",
+    "lane_not_advancing",
+    "finality_stalled",
+    "reconciliation_stuck",
+)
+"""Every alert the node can raise; docs/runbook.md has a section for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An alert's state now: raised with `detail`, or cleared when that is None."""
+
+    kind: str
+    subject: str
+    detail: str | None
+
+
+def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
+    """Look at every held lane and its chain, and raise or clear the alerts in one commit."""
+    findings: list[Finding] = []
+    capacities: list[tuple[FundRow, FundCapacity]] = []
+    for lane in lanes:
+        findings += _endpoints(lane)
+        findings += _lane(context, lane)
+        with context.store.read() as tx:
+            funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+        findings += _book(context, lane, funds)
+        try:
+            client = context.chains[lane.chain_id].client
+            findings += _gas(context, client, lane)
+            views: list[SettlerView] = []
+            for fund in funds:
+                views.append(client.settler_view(fund.settler_address))
+                findings += _settler(lane, fund, views[-1])
+            for fund, view in zip(funds, views, strict=True):
+                capacities.append((fund, read_capacity(client, fund, view)))
+        except (Refused, Transient) as error:
+            # What the chain does not answer, or nobody at a settler's address, stays as it was; the
+            # rest is told all the same.
+            log.warning("watch_later", lane=lane.key, reason=error.message)
+    with context.store.transaction(actor=context.node_id) as tx:
+        for finding in findings:
+            if finding.detail is None:
+                clear_alert(tx, kind=finding.kind, subject=finding.subject)
+            else:
+                raise_alert(tx, kind=finding.kind, subject=finding.subject, detail=finding.detail)
+        for fund, capacity in capacities:
+            note_capacity(tx, fund, capacity)
+    return findings
+
+
+def _endpoints(lane: Lane) -> Iterable[Finding]:
+    """Who is left alone, who was shown to be wrong, and what nothing decides."""
+    for endpoint in lane.chain.client.health():
+        yield Finding(
+            "endpoint_quarantined",
+            f"{lane.chain_id}:{endpoint.name}",
+            f"not asked for now: {endpoint.last_error}" if endpoint.quarantined else None,
+        )
+        false = endpoint.contradiction
+        yield Finding(
+            "endpoint_contradicted",
+            f"{lane.chain_id}:{endpoint.name}",
+            f"endpoint {endpoint.name} gave a false answer: {false}"[:1000] if false else None,
+        )
+    differences = [difference.detail for difference in lane.chain.client.disagreements()]
+    yield Finding(
+        "endpoints_disagree",
+        str(lane.chain_id),
+        f"nothing moves that depends on it: {'; '.join(differences)}"[:1000]
+        if differences
+        else None,
+    )
+
+
+def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
+    with context.store.read() as tx:
+        row = get_lane(tx, lane.chain_id, lane.signer_address)
+        unmined = transactions.unmined(tx, lane.chain_id, lane.signer_address)
+        attempts = transactions.attempts_of(tx, [x.transaction_id for x in unmined])
+    if not unmined:
+        # Nothing is left to sign: what the signer failed at went another way.
+        for kind, _ in SIGNER_ALERTS:
+            yield Finding(kind, lane.key, None)
+        yield Finding("transaction_refused", lane.key, None)
+    paused = row is not None and row.paused
+    yield Finding(
+        "lane_paused",
+        lane.key,
+        f"nothing is planned or signed: {row.pause_reason}" if row and paused else None,
+    )
+    waiting = [
+        (x.nonce, lane.head_number - attempts[x.transaction_id][0].signed_at_block)
+        for x in unmined
+        if x.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
+        and attempts[x.transaction_id]
+    ]
+    stuck = [(nonce, age) for nonce, age in waiting if age >= STUCK_AFTER_BLOCKS]
+    yield Finding(
+        "transaction_stuck",
+        lane.key,
+        f"nonce {stuck[0][0]} is unmined after {stuck[0][1]} blocks" if stuck else None,
+    )
+
+
+def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Finding]:
+    """What the book alone tells: a silent chain, waits for money that are over."""
+    now = context.store.clock()
+    silent = (
+        0.0
+        if lane.head_changed_at_utc is None
+        else (now - lane.head_changed_at_utc).total_seconds()
+    )
+    yield Finding(
+        "chain_halted",
+        lane.key,
+        f"no new block since {int(silent)} s; the last one known is {lane.head_number}"
+        if silent >= HALTED_AFTER_SECONDS
+        else None,
+    )
+    yield Finding("finality_stalled", lane.key, _finality_words(lane))
+    stalled = (
+        0.0 if lane.stalled_since_utc is None else (now - lane.stalled_since_utc).total_seconds()
+    )
+    yield Finding(
+        "lane_not_advancing",
+        lane.key,
+        f"nothing is planned for {int(stalled)} s: {lane.stalled_reason}"[:1000]
+        if stalled >= STALLED_AFTER_SECONDS or (lane.stalled_since_utc and lane.is_below_final)
+        else None,
+    )
+    for fund in funds:
+        with context.store.read() as tx:
+            waits = redemptions.waits_of(tx, fund.fund_id)
+        for waiting_on, kind in (
+            (WaitingFor.LIQUIDITY, "treasury_short"),
+            (WaitingFor.LIMITS, "payout_limit_reached"),
+            (WaitingFor.TOKEN_PAUSED, "token_stopped"),
+        ):
+            if waiting_on.value not in waits:
+                yield Finding(kind, fund.fund_id, None)
+
+
+def _finality_words(lane: Lane) -> str | None:
+    """What to say of finality when the head has gone on without it for too long."""
+    if lane.final_changed_at_utc is None or lane.head_changed_at_utc is None:
+        return None
+    seconds = (lane.head_changed_at_utc - lane.final_changed_at_utc).total_seconds()
+    known = f"block {lane.final_number}" if lane.final_number >= 0 else "none"
+    mode = lane.chain.finality.mode.value
+    if not lane.finality_answered and seconds >= FINALITY_UNANSWERED_AFTER_SECONDS:
+        return (
+            f"too few endpoints answer the tag {mode!r}, so no block becomes final: the last one"
+            f" is {known}, since {int(seconds)} s, the head is {lane.head_number}"
+        )
+    if seconds >= FINALITY_STALLED_AFTER_SECONDS:
+        return (
+            f"no block has become final for {int(seconds)} s ({mode}): the last one is {known},"
+            f" the head is {lane.head_number}"
+        )
+    return None
+
+
+def _gas(context: NodeContext, client: ChainClient, lane: Lane) -> Iterable[Finding]:
+    """The lane's gas money, at the head that everything asked of the chain is read at."""
+    client.refresh()
+    with context.store.read() as tx:
+        in_flight = transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)
+    if not in_flight:
+        # While something is in flight the send stage itself says whether the gas money lasts.
+        balance = client.native_balance(lane.signer_address)
+        low = balance < _comfortable_wei(lane)
+        yield Finding(
+            "gas_low",
+            lane.key,
+            f"{lane.signer_address} has {balance} wei, less than a full batch may need; send it"
+            " coins"
+            if low
+            else None,
+        )
+
+
+def _comfortable_wei(lane: Lane) -> int:
+    """Enough for a batch of a tenth of the block at a hundredth of the fee ceiling: a warning
+    line, not a need."""
+    return lane.head_gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
+
+
+def _settler(lane: Lane, fund: FundRow, view: SettlerView) -> Iterable[Finding]:
+    why: str | None = None
+    if view.paused:
+        why = f"settler {fund.settler_address} is paused on the chain"
+    elif view.operator_address != lane.signer_address:
+        why = (
+            f"settler {fund.settler_address} has operator {view.operator_address},"
+            f" not {lane.signer_address}"
+        )
+    yield Finding("settler_paused", fund.fund_id, why)
+    terms = fund.terms()
+    band = PriceBand(view.floor_price, view.ceiling_price, fund.payout_decimals)
+    fault = None if terms is None else band.fault(terms)
+    yield Finding("price_outside_band", fund.fund_id, fault)

@@ -1,0 +1,1 @@
+"""Answers for the faces: figures and stories, without rules of their own."""

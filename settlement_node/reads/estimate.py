@@ -1,0 +1,147 @@
+"""Estimate: what given redemptions would pay and cost if they were settled now. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from settlement_node.chain.context import ChainContext
+from settlement_node.chain.contracts.reverts import skip_words
+from settlement_node.chain.contracts.settler import encode_settle
+from settlement_node.domain.batching import batch_gas_limit
+from settlement_node.domain.engine.fees import market_fees
+from settlement_node.domain.engine.policy import EnginePolicy
+from settlement_node.domain.observations import SettleItem, SkipReason
+from settlement_node.domain.redemption import price_redemption
+from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import get_fund
+from settlement_node.store.database import Store
+from settlement_node.units import ZERO_HASH, Hex32, Payout, Wei
+
+ITEMS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedItem:
+    """One redemption's figures; `skip_reason` NONE means it would be paid."""
+
+    redemption_id_hex: Hex32
+    gross_base_units: Payout
+    fee_base_units: Payout
+    payout_base_units: Payout
+    gas_used: int
+    skip_reason: SkipReason
+    skip_detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A batch of the items: `gas` is what it would use, `gas_limit` what it would ask for."""
+
+    fund_id: str
+    items: tuple[EstimatedItem, ...]
+    payout_base_units: Payout
+    gas: int
+    gas_limit: int
+    max_fee_per_gas_wei: Wei
+    max_priority_fee_per_gas_wei: Wei
+    cost_wei: Wei
+    cost_max_wei: Wei
+
+
+def estimate(
+    store: Store,
+    chains: Mapping[int, ChainContext],
+    policy: EnginePolicy,
+    redemption_ids: Sequence[Hex32],
+) -> Estimate:
+    """Price and preview redemptions of one fund, in the order given.
+
+    Raises InvalidInput for none, too many or several funds, NotFound for an unknown one, Conflict
+    when the fund has no NAV or the node does not serve its chain.
+    """
+    if not 1 <= len(redemption_ids) <= ITEMS_MAX:
+        raise InvalidInput(f"give 1 to {ITEMS_MAX} redemptions", field="redemption_ids")
+    if len(set(redemption_ids)) != len(redemption_ids):
+        raise InvalidInput("a redemption is named twice", field="redemption_ids")
+    with store.read() as tx:
+        rows = redemptions.get_many(tx, redemption_ids)
+        for redemption_id in redemption_ids:
+            if redemption_id not in rows:
+                raise NotFound(f"there is no redemption {redemption_id}", field="redemption_ids")
+        fund_ids = {row.fund_id for row in rows.values()}
+        if len(fund_ids) != 1:
+            raise InvalidInput(
+                "the redemptions belong to several funds; estimate one fund at a time",
+                field="redemption_ids",
+            )
+        fund = get_fund(tx, fund_ids.pop())
+    terms = fund.terms()
+    if terms is None:
+        raise Conflict(f"fund {fund.fund_id} has no NAV yet", field="fund_id")
+    chain = chains.get(fund.chain_id)
+    if chain is None:
+        raise Conflict(f"this node has no endpoints for chain {fund.chain_id}", field="chain_id")
+    ordered = [rows[i] for i in redemption_ids]
+    prices = [price_redemption(row.shares_base_units, terms) for row in ordered]
+    items = [
+        SettleItem(
+            redemption_id_hex=row.redemption_id,
+            redemption_index=row.redemption_index,
+            investor_address=row.investor_address,
+            payee_address=row.payee_address,
+            shares_base_units=row.shares_base_units,
+            payout_base_units=price.payout_base_units,
+        )
+        for row, price in zip(ordered, prices, strict=True)
+    ]
+    previews = chain.client.preview(fund.settler_address, items, from_address=fund.lane_address)
+    view = chain.client.settler_view(fund.settler_address)
+    fees = market_fees(
+        chain.client.fee_history(
+            block_count=policy.fee_history_blocks,
+            percentile=policy.fee_percentile,
+        ),
+        chain.fees,
+    )
+    data = encode_settle(ZERO_HASH, items)
+    gas_limit = batch_gas_limit(
+        previews,
+        data=data,
+        item_gas_limit=view.item_gas_limit,
+        margin_bps=policy.gas_margin_bps,
+    )
+    gas = batch_gas_limit(previews, data=data, item_gas_limit=0, margin_bps=0)
+    return Estimate(
+        fund_id=fund.fund_id,
+        items=tuple(
+            EstimatedItem(
+                redemption_id_hex=preview.redemption_id_hex,
+                gross_base_units=price.gross_base_units,
+                fee_base_units=price.fee_base_units,
+                payout_base_units=price.payout_base_units,
+                gas_used=preview.gas_used,
+                skip_reason=preview.skip_reason,
+                skip_detail=(
+                    ""
+                    if preview.skip_reason is SkipReason.NONE
+                    else skip_words(preview.skip_reason, preview.detail, fund.error_signatures)
+                ),
+            )
+            for preview, price in zip(previews, prices, strict=True)
+        ),
+        payout_base_units=Payout(
+            sum(
+                price.payout_base_units
+                for preview, price in zip(previews, prices, strict=True)
+                if preview.skip_reason is SkipReason.NONE
+            )
+        ),
+        gas=gas,
+        gas_limit=gas_limit,
+        max_fee_per_gas_wei=fees.max_fee_per_gas_wei,
+        max_priority_fee_per_gas_wei=fees.max_priority_fee_per_gas_wei,
+        cost_wei=Wei(gas * fees.max_fee_per_gas_wei),
+        cost_max_wei=Wei(gas_limit * fees.max_fee_per_gas_wei),
+    )

@@ -1,0 +1,1 @@
+"""Where orders come from: each source yields submissions for the desk."""

@@ -1,0 +1,1 @@
+"""The book proper: funds and their terms, redemptions, the ledger."""

@@ -1,0 +1,1 @@
+"""The engine's rows: transactions and attempts, settlements and items, leases."""

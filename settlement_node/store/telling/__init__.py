@@ -1,0 +1,1 @@
+"""What is told: the outbox, breaks and alerts, audit facts, workers, overviews."""
