@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from settlement_node.chain.contracts import artifacts
 from settlement_node.chain.contracts.artifacts import load_artifact
-from settlement_node.chain.contracts.settler import artifacts
 from settlement_node.errors import InvalidInput
 
 from .scripted import ACCOUNT

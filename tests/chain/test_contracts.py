@@ -8,6 +8,8 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from settlement_node.chain.contracts import reverts, tokens
+from settlement_node.chain.contracts import settler as contracts
 from settlement_node.chain.contracts.artifacts import load_artifact
 from settlement_node.chain.contracts.settler import (
     PREVIEW_RESULT_SELECTOR,
@@ -16,10 +18,7 @@ from settlement_node.chain.contracts.settler import (
     decode_settler_events,
     encode_preview,
     encode_settle,
-    reverts,
-    tokens,
 )
-from settlement_node.chain.contracts.settler import settler as contracts
 from settlement_node.chain.wire.decode import read_log
 from settlement_node.chain.wire.words import MalformedData, selector, topic
 from settlement_node.domain.observations import (
