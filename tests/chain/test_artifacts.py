@@ -57,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["RedemptionSettler", "FundToken", "TestStablecoin"])
 def test_wheel__each_artifact__is_the_built_one(name: str, wheel: Path) -> None:
-    packaged = wheel / "settlement_node" / "chain" / "abi" / f"{name}.json"
+    packaged = wheel / "settlement_node" / "chain" / "contracts" / "abi" / f"{name}.json"
     assert (CHECKOUT / "abi" / f"{name}.json").read_bytes() == packaged.read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_load_artifact__without_a_checkout__the_packaged_one(
 ) -> None:
     expected = load_artifact("RedemptionSettler")
     monkeypatch.setattr(artifacts, "_CHECKOUT", tmp_path)
-    monkeypatch.setattr(artifacts, "_PACKAGED", wheel / "settlement_node" / "chain" / "abi")
+    monkeypatch.setattr(artifacts, "_PACKAGED", wheel / "settlement_node" / "chain" / "contracts" / "abi")
     load_artifact.cache_clear()
 
     packaged = load_artifact("RedemptionSettler")
