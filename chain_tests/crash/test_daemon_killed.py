@@ -172,7 +172,7 @@ def test_command__unknown_point__exits_with_the_names() -> None:
 def test_points__in_the_code__are_the_table_and_each_is_killed_at() -> None:
     passed = {
         found
-        for path in (ROOT / "settlement_node" / "node").glob("*.py")
+        for path in (ROOT / "settlement_node").rglob("*.py")
         for found in re.findall(r'\bcheckpoint\("([a-z._]+)"\)', path.read_text())
     }
     assert set(CHECKPOINTS) == passed
