@@ -25,7 +25,7 @@ from settlement_node.demo.book import account
 from settlement_node.demo.play import prepare_demo
 from settlement_node.demo.stage import Stage
 from settlement_node.desk.intake import take_in
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.store.book import redemptions

@@ -17,7 +17,7 @@ from chain_tests.copies import Copies
 from chain_tests.world import Chain, World, build_world
 from settlement_node.demo.stage import set_stage
 from settlement_node.devchain.anvil import AnvilProcess
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.store.database import Store
 from settlement_node.units import Payout
 

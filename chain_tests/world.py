@@ -27,7 +27,7 @@ from settlement_node.demo.book import account
 from settlement_node.demo.stage import Stage
 from settlement_node.desk.intake import take_in
 from settlement_node.devchain.anvil import AnvilProcess
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy

@@ -14,7 +14,7 @@ from settlement_node.chain.client import ChainClient
 from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
 from settlement_node.chain.wire.transport import Transport
 from settlement_node.devchain.anvil import AnvilProcess
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.units import Address, Wei
 from tests.simulation.chain.program import SimulatedChain
 

@@ -11,7 +11,7 @@ from settlement_node.chain.signers import TransactionFields
 from settlement_node.chain.views import Undecided
 from settlement_node.chain.wire.transport import RpcOk, RpcRequest, Transport
 from settlement_node.devchain.anvil import AnvilProcess
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.units import Wei
 

@@ -15,7 +15,7 @@ from settlement_node.chain.deploy import Deployer
 from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
 from settlement_node.demo.stage import Stage, set_stage
 from settlement_node.devchain.anvil import AnvilProcess
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.observations import Receipt, SettleItem, SettlerEvent
 from settlement_node.units import Address, Hex32, Payout, Shares, Wei, redemption_id_of
 from tests.simulation.chain.program import SimulatedChain

@@ -14,7 +14,7 @@ from settlement_node.chain.deploy import Deployer
 from settlement_node.chain.wire.transport import RpcError, RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
 from settlement_node.desk import operators
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus

@@ -12,7 +12,7 @@ from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.deploy import SettlerSettings, deploy_settler, grant_fund_role
 from settlement_node.desk import operators
-from settlement_node.devchain.embedded import EmbeddedChain
+from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.domain.observations import SettleItem

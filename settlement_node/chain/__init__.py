@@ -1,7 +1,12 @@
-"""Everything that touches a chain: endpoints, contracts, signers, embedded and test chains.
+"""Everything that touches a chain: endpoints, contracts, signers.
 
-Layer 2. Imports `units`, `errors` and `domain`; never the store, the node or the API.
-The parts, from the wire upwards: `transport` (raw JSON-RPC) → `endpoint` (one endpoint, typed) →
-`pool` (`ChainClient`: all endpoints of one chain, what the node uses). `node_errors` is the only
-place that reads the wording of a node's error messages.
+Imports `units`, `errors` and `domain`; never the store, the node or the API. From the wire
+upwards: `wire` (bytes and bounds) → `endpoints` (agreement and health) → `contracts` and `signers`
+→ `client` (one chain as one client). `wire/node_errors.py` alone reads the wording of a node's messages.
 """
+
+from settlement_node.chain.recursion import own_recursion_limit
+
+with own_recursion_limit():
+    # web3, eth-account and eth-keyfile all import it, and it raises the limit.
+    import py_ecc as py_ecc

@@ -120,7 +120,7 @@ def _started(chain: DemoChain) -> Iterator[DevelopmentChain]:
         with AnvilProcess() as process:
             yield process
     else:
-        from settlement_node.devchain.embedded import EmbeddedChain
+        from settlement_node.devchain.embedded.chain import EmbeddedChain
 
         yield EmbeddedChain()
 

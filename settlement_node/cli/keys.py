@@ -39,16 +39,14 @@ def new_key(
 
     Without a password option the password is asked for.
     """
-    from eth_keyfile.keyfile import create_keyfile_json
-
-    from settlement_node.chain.signers import KeySigner
+    from settlement_node.chain.signers import KeySigner, encrypt_key
 
     if keystore.exists():
         raise InvalidInput(f"{keystore} is there already; choose another name", field="keystore")
     password = _new_password(password_file, password_env)
     private_key = secrets.token_bytes(32)
     address = KeySigner(private_key).address
-    content = json.dumps(create_keyfile_json(private_key, password.encode("utf-8")))
+    content = json.dumps(encrypt_key(private_key, password))
     _write_once(keystore, content)
 
     def human(console: Console) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from settlement_node.chain.context import ChainContext
     from settlement_node.config import Settings
     from settlement_node.store.database import Store
-
-RECURSION_MAX = 2_000
-"""Twice the interpreter's own limit; enough for everything the node does."""
 
 app = typer.Typer()
 log = structlog.get_logger(__name__)
@@ -87,9 +83,6 @@ def _run(
 
     context = build_context(settings, store, signers=build_signers(settings), dry_run=dry_run)
     _check_chains(settings, context.chains)
-    # Libraries of the chain layer raise this beyond what the C stack holds: an endpoint's answer
-    # nested deeply enough would then end the process instead of being an error.
-    sys.setrecursionlimit(RECURSION_MAX)
     if dry_run:
         rehearse(context, json_output=json_output)
     node = Node(

@@ -8,8 +8,8 @@ import pytest
 
 from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest
-from settlement_node.devchain.embedded import EmbeddedChain
-from settlement_node.devchain.embedded_core import SendRefused
+from settlement_node.devchain.embedded.chain import EmbeddedChain
+from settlement_node.devchain.embedded.core import SendRefused
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Address, Wei
 

@@ -162,7 +162,7 @@ ENDPOINTS: tuple[Defence, ...] = (
     Defence(
         name="deep_answers_are_refused",
         line=Line.FALSE_ENDPOINT,
-        happens="an answer is a hundred thousand brackets, which a parser's stack does not hold",
+        happens="an answer is nested as deep as the parser goes, and what shows it goes no deeper",
         holds="an answer is bounded in nesting and in values before it is parsed",
         file="settlement_node/chain/wire/bounded_json.py",
         old="    if openings > NESTING_MAX and _is_too_deep(content):\n",

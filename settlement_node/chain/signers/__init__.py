@@ -9,7 +9,7 @@ from settlement_node.chain.signers.base import (
     sign_with,
 )
 from settlement_node.chain.signers.kms import KmsClient, KmsSigner, open_kms_client
-from settlement_node.chain.signers.local import KeySigner, KeystoreSigner
+from settlement_node.chain.signers.local import KeySigner, KeystoreSigner, encrypt_key
 from settlement_node.chain.signers.remote import RemoteSigner
 from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteTls, TokenSource
 
@@ -27,6 +27,7 @@ __all__ = [
     "Signer",
     "TokenSource",
     "TransactionFields",
+    "encrypt_key",
     "open_kms_client",
     "sign_with",
 ]

@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from coincurve import PrivateKey
-from eth_keyfile.keyfile import decode_keyfile_json
+from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
 from settlement_node.chain.signers.base import (
     Signature,
@@ -110,6 +110,11 @@ class KeystoreSigner(KeySigner):
                 f"keystore {keystore_path} does not open: wrong password or damaged file"
             ) from None
         return cls(bytes(private_key))
+
+
+def encrypt_key(private_key: bytes, password: str) -> dict[str, Any]:
+    """A keystore's content, as `KeystoreSigner` opens it."""
+    return create_keyfile_json(private_key, password.encode("utf-8"))
 
 
 def _password(

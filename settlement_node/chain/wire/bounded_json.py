@@ -1,8 +1,8 @@
 """JSON from strangers: bounded in nesting and in the number of its values, before it is parsed.
 
-The parser calls itself for each level, and libraries of the chain layer raise the interpreter's
-recursion limit beyond what the C stack holds: brackets alone would end the process. Short values
-take up to fifty times their length in memory.
+Whatever compares, shows or logs a value calls itself for each level, and would fail where the
+parser just did not: one endpoint's answer could then end a whole pass. Short values take up to
+fifty times their length in memory.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from settlement_node.devchain.embedded_core import EmbeddedCore
-from settlement_node.devchain.embedded_rpc import EmbeddedTransport
+from settlement_node.devchain.embedded.core import EmbeddedCore
+from settlement_node.devchain.embedded.rpc import EmbeddedTransport
 
 
 class EmbeddedChain(EmbeddedCore):

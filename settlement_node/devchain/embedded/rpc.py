@@ -14,9 +14,9 @@ from settlement_node.chain.wire.transport import (
     RpcResult,
     quantity,
 )
-from settlement_node.devchain.embedded_core import EmbeddedCore, SendRefused
-from settlement_node.devchain.embedded_evm import ExecutedBlock
-from settlement_node.devchain.embedded_views import (
+from settlement_node.devchain.embedded.core import EmbeddedCore, SendRefused
+from settlement_node.devchain.embedded.evm import ExecutedBlock
+from settlement_node.devchain.embedded.views import (
     hexed,
     show_block,
     show_logs,

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from settlement_node.chain.wire.transport import quantity
-from settlement_node.devchain.embedded_evm import ExecutedBlock
+from settlement_node.devchain.embedded.evm import ExecutedBlock
 
 
 def show_block(block: ExecutedBlock, *, full: bool) -> dict[str, Any]:

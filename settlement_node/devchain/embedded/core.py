@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from settlement_node.chain.signers import KeySigner
 from settlement_node.devchain.development_keys import development_keys
-from settlement_node.devchain.embedded_evm import EmbeddedEvm, ExecutedBlock, ExecutedTransaction
+from settlement_node.devchain.embedded.evm import EmbeddedEvm, ExecutedBlock, ExecutedTransaction
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Hex32
 
