@@ -2,7 +2,8 @@
 
 Imports `units`, `errors` and `domain`; never the store, the node or the API. From the wire
 upwards: `wire` (bytes and bounds) → `endpoints` (agreement and health) → `contracts` and `signers`
-→ `client` (one chain as one client). `wire/node_errors.py` alone reads the wording of a node's messages.
+→ `client` (one chain as one client). `wire/node_errors.py` alone reads the wording of a node's
+messages.
 """
 
 from settlement_node.chain.recursion import own_recursion_limit

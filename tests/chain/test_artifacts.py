@@ -70,7 +70,8 @@ def test_load_artifact__without_a_checkout__the_packaged_one(
 ) -> None:
     expected = load_artifact("RedemptionSettler")
     monkeypatch.setattr(artifacts, "_CHECKOUT", tmp_path)
-    monkeypatch.setattr(artifacts, "_PACKAGED", wheel / "settlement_node" / "chain" / "contracts" / "abi")
+    packaged = wheel / "settlement_node" / "chain" / "contracts" / "abi"
+    monkeypatch.setattr(artifacts, "_PACKAGED", packaged)
     load_artifact.cache_clear()
 
     packaged = load_artifact("RedemptionSettler")

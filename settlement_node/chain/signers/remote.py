@@ -136,9 +136,8 @@ class RemoteSigner:
     def _listed_keys(self) -> dict[str, Address]:
         text = self._text(self._http.get(PUBLIC_KEYS_PATH, bytes_max=KEYS_BYTES_MAX))
         try:
-            # The list is flat. Deeper JSON may overflow the parser's stack, so it is not parsed.
-            listed = json.loads(text) if text.count("[") == 1 and "{" not in text else None
-        except ValueError:
+            listed = json.loads(text)
+        except (ValueError, RecursionError):
             listed = None
         if not isinstance(listed, list):
             raise self._malformed("the list of public keys is not a JSON list")
