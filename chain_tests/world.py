@@ -293,6 +293,12 @@ class World:
     def context(self) -> NodeContext:
         return self.node.context
 
+    def at_each_point(self, checkpoint: Callable[[str], None]) -> None:
+        """Have `checkpoint` called at each of the node's points from now on."""
+        self.node.context = dataclasses.replace(self.node.context, checkpoint=checkpoint)
+        for lane in self.node.lanes.values():
+            lane.context = self.node.context
+
     def new_node(
         self,
         *,

@@ -170,10 +170,14 @@ def test_command__unknown_point__exits_with_the_names() -> None:
 
 
 def test_points__in_the_code__are_the_table_and_each_is_killed_at() -> None:
+    code = [path.read_text() for path in (ROOT / "settlement_node").rglob("*.py")]
     passed = {
-        found
-        for path in (ROOT / "settlement_node").rglob("*.py")
-        for found in re.findall(r'\bcheckpoint\("([a-z._]+)"\)', path.read_text())
+        found for text in code for found in re.findall(r'\bcheckpoint\("([a-z._]+)"\)', text)
+    } | {
+        f"{name}.{side}_commit"
+        for text in code
+        for name in re.findall(r'\blane\.commit\("([a-z]+)"\)', text)
+        for side in ("before", "after")
     }
     assert set(CHECKPOINTS) == passed
     assert {one.point for one in all_rounds()} == passed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -109,7 +108,7 @@ def test_lane__holder_sleeps_through_its_lease__its_commit_fails_and_the_other_p
             second.mine()
             second.tick()
 
-    first.node.context = replace(first.node.context, checkpoint=sleep_at)
+    first.at_each_point(sleep_at)
     ends = set()
     for _ in range(8):
         if slept:

@@ -95,8 +95,8 @@ def test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing_on
     world.tick()
     world.enter(2)
     context, lane = world.context(), world.lane
-    follow_head(context, lane)
-    scan(context, lane)
+    follow_head(lane)
+    scan(lane)
 
     def plan_now() -> None:
         with suppress(Transient):

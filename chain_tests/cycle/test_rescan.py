@@ -178,7 +178,7 @@ def test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads_firs
             passed.append(name)
             rescan(world)
 
-    world.node.context = replace(world.node.context, checkpoint=at)
+    world.at_each_point(at)
     world.mine()
     world.tick(PassEnd.LATER)
     assert passed == [during]
@@ -206,7 +206,7 @@ def test_rescan__while_a_restored_book_is_explained__waits_and_stops_nothing(
             asked.append(name)
             rescan(restored)
 
-    restored.node.context = replace(restored.node.context, checkpoint=at)
+    restored.at_each_point(at)
     restored.tick(PassEnd.LATER)
     assert (asked, restored.breaks()) == (["found.before_commit"], [])
     restored.settle()
@@ -328,7 +328,7 @@ def test_rescan__while_reconciliation_is_at_work__its_run_is_not_written(world: 
         if name == "reconcile.before_commit":
             rescan(world)
 
-    world.node.context = replace(world.node.context, checkpoint=at)
+    world.at_each_point(at)
     with world.store.read() as tx:
         fund = get_fund(tx, world.fund_id)
     with pytest.raises(AnotherRun):

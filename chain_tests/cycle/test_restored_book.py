@@ -129,7 +129,7 @@ def test_restore__backup_taken_with_a_batch_in_flight__found_mined_and_booked(
         if name == "plan.after_commit" and when == "planned" and not copies:
             copies.append(backup())
 
-    world.node.context = replace(world.node.context, checkpoint=at)
+    world.at_each_point(at)
     world.tick()
     if when == "sent":
         copies.append(backup())
@@ -423,7 +423,7 @@ def test_restore__of_a_backup_taken_in_the_middle_of_a_restore__no_batch_is_a_st
         if name == "nonce.after_commit":
             taken.append(copies.of(restored.store))
 
-    restored.node.context = replace(restored.node.context, checkpoint=at)
+    restored.at_each_point(at)
     restored.enter(1, "between")
     restored.settle()
     assert restored.breaks() == ["book_was_behind"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -83,7 +83,7 @@ def dies_at(world: World, point: str) -> None:
             passed.append(name)
             raise Died
 
-    world.node.context = replace(world.node.context, checkpoint=at)
+    world.at_each_point(at)
     with pytest.raises(Died):
         world.node.tick()
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def test_database__stopped_before_a_commit_and_started__work_goes_on_and_is_paid
             stopped.append(name)
             own_server.stop_at_once()
 
-    world.node.context = replace(world.node.context, checkpoint=stop_at)
+    world.at_each_point(stop_at)
     ends: list[PassEnd] = []
     while not stopped:
         assert len(ends) < 10

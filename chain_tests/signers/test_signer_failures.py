@@ -276,8 +276,8 @@ def test_signer__fails_between_two_signings__the_first_goes_out(
     world.tick()
     names = world.enter(2)
     # Two are planned and unsigned, as when two funds share the lane.
-    follow_head(world.node.context, world.lane)
-    scan(world.node.context, world.lane)
+    follow_head(world.lane)
+    scan(world.lane)
     for _ in range(2):
         assert plan(world.node.context, world.lane) == 1
     assert [row.status for row in world.unfinal()] == [TransactionStatus.PLANNED] * 2

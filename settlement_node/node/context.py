@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from settlement_node.chain.context import ChainContext
 from settlement_node.chain.signers import Signer
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.store.database import Store
+from settlement_node.store.database import Store, Tx
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.fence import Fence
 from settlement_node.units import Address, Hex32
@@ -66,7 +67,7 @@ class Rehearsal:
 
 @dataclass(slots=True)
 class Lane:
-    """One signer on one chain, held by this node under `fence`.
+    """One signer on one chain, held by the node of `context` under `fence`.
 
     The last fields are what the stages carry from one pass to the next; losing them costs nothing
     but a look at the chain. `unscanned` names the funds whose settlers could not be read to the
@@ -76,6 +77,7 @@ class Lane:
     stranger's transaction has it read from the chain again, from whichever process they do it.
     """
 
+    context: NodeContext
     chain_id: int
     signer_address: Address
     fence: Fence
@@ -105,6 +107,29 @@ class Lane:
         """Whether the head is lower than one seen before: a fork half spread, or endpoints that
         lag. What the chain did in the blocks above is not seen then, so nothing is planned."""
         return self.head_number < self.highest_head_number
+
+    @property
+    def store(self) -> Store:
+        """The node's database."""
+        return self.context.store
+
+    @property
+    def policy(self) -> EnginePolicy:
+        """The node's measures and bounds."""
+        return self.context.policy
+
+    @contextmanager
+    def commit(self, point: str | None = None) -> Iterator[Tx]:
+        """One commit of this lane, or nothing; raises LeaseLost when the lane has another holder
+        by now, Transient when the database could not do it. With a `point` of
+        `node/checkpoints.py` its `.before_commit` and `.after_commit` are passed around it."""
+        context = self.context
+        if point is not None:
+            context.checkpoint(f"{point}.before_commit")
+        with context.store.transaction(actor=context.node_id, fence=self.fence) as tx:
+            yield tx
+        if point is not None:
+            context.checkpoint(f"{point}.after_commit")
 
     @property
     def key(self) -> str:

@@ -20,7 +20,7 @@ from settlement_node.errors import (
     SettlementError,
     Transient,
 )
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.node.lanes import prepare, stop_lane
 from settlement_node.node.stages.heads import follow_head
 from settlement_node.node.stages.keep import keep
@@ -53,12 +53,12 @@ class PassResult:
     reason: str | None = None
 
 
-def run_pass(context: NodeContext, lane: Lane) -> PassResult:
+def run_pass(lane: Lane) -> PassResult:
     """Follow the chain, book what happened, then plan and send. Never raises."""
     try:
-        moved = _observe(context, lane)
+        moved = _observe(lane)
         if lane.replayed:
-            moved += _act(context, lane)
+            moved += _act(lane)
         if lane.is_behind:
             raise Transient(
                 f"the endpoints' head {lane.head_number} is lower than block"
@@ -69,57 +69,57 @@ def run_pass(context: NodeContext, lane: Lane) -> PassResult:
         if lane.replayed and lane.has_nonce:
             lane.stalled_since_utc = None
         else:
-            _note_stall(context, lane, "the lane's nonce is not final yet; nothing is planned")
+            _note_stall(lane, "the lane's nonce is not final yet; nothing is planned")
         return PassResult(PassEnd.DONE, moved)
     except LeaseLost as error:
         return PassResult(PassEnd.LEASE_LOST, reason=error.message)
     except InvariantBroken as error:
-        return _stop(context, lane, error)
+        return _stop(lane, error)
     except (Transient, OutcomeUnknown, Refused) as error:
-        _note_stall(context, lane, error.message)
+        _note_stall(lane, error.message)
         log.warning("pass_later", lane=lane.key, code=error.code, reason=error.message)
         return PassResult(PassEnd.LATER, reason=error.message)
     except SettlementError as error:
-        _note_stall(context, lane, error.message)
+        _note_stall(lane, error.message)
         log.error("pass_failed", lane=lane.key, code=error.code, reason=error.message)
         return PassResult(PassEnd.FAILED, reason=error.message)
     except Exception as error:
-        _note_stall(context, lane, f"{type(error).__name__}: {error}")
+        _note_stall(lane, f"{type(error).__name__}: {error}")
         log.exception("pass_failed", lane=lane.key)
         return PassResult(PassEnd.FAILED, reason=f"{type(error).__name__}: {error}")
 
 
-def _note_stall(context: NodeContext, lane: Lane, reason: str) -> None:
+def _note_stall(lane: Lane, reason: str) -> None:
     """Since when the lane has not come on, and why last; `watch` makes an alert of it."""
     if lane.stalled_since_utc is None:
-        lane.stalled_since_utc = context.store.clock()
+        lane.stalled_since_utc = lane.store.clock()
     lane.stalled_reason = reason
 
 
-def _observe(context: NodeContext, lane: Lane) -> int:
-    follow_head(context, lane)
-    moved = scan(context, lane)
+def _observe(lane: Lane) -> int:
+    follow_head(lane)
+    moved = scan(lane)
     if not (lane.replayed and lane.has_nonce):
-        prepare(context, lane)
-    check_batches(context, lane)
-    return moved + track(context, lane)
+        prepare(lane)
+    check_batches(lane)
+    return moved + track(lane)
 
 
-def _act(context: NodeContext, lane: Lane) -> int:
+def _act(lane: Lane) -> int:
     # What is planned goes out before more is planned: while the signer is down, redemptions wait
     # unplanned, where they can still be held, cancelled or priced anew.
-    moved = keep(context, lane) + send(context, lane)
+    moved = keep(lane) + send(lane)
     for _ in range(PLANS_PER_PASS_MAX):
-        planned = plan(context, lane)
-        moved += planned + send(context, lane)
+        planned = plan(lane.context, lane)
+        moved += planned + send(lane)
         if not planned:
             break
     return moved
 
 
-def _stop(context: NodeContext, lane: Lane, error: InvariantBroken) -> PassResult:
+def _stop(lane: Lane, error: InvariantBroken) -> PassResult:
     try:
-        stop_lane(context, lane, error)
+        stop_lane(lane, error)
     except SettlementError as again:
         log.error("lane_not_paused", lane=lane.key, reason=again.message)
     return PassResult(PassEnd.STOPPED, reason=error.message)

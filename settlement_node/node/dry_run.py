@@ -52,7 +52,7 @@ def run_dry(
         while True:
             hold_lanes(context, lanes)
             for key, lane in list(lanes.items()):
-                result = run_pass(context, lane)
+                result = run_pass(lane)
                 reasons[key] = result.reason or ""
                 if result.end is PassEnd.LEASE_LOST:
                     del lanes[key]

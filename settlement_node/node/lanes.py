@@ -58,6 +58,7 @@ def hold_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
         if known is None or known.fence != fence:
             log.info("lane_taken", lane=key, fencing_token=fence.fencing_token)
             held[key] = Lane(
+                context=context,
                 chain_id=row.chain_id,
                 signer_address=row.signer_address,
                 fence=fence,
@@ -76,13 +77,13 @@ def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
     held.clear()
 
 
-def may_send(context: NodeContext, tx: Tx, lane: Lane) -> bool:
+def may_send(tx: Tx, lane: Lane) -> bool:
     """Not in a dry run, and not while the lane is paused."""
     row = get_lane(tx, lane.chain_id, lane.signer_address)
-    return not context.dry_run and row is not None and not row.paused
+    return not lane.context.dry_run and row is not None and not row.paused
 
 
-def prepare(context: NodeContext, lane: Lane) -> None:
+def prepare(lane: Lane) -> None:
     """Before the first plan under a new lease, and after the events were replayed: the book's next
     nonce must be the chain's, or the difference must be ours.
 
@@ -92,7 +93,7 @@ def prepare(context: NodeContext, lane: Lane) -> None:
     client, signer = lane.chain.client, lane.signer_address
     chain_nonce = client.nonce(signer)
     final_nonce = client.nonce(signer, lane.final_number) if lane.final_number >= 0 else 0
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
         highest_own = transactions.highest_unfinal_nonce(tx, lane.chain_id, lane.signer_address)
     book_nonce = None if row is None else row.next_nonce
@@ -102,28 +103,24 @@ def prepare(context: NodeContext, lane: Lane) -> None:
     if row is None or row.next_nonce is None:
         # After a person accepted a stranger, our own unfinal nonces may lie above the chain's.
         chain_nonce = max(chain_nonce, 0 if highest_own is None else highest_own + 1)
-        context.checkpoint("nonce.before_commit")
-        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        with lane.commit("nonce") as tx:
             ensure_lane(tx, lane.chain_id, lane.signer_address)
             set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)
             tx.audit("nonce_adopted", "lane", lane.key, {"next_nonce": chain_nonce})
-        context.checkpoint("nonce.after_commit")
     elif chain_nonce > row.next_nonce:
-        _adopt_gap(context, lane, row, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
+        _adopt_gap(lane, row, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
     elif highest_own is not None:
         log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest_own)
     lane.replayed = lane.has_nonce = True
 
 
-def _adopt_gap(
-    context: NodeContext, lane: Lane, row: LaneRow, *, book_nonce: int, chain_nonce: int
-) -> None:
+def _adopt_gap(lane: Lane, row: LaneRow, *, book_nonce: int, chain_nonce: int) -> None:
     """The chain has used nonces the book never gave: a restored backup, or a stranger.
 
     A restored book knows itself by the replay: the newest batches on the chain were sent by this
     very signer at nonces in the gap. Nothing else is believed.
     """
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
         hashes = [
             Hex32(tip.transaction_hash)
@@ -155,8 +152,7 @@ def _adopt_gap(
     # The backup of a book that was itself just restored: nothing was planned since, and the batches
     # of its own gap may not be called its own yet.
     is_further = row.restored_below_nonce == book_nonce
-    context.checkpoint("nonce.before_commit")
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit("nonce") as tx:
         set_lane(
             tx,
             lane.chain_id,
@@ -188,16 +184,15 @@ def _adopt_gap(
                 f" {lane.head_number}",
             ),
         )
-    context.checkpoint("nonce.after_commit")
     log.warning("book_was_behind", lane=lane.key, book_nonce=book_nonce, chain_nonce=chain_nonce)
 
 
-def stop_lane(context: NodeContext, lane: Lane, error: InvariantBroken) -> None:
+def stop_lane(lane: Lane, error: InvariantBroken) -> None:
     """Something that must never be: pause the lane, open a money break. Tracking goes on."""
     if isinstance(error, LeaseLost):
         return
     log.error("lane_stopped", lane=lane.key, reason=error.message)
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         set_lane_paused(
             tx,
             lane.chain_id,

@@ -99,7 +99,7 @@ class Node:
             for key, lane in list(self.lanes.items()):
                 if self._stopping.is_set():
                     break
-                result = self._timed(f"lane {key}", partial(run_pass, self.context, lane))
+                result = self._timed(f"lane {key}", partial(run_pass, lane))
                 if result is None:
                     continue
                 if result.end is PassEnd.LEASE_LOST:

@@ -137,8 +137,8 @@ CHAIN: tuple[Defence, ...] = (
         happens="a batch is in flight when the lane is stopped, and the chain forgets it",
         holds="on a paused lane nothing is sent again, replaced or cancelled",
         file="settlement_node/node/lanes.py",
-        old="not context.dry_run and row is not None and not row.paused",
-        new="not context.dry_run and row is not None",
+        old="not lane.context.dry_run and row is not None and not row.paused",
+        new="not lane.context.dry_run and row is not None",
         tests=(
             "chain_tests/cycle/test_pauses.py::test_pause__of_a_lane_whose_batch_the_mempools_forgot"
             "__sent_again_only_when_resumed",

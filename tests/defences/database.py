@@ -123,7 +123,7 @@ DATABASE: tuple[Defence, ...] = (
         happens="the restored book has orders as open that were paid after the backup",
         holds="once their events are replayed and final they are booked as settled",
         file="settlement_node/node/stages/scan.py",
-        old="    while _find_settled(context, lane, fund):\n        pass\n",
+        old="    while _find_settled(lane, fund):\n        pass\n",
         new="",
         tests=(
             f"{RESTORED}::"
@@ -137,7 +137,7 @@ DATABASE: tuple[Defence, ...] = (
         happens="the attempt that was mined is one the restored book never heard of",
         holds="the settler's event names the batch, and the attempt is booked as found",
         file="settlement_node/node/stages/track.py",
-        old="    if _adopt_found(context, lane, lowest, attempts):\n        return\n",
+        old="    if _adopt_found(lane, lowest, attempts):\n        return\n",
         new="",
         tests=(
             f"{RESTORED}::"
@@ -165,7 +165,7 @@ DATABASE: tuple[Defence, ...] = (
         happens="somebody settles at the fund's settler besides this book, at whatever price",
         holds="the lane stops in the next pass, until a person accepts that very batch",
         file="settlement_node/node/cycle.py",
-        old="    check_batches(context, lane)\n",
+        old="    check_batches(lane)\n",
         new="",
         tests=(
             "chain_tests/cycle/test_stolen_key.py::"

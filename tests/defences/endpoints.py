@@ -45,7 +45,7 @@ ENDPOINTS: tuple[Defence, ...] = (
         happens="every pass ends in an error nobody foresaw",
         holds="an alert names the last one for as long as nothing is planned",
         file="settlement_node/node/cycle.py",
-        old='        _note_stall(context, lane, f"{type(error).__name__}: {error}")\n',
+        old='        _note_stall(lane, f"{type(error).__name__}: {error}")\n',
         new="",
         tests=(
             f"{REFUSED}::test_pass__fails_each_time_in_a_way_nobody_foresaw__an_alert"

@@ -71,7 +71,7 @@ LANES: tuple[Defence, ...] = (
         happens="a transaction that is not ours is final at a nonce we gave",
         holds="the lane stops with a break for a person; nothing is sent again",
         file="settlement_node/node/stages/track.py",
-        old="        polls >= context.policy.stranger_after_polls\n",
+        old="        polls >= lane.policy.stranger_after_polls\n",
         new="        polls > polls\n",
         tests=(
             f"{STRANGERS}::test_stranger__foreign_transaction_mined_at_our_nonce__"
@@ -84,7 +84,7 @@ LANES: tuple[Defence, ...] = (
         happens="an endpoint shows a used nonce once, in a block that does not stay",
         holds="a stranger is believed after several sightings, in a final block",
         file="settlement_node/node/stages/track.py",
-        old="        polls >= context.policy.stranger_after_polls\n"
+        old="        polls >= lane.policy.stranger_after_polls\n"
         "        and lane.final_number >= 0\n"
         "        and lane.chain.client.nonce(lane.signer_address, lane.final_number)"
         " > lowest.nonce\n",
@@ -176,10 +176,10 @@ LANES: tuple[Defence, ...] = (
         happens="the signer is away while a replacement is due, and the mempools forget",
         holds="what is to be sent again goes first, and needs no signer",
         file="settlement_node/node/stages/keep.py",
-        old="    broadcast(context, lane, again)\n    if orders:\n"
-        "        sign_and_broadcast(context, lane, orders)\n",
-        new="    if orders:\n        sign_and_broadcast(context, lane, orders)\n"
-        "    broadcast(context, lane, again)\n",
+        old="    broadcast(lane, again)\n    if orders:\n"
+        "        sign_and_broadcast(lane, orders)\n",
+        new="    if orders:\n        sign_and_broadcast(lane, orders)\n"
+        "    broadcast(lane, again)\n",
         tests=(
             f"{SIGNERS}::test_signer__fails_at_a_replacement__what_is_signed_is_sent_again"
             "[pyevm-sqlite]",
@@ -191,8 +191,8 @@ LANES: tuple[Defence, ...] = (
         happens="the signer is away for hours while orders come in",
         holds="what is planned must be signed before more is planned; one transaction waits",
         file="settlement_node/node/cycle.py",
-        old="moved = keep(context, lane) + send(context, lane)\n",
-        new="moved = keep(context, lane)\n",
+        old="moved = keep(lane) + send(lane)\n",
+        new="moved = keep(lane)\n",
         tests=(
             f"{SIGNERS}::test_signer__fails_for_many_passes__one_alert_and_one_transaction_waits"
             "[pyevm-sqlite-down]",

@@ -155,7 +155,7 @@ MENDING: tuple[Defence, ...] = (
         happens="orders missing from a restored book are entered again, and their breaks stay open",
         holds="a break closes once book and chain have the same payment, and new orders go on",
         file="settlement_node/node/stages/scan.py",
-        old="    close_booked(context, lane, fund)\n",
+        old="    close_booked(lane, fund)\n",
         new="",
         tests=(
             f"{RESTORE_GUIDE}::test_restore_guide__followed_to_the_end__"

@@ -104,11 +104,11 @@ SENDING: tuple[Defence, ...] = (
         happens="the process dies after the first byte left and before its hash was stored",
         holds="signed bytes and their hash are committed before any of them leaves",
         file="settlement_node/node/stages/send.py",
-        old='    context.checkpoint("sign.before_commit")\n',
+        old='    with lane.commit("sign") as tx:\n',
         new=(
             "    for _, bytes_ in signed:\n"
             "        lane.chain.client.send_raw(bytes_.raw)\n"
-            '    context.checkpoint("sign.before_commit")\n'
+            '    with lane.commit("sign") as tx:\n'
         ),
         tests=(f"{CYCLE_SENDING}::test_send__dies_before_the_bytes_are_stored__none_had_left",),
     ),
@@ -157,8 +157,8 @@ SENDING: tuple[Defence, ...] = (
         happens="two attempts of one nonce were out, and the older one got into the block",
         holds="the book names the attempt the receipt belongs to",
         file="settlement_node/node/stages/track.py",
-        old="moved += _book_receipt(context, lane, row, attempt, receipt)",
-        new="moved += _book_receipt(context, lane, row, own[-1][0], receipt)",
+        old="moved += _book_receipt(lane, row, attempt, receipt)",
+        new="moved += _book_receipt(lane, row, own[-1][0], receipt)",
         tests=(
             f"{KEEPING}::test_keeping__original_mined_although_cancelled__it_counts_and_is_paid_once"
             "[sqlite-pyevm]",

@@ -185,10 +185,9 @@ SETTLERS: tuple[Defence, ...] = (
         happens="a book is lost, and the new one knows the fund's present settler only",
         holds="the node finds the settlers before it and reads what they paid",
         file="settlement_node/node/stages/scan.py",
-        old="    settlers = know_predecessors(context, lane, fund)\n",
+        old="    settlers = know_predecessors(lane, fund)\n",
         new=(
-            "    with context.store.read() as tx:\n"
-            "        settlers = settlers_of(tx, fund.fund_id)\n"
+            "    with lane.store.read() as tx:\n        settlers = settlers_of(tx, fund.fund_id)\n"
         ),
         tests=(
             f"{CHANGE}::"

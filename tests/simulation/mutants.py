@@ -29,7 +29,7 @@ from settlement_node.domain.lifecycle import (
 )
 from settlement_node.errors import Transient
 from settlement_node.node import cycle
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.node.stages import keep, send, track
 from settlement_node.store import tables as t
 from settlement_node.store.book import redemptions
@@ -63,21 +63,21 @@ class Mutant:
             yield
 
 
-def track_taking_silence_for_absence(context: NodeContext, lane: Lane) -> int:
+def track_taking_silence_for_absence(lane: Lane) -> int:
     """A receipt that errors or is null after a few blocks is read as "dropped": the transaction
     counts as void and its redemptions are planned again, at a new nonce."""
     try:
-        moved = _track(context, lane)
+        moved = _track(lane)
     except Transient:
         moved = 0
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         rows = transactions.unmined(tx, lane.chain_id, lane.signer_address)
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
     for row in rows:
         signed = attempts[row.transaction_id]
         old = signed and lane.head_number - signed[0].signed_at_block >= PATIENCE_BLOCKS
         if row.status is TransactionStatus.SENT and old:
-            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            with lane.commit() as tx:
                 _declare_void(tx, lane, row, signed[-1])
             moved += 1
     return moved
@@ -110,7 +110,7 @@ def _free(tx: Tx, settlement: SettlementRow) -> None:
 
 
 def broadcast_recycling_nonces(
-    context: NodeContext, lane: Lane, ready: Sequence[tuple[TransactionRow, AttemptRow]]
+    lane: Lane, ready: Sequence[tuple[TransactionRow, AttemptRow]]
 ) -> None:
     """A send without an answer is read as failed: the transaction is deleted, its redemptions are
     freed, and its nonce goes to whatever is planned next."""
@@ -127,11 +127,11 @@ def broadcast_recycling_nonces(
             return answer
 
     with mock.patch.object(lane, "chain", mock.Mock(client=Listening(lane.chain.client))):
-        _broadcast(context, lane, ready)
+        _broadcast(lane, ready)
     newest = max((row.nonce for row, _ in ready), default=-1)
     for row in failed:
         if row.nonce == newest:
-            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            with lane.commit() as tx:
                 _forget(tx, lane, row)
 
 
@@ -156,13 +156,13 @@ def recover_whatever_is_hoped_for(digest: bytes, signature: Signature) -> Addres
     return lane_key().address
 
 
-def send_before_writing(context: NodeContext, lane: Lane, orders: Sequence[send.Signing]) -> None:
+def send_before_writing(lane: Lane, orders: Sequence[send.Signing]) -> None:
     """A replacement goes out first and its hash is stored afterwards; a crash loses it."""
-    signed, failure = send._sign(context, lane, orders)
+    signed, failure = send._sign(lane, orders)
     for _, bytes_ in signed:
         lane.chain.client.send_raw(bytes_.raw)
-        context.checkpoint("send.after_broadcast")
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        lane.context.checkpoint("send.after_broadcast")
+    with lane.commit() as tx:
         for order, bytes_ in signed:
             transactions.add_attempt(
                 tx,

@@ -16,7 +16,7 @@ from settlement_node.domain.engine.finality import (
 )
 from settlement_node.domain.observations import Block
 from settlement_node.errors import InvariantBroken, Transient
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.store.book.funds import (
     get_lane,
     set_lane,
@@ -29,7 +29,7 @@ from settlement_node.units import Hex32
 log = structlog.get_logger(__name__)
 
 
-def follow_head(context: NodeContext, lane: Lane) -> HeadView:
+def follow_head(lane: Lane) -> HeadView:
     """Bring the lane's remembered heads up to the agreed head, in one commit.
 
     A changed hash undoes what stood on it. A change below the line once called final stops the
@@ -38,7 +38,7 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
     raises Transient.
     """
     view = lane.chain.client.refresh()
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
         latest = chain_book.latest_head(tx, lane.key)
         settled_line = chain_book.highest_final(tx, lane.key)
@@ -63,28 +63,27 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
         settled_line,
     )
     if lane.head_changed_at_utc is None:
-        lane.head_changed_at_utc = context.store.clock()
+        lane.head_changed_at_utc = lane.store.clock()
     if lane.final_changed_at_utc is None or final > lane.final_number:
-        lane.final_changed_at_utc = context.store.clock()
+        lane.final_changed_at_utc = lane.store.clock()
     lane.finality_answered = is_answered(
         lane.chain.finality, safe_number=view.safe_number, finalized_number=view.finalized_number
     )
     if latest == (view.head.number, view.head.block_hash):
         lane.head_number, lane.final_number = view.head.number, final
         if final > settled_line:
-            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            with lane.commit() as tx:
                 chain_book.mark_final(tx, lane.key, up_to_number=final)
         return view
-    fork, new = _compare(context, lane, view.head, latest, known)
+    fork, new = _compare(lane, view.head, latest, known)
     if fork is not None and crosses_finality(fork, final_block_number=settled_line):
-        _check_not_behind(context, lane, view.head, fork, settled_line)
-        with context.store.read() as tx:
+        _check_not_behind(lane, view.head, fork, settled_line)
+        with lane.store.read() as tx:
             known = chain_book.remembered_heads(tx, lane.key, from_number=0)
-        fork = _compare(context, lane, view.head, latest, known)[0] or fork
-        _stop_at_deep_fork(context, lane, fork, settled_line)
-    lane.head_changed_at_utc = context.store.clock()
-    context.checkpoint("heads.before_commit")
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        fork = _compare(lane, view.head, latest, known)[0] or fork
+        _stop_at_deep_fork(lane, fork, settled_line)
+    lane.head_changed_at_utc = lane.store.clock()
+    with lane.commit("heads") as tx:
         if fork is not None:
             log.warning("reorganisation", lane=lane.key, depth_blocks=fork.depth_blocks)
             undo_from(
@@ -95,12 +94,9 @@ def follow_head(context: NodeContext, lane: Lane) -> HeadView:
             )
         chain_book.remember_heads(tx, lane.key, new)
         chain_book.mark_final(tx, lane.key, up_to_number=final)
-        chain_book.drop_old_heads(
-            tx, lane.key, below_number=final - context.policy.heads_kept_blocks
-        )
+        chain_book.drop_old_heads(tx, lane.key, below_number=final - lane.policy.heads_kept_blocks)
         if view.head.number > seen:
             set_lane(tx, lane.chain_id, lane.signer_address, highest_head_number=view.head.number)
-    context.checkpoint("heads.after_commit")
     lane.head_number, lane.final_number = view.head.number, final
     lane.highest_head_number = max(seen, view.head.number)
     return view
@@ -114,7 +110,6 @@ def _is_next(head: Block, latest: tuple[int, Hex32]) -> bool:
 
 
 def _compare(
-    context: NodeContext,
     lane: Lane,
     head: Block,
     latest: tuple[int, Hex32] | None,
@@ -126,7 +121,7 @@ def _compare(
     # At the first start too: events below the head are read then, and may be undone like others.
     newest = max(known, default=-1)
     # A long sleep leaves a gap; finality needs the remembered blocks and the last ones only.
-    first_new = max(newest + 1, head.number - context.policy.head_page_blocks + 1)
+    first_new = max(newest + 1, head.number - lane.policy.head_page_blocks + 1)
     numbers = sorted({*known, *range(first_new, head.number + 1)})
     canonical = lane.chain.client.blocks([n for n in numbers if n < head.number])
     canonical = {n: b for n, b in canonical.items() if n < head.number} | {head.number: head}
@@ -139,25 +134,23 @@ def _compare(
     return fork, [canonical[n] for n in sorted(canonical) if n >= start]
 
 
-def _check_not_behind(
-    context: NodeContext, lane: Lane, head: Block, fork: Fork, settled_line: int
-) -> None:
+def _check_not_behind(lane: Lane, head: Block, fork: Fork, settled_line: int) -> None:
     """Every block up to the head is as remembered, and the rest is only not there yet: wait."""
     if head.number >= fork.first_undone_number:
         return
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         known = chain_book.remembered_heads(tx, lane.key, from_number=head.number)
     words = behind_final(head_number=head.number, known_final_number=settled_line)
     if words and known.get(head.number, head.block_hash) == head.block_hash:
         raise Transient(words)
 
 
-def _stop_at_deep_fork(context: NodeContext, lane: Lane, fork: Fork, settled_line: int) -> None:
+def _stop_at_deep_fork(lane: Lane, fork: Fork, settled_line: int) -> None:
     reason = (
         f"a reorganisation reaches block {fork.first_undone_number}, but block {settled_line}"
         " was final"
     )
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         set_lane_paused(tx, lane.chain_id, lane.signer_address, paused=True, reason=reason)
         open_break(
             tx,

@@ -9,7 +9,7 @@ from settlement_node.chain.views import SendRejection
 from settlement_node.domain.engine.fees import AtCeiling, Bumped, Fees, bump
 from settlement_node.domain.engine.keeping import KeepingStep, KeepingView, next_step
 from settlement_node.domain.lifecycle import TransactionStatus
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.node.lanes import may_send
 from settlement_node.node.stages.send import Signing, broadcast, current_fees, sign_and_broadcast
 from settlement_node.store.engine import transactions
@@ -24,10 +24,10 @@ UNDERPRICED_ANSWERS = (
 )
 
 
-def keep(context: NodeContext, lane: Lane) -> int:
+def keep(lane: Lane) -> int:
     """Look after every unmined transaction of the lane; returns how many new attempts were made."""
-    with context.store.read() as tx:
-        may = may_send(context, tx, lane)
+    with lane.store.read() as tx:
+        may = may_send(tx, lane)
         unmined = [
             row
             for row in transactions.unmined(tx, lane.chain_id, lane.signer_address)
@@ -47,21 +47,21 @@ def keep(context: NodeContext, lane: Lane) -> int:
         if not own:
             continue
         last = own[-1]
-        step = next_step(_view(lane, row, own, is_lowest=row.nonce == lowest), context.policy)
+        step = next_step(_view(lane, row, own, is_lowest=row.nonce == lowest), lane.policy)
         if step is KeepingStep.REBROADCAST:
             again.append((row, last))
         elif step in (KeepingStep.REPLACE, KeepingStep.CANCEL):
-            market = market or current_fees(context, lane)
-            order = _order(context, lane, row, last, market, cancel=step is KeepingStep.CANCEL)
+            market = market or current_fees(lane)
+            order = _order(lane, row, last, market, cancel=step is KeepingStep.CANCEL)
             if order is None:
                 again += [(row, attempt) for attempt in own[-2:]]
             else:
                 orders.append(order)
     # What is signed goes first: a signer that is down must not keep it back.
     again.sort(key=lambda pair: (pair[0].nonce, pair[1].ordinal))
-    broadcast(context, lane, again)
+    broadcast(lane, again)
     if orders:
-        sign_and_broadcast(context, lane, orders)
+        sign_and_broadcast(lane, orders)
     return len(orders)
 
 
@@ -86,7 +86,6 @@ def _view(
 
 
 def _order(
-    context: NodeContext,
     lane: Lane,
     row: TransactionRow,
     last: AttemptRow,
@@ -107,7 +106,7 @@ def _order(
         bumped = bump(old, market, lane.chain.fees, is_noop=is_noop)
     subject = f"{lane.key}:{row.nonce}"
     if isinstance(bumped, AtCeiling):
-        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        with lane.commit() as tx:
             if row.speed_up_requested:
                 transactions.set_fields(tx, row.transaction_id, speed_up_requested=False)
             raise_alert(
@@ -118,7 +117,7 @@ def _order(
                 f" the ceiling is {bumped.cap_ceiling_wei} wei. The last bytes are sent again",
             )
         return None
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         clear_alert(tx, kind="fee_at_ceiling", subject=subject)
         if cancel:
             transactions.set_fields(tx, row.transaction_id, cancel_requested=True)

@@ -83,7 +83,7 @@ def _plan_apart(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
         log.warning("planning_refused", fund_id=fund.fund_id, reason=error.message)
         if context.dry_run:
             rehearse.note_obstacle(lane, fund.fund_id, "planning_refused", error.message)
-        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        with lane.commit() as tx:
             raise_alert(
                 tx, kind="planning_refused", subject=fund.fund_id, detail=error.message[:1000]
             )
@@ -195,7 +195,7 @@ def _select_and_commit(
             lane.chain.fees,
         ).max_fee_per_gas_wei
         if state.native_balance_wei < book.gas_committed_wei + gas_limit * cap:
-            alert_gas(context, lane, state.native_balance_wei, gas_limit * cap)
+            alert_gas(lane, state.native_balance_wei, gas_limit * cap)
             note_waiting(context, lane, [p.row for p in good], WaitingFor.GAS)
             return False
     if context.dry_run:
@@ -259,8 +259,7 @@ def _commit(
     checked: Checked,
     unpriced: Sequence[tuple[RedemptionRow, HoldReason, str]],
 ) -> bool:
-    context.checkpoint("plan.before_commit")
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit("plan") as tx:
         _stand_on(tx, lane, fund)
         for row, reason, why in unpriced:
             place_hold(tx, row, reason, why)
@@ -278,7 +277,6 @@ def _commit(
             clear_alert(tx, kind=kind, subject=fund.fund_id)
         if good:
             _commit_settlement(tx, context, lane, fund, book, good, data, gas_limit)
-    context.checkpoint("plan.after_commit")
     if good:
         log.info("settlement_planned", fund_id=fund.fund_id, items=len(good), gas_limit=gas_limit)
     return bool(good)

@@ -22,7 +22,7 @@ from settlement_node.domain.observations import (
     SettlerEvent,
 )
 from settlement_node.errors import Refused, Transient
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.node.stages.settlers import know_predecessors
 from settlement_node.store.book import orders, redemptions
 from settlement_node.store.book.funds import (
@@ -42,20 +42,20 @@ INDEX_BOUND = 2**62
 """ItemData.sol: no settler settles an index from here on, so an event with one is made up."""
 
 
-def scan(context: NodeContext, lane: Lane) -> int:
+def scan(lane: Lane) -> int:
     """Bring every settler of the lane's funds up to the lane's head; returns new events.
 
     Bounded by pages: each page is one read of the chain and one commit, so a long history resumes
     where it was left. A fund that could not be read keeps none of the others back: it is named in
     `lane.unscanned`, with the reason.
     """
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
     unscanned: dict[str, str] = {}
     found = 0
     for fund in funds:
         try:
-            found += _scan_fund(context, lane, fund)
+            found += _scan_fund(lane, fund)
         except (Transient, Refused) as error:
             log.warning("scan_later", fund_id=fund.fund_id, reason=error.message)
             unscanned[fund.fund_id] = error.message
@@ -63,16 +63,16 @@ def scan(context: NodeContext, lane: Lane) -> int:
     return found
 
 
-def _scan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> int:
-    settlers = know_predecessors(context, lane, fund)
-    found = sum(_scan_settler(context, lane, fund, settler) for settler in settlers)
-    while _find_settled(context, lane, fund):
+def _scan_fund(lane: Lane, fund: FundRow) -> int:
+    settlers = know_predecessors(lane, fund)
+    found = sum(_scan_settler(lane, fund, settler) for settler in settlers)
+    while _find_settled(lane, fund):
         pass
-    close_booked(context, lane, fund)
+    close_booked(lane, fund)
     return found
 
 
-def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowMapping) -> int:
+def _scan_settler(lane: Lane, fund: FundRow, settler: RowMapping) -> int:
     """Read page after page up to the head. The batches must follow one another and end where the
     settler's own hash stands: an endpoint that leaves out a whole transaction shows so."""
     address = Address(settler["settler_address"])
@@ -81,8 +81,8 @@ def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowM
     if first <= lane.head_number:
         lane.whole.discard(address)
     while start <= lane.head_number:
-        end = min(start + context.policy.log_page_blocks - 1, lane.head_number)
-        new = _scan_page(context, lane, fund, address, start, end)
+        end = min(start + lane.policy.log_page_blocks - 1, lane.head_number)
+        new = _scan_page(lane, fund, address, start, end)
         if new is None:
             raise Transient("a reorganisation is under way; the events are read again")
         found += new
@@ -96,16 +96,15 @@ def _scan_settler(context: NodeContext, lane: Lane, fund: FundRow, settler: RowM
             )
         start = end + 1
     if address not in lane.whole and start == lane.head_number + 1:
-        with context.store.read() as tx:
+        with lane.store.read() as tx:
             tip = chain_book.ratchet_tip(tx, lane.chain_id, address)
         if lane.chain.client.batch_hash(address) != _hash_of(tip):
-            _read_again(context, lane, fund, address, tip)
+            _read_again(lane, fund, address, tip)
         lane.whole.add(address)
     return found
 
 
 def _check_follows(
-    context: NodeContext,
     lane: Lane,
     fund: FundRow,
     settler: Address,
@@ -113,12 +112,12 @@ def _check_follows(
     *,
     start: int,
 ) -> None:
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         tip = chain_book.ratchet_tip(tx, lane.chain_id, settler, below_block=start)
     last_hash = _hash_of(tip)
     for batch in batches:
         if batch.previous_batch_hash != last_hash:
-            _read_again(context, lane, fund, settler, tip)
+            _read_again(lane, fund, settler, tip)
         last_hash = batch.batch_hash
 
 
@@ -127,7 +126,6 @@ def _hash_of(tip: SettlerEventRow | None) -> Hex32:
 
 
 def _read_again(
-    context: NodeContext,
     lane: Lane,
     fund: FundRow,
     settler: Address,
@@ -138,13 +136,13 @@ def _read_again(
     if tip is not None:
         block = lane.chain.client.blocks([tip.block_number]).get(tip.block_number)
         if block is not None and block.block_hash != tip.block_hash:
-            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            with lane.commit() as tx:
                 undo_events(tx, fund, first_undone_number=tip.block_number)
             raise Transient(
                 f"a batch of settler {settler} in block {tip.block_number} is no longer on the"
                 " chain; the events are read again from there"
             )
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         from_block = next(
             row["from_block"]
             for row in settlers_of(tx, fund.fund_id)
@@ -161,19 +159,16 @@ def _read_again(
     )
 
 
-def _find_settled(context: NodeContext, lane: Lane, fund: FundRow) -> int:
+def _find_settled(lane: Lane, fund: FundRow) -> int:
     """Book a batch of waiting redemptions that the chain shows as paid; returns how many."""
-    limit = context.policy.intake_batch_max
-    with context.store.read() as tx:
+    limit = lane.policy.intake_batch_max
+    with lane.store.read() as tx:
         if not redemptions.waiting_but_settled(
             tx, fund, final_number=chain_book.highest_final(tx, lane.key), limit=1
         ):
             return 0
-    context.checkpoint("found.before_commit")
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
-        found = find_settled(tx, fund, limit=limit)
-    context.checkpoint("found.after_commit")
-    return found
+    with lane.commit("found") as tx:
+        return find_settled(tx, fund, limit=limit)
 
 
 def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -> None:
@@ -195,9 +190,7 @@ def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -
         )
 
 
-def _scan_page(
-    context: NodeContext, lane: Lane, fund: FundRow, settler: Address, start: int, end: int
-) -> int | None:
+def _scan_page(lane: Lane, fund: FundRow, settler: Address, start: int, end: int) -> int | None:
     """One page into the book; how many events were new, None when the chain moved meanwhile."""
     events = lane.chain.client.settler_events([settler], from_block=start, to_block=end)
     # The head may have moved since: their blocks must still be the agreed ones.
@@ -208,9 +201,8 @@ def _scan_page(
             return None
     batches = [event for event in events if isinstance(event, BatchSettledEvent)]
     if batches:
-        _check_follows(context, lane, fund, settler, batches, start=start)
-    context.checkpoint("scan.before_commit")
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        _check_follows(lane, fund, settler, batches, start=start)
+    with lane.commit("scan") as tx:
         # Against who deletes events, and no more: orders are taken in meanwhile, and nobody else
         # writes a page or a plan of this lane under its lease.
         lock_fund_to_plan(tx, fund.fund_id)
@@ -227,17 +219,16 @@ def _scan_page(
             tx, fund.fund_id, lane.chain_id, settler, [batch.batch_hash for batch in batches]
         )
         set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=end)
-    context.checkpoint("scan.after_commit")
     return new
 
 
-def close_booked(context: NodeContext, lane: Lane, fund: FundRow) -> int:
+def close_booked(lane: Lane, fund: FundRow) -> int:
     """Close the breaks of payments that the book lacked and has by now: their orders were entered
     again after a restore, say. Goes by the final events in the book; returns how many."""
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         if not breaks.booked(tx, lane.key, fund):
             return 0
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         closed = breaks.close(tx, breaks.booked(tx, lane.key, fund))
     log.info("breaks_explained", fund_id=fund.fund_id, count=closed)
     return closed

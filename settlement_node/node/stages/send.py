@@ -12,7 +12,7 @@ from settlement_node.chain.views import Accepted, Rejected, SendAnswer, SendReje
 from settlement_node.domain.engine.fees import Fees, market_fees
 from settlement_node.domain.lifecycle import TransactionFact, TransactionStatus
 from settlement_node.errors import Refused, Transient
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.node.lanes import may_send
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Tx
@@ -48,10 +48,10 @@ class Signing:
     fees: Fees
 
 
-def send(context: NodeContext, lane: Lane) -> int:
+def send(lane: Lane) -> int:
     """Sign what is planned and broadcast what was never sent; returns how many were broadcast."""
-    with context.store.read() as tx:
-        may = may_send(context, tx, lane)
+    with lane.store.read() as tx:
+        may = may_send(tx, lane)
         rows = [
             row
             for row in transactions.unmined(tx, lane.chain_id, lane.signer_address)
@@ -71,12 +71,12 @@ def send(context: NodeContext, lane: Lane) -> int:
         )
     ]
     # What is signed goes first: a signer that is down must not keep it back.
-    broadcast(context, lane, ready)
+    broadcast(lane, ready)
     planned = [row for row in rows if row.status is TransactionStatus.PLANNED]
     if planned:
-        fees = current_fees(context, lane)
+        fees = current_fees(lane)
         orders = [Signing(row, _first_kind(lane, row), fees) for row in planned]
-        sign_and_broadcast(context, lane, orders)
+        sign_and_broadcast(lane, orders)
     return len(ready) + len(planned)
 
 
@@ -87,24 +87,23 @@ def _first_kind(lane: Lane, row: TransactionRow) -> AttemptKind:
     return AttemptKind.CANCEL if row.cancel_requested or overdue else AttemptKind.ORIGINAL
 
 
-def current_fees(context: NodeContext, lane: Lane) -> Fees:
+def current_fees(lane: Lane) -> Fees:
     """Market fees now, within the chain's policy."""
     history = lane.chain.client.fee_history(
-        block_count=context.policy.fee_history_blocks, percentile=context.policy.fee_percentile
+        block_count=lane.policy.fee_history_blocks, percentile=lane.policy.fee_percentile
     )
     return market_fees(history, lane.chain.fees)
 
 
-def sign_and_broadcast(context: NodeContext, lane: Lane, orders: Sequence[Signing]) -> None:
+def sign_and_broadcast(lane: Lane, orders: Sequence[Signing]) -> None:
     """Sign each, commit the bytes at once, broadcast.
 
     Where the signer fails, an alert is raised, what it signed before goes out all the same, and
     its Transient or Refused is raised: the rest is as it was and keeps its nonces.
     """
-    signed, failure = _sign(context, lane, orders)
-    context.checkpoint("sign.before_commit")
+    signed, failure = _sign(lane, orders)
     written: list[tuple[TransactionRow, AttemptRow]] = []
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit("sign") as tx:
         for order, bytes_ in signed:
             attempt = transactions.add_attempt(
                 tx,
@@ -121,18 +120,17 @@ def sign_and_broadcast(context: NodeContext, lane: Lane, orders: Sequence[Signin
             )
             written.append((row, attempt))
         _note_signer(tx, lane, failure)
-    context.checkpoint("sign.after_commit")
-    broadcast(context, lane, written)
+    broadcast(lane, written)
     if failure is not None:
         raise failure
 
 
 def _sign(
-    context: NodeContext, lane: Lane, orders: Sequence[Signing]
+    lane: Lane, orders: Sequence[Signing]
 ) -> tuple[list[tuple[Signing, SignedTransaction]], Refused | Transient | None]:
     """What the signer signed, in order, and why it stopped there."""
     signed: list[tuple[Signing, SignedTransaction]] = []
-    context.checkpoint("sign.before_signer")
+    lane.context.checkpoint("sign.before_signer")
     for order in orders:
         is_noop = order.kind is AttemptKind.CANCEL
         fields = TransactionFields(
@@ -161,21 +159,19 @@ def _note_signer(tx: Tx, lane: Lane, failure: Refused | Transient | None) -> Non
             clear_alert(tx, kind=kind, subject=lane.key)
 
 
-def broadcast(
-    context: NodeContext, lane: Lane, ready: Sequence[tuple[TransactionRow, AttemptRow]]
-) -> None:
+def broadcast(lane: Lane, ready: Sequence[tuple[TransactionRow, AttemptRow]]) -> None:
     """Hand committed bytes to the endpoints and note the answers. Sending twice does no harm."""
     answers: list[tuple[TransactionRow, AttemptRow, SendAnswer]] = []
     for row, attempt in ready:
-        context.checkpoint("send.before_broadcast")
+        lane.context.checkpoint("send.before_broadcast")
         answers.append((row, attempt, lane.chain.client.send_raw(attempt.raw)))
-        context.checkpoint("send.after_broadcast")
+        lane.context.checkpoint("send.after_broadcast")
     if not answers:
         return
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         for row, attempt, answer in answers:
             _record_answer(tx, lane, row, attempt, answer)
-    context.checkpoint("send.after_commit")
+    lane.context.checkpoint("send.after_commit")
 
 
 def _record_answer(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from sqlalchemy import RowMapping
 
 from settlement_node.desk.succession import first_block, predecessors
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.store.book.funds import add_settler, settlers_of
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
 
 
-def know_predecessors(context: NodeContext, lane: Lane, fund: FundRow) -> list[RowMapping]:
+def know_predecessors(lane: Lane, fund: FundRow) -> list[RowMapping]:
     """Every settler of the fund. Of one never read before, the predecessors are added first."""
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         settlers = settlers_of(tx, fund.fund_id)
     client = lane.chain.client
     known = {Address(row["settler_address"]) for row in settlers}
@@ -28,7 +28,7 @@ def know_predecessors(context: NodeContext, lane: Lane, fund: FundRow) -> list[R
                 new[named] = first_block(client, named)
     if not new:
         return settlers
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         for settler, from_block in new.items():
             add_settler(tx, fund.fund_id, settler_address=settler, from_block=from_block)
         return settlers_of(tx, fund.fund_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from settlement_node.errors import InvariantBroken, Transient
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.store.book.funds import get_lane, list_funds, settlers_of
 from settlement_node.store.chain_memory import foreign
 from settlement_node.store.chain_memory.foreign import ForeignBatch
@@ -21,7 +21,7 @@ from settlement_node.units import Address
 log = structlog.get_logger(__name__)
 
 
-def check_batches(context: NodeContext, lane: Lane) -> None:
+def check_batches(lane: Lane) -> None:
     """Once the lane has its nonce: everything on the settlers so far is explained, or stops it.
 
     What was there before this book first read a settler to its end is history. What the lane's
@@ -31,7 +31,7 @@ def check_batches(context: NodeContext, lane: Lane) -> None:
     """
     if not (lane.replayed and lane.has_nonce):
         return
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
         read = [fund.fund_id for fund in funds if fund.fund_id not in lane.unscanned]
         begun = foreign.settlers_with_unread_history(tx, read)
@@ -49,11 +49,11 @@ def check_batches(context: NodeContext, lane: Lane) -> None:
             )
         ]
     if begun:
-        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        with lane.commit() as tx:
             for fund_id, settler_address in begun:
                 foreign.set_history_read(tx, fund_id, settler_address)
     for batch in found:
-        _explain(context, lane, row, batch)
+        _explain(lane, row, batch)
 
 
 def _subject(lane: Lane, batch: ForeignBatch) -> str:
@@ -61,7 +61,7 @@ def _subject(lane: Lane, batch: ForeignBatch) -> str:
     return f"{lane.key}:{batch.settler_address}:{batch.batch_hash}"
 
 
-def _explain(context: NodeContext, lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
+def _explain(lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
     place = lane.chain.client.transaction_place(batch.transaction_hash)
     if place is None:
         raise Transient(
@@ -70,7 +70,7 @@ def _explain(context: NodeContext, lane: Lane, row: LaneRow | None, batch: Forei
         )
     sender, nonce = place
     if row is not None and sender == lane.signer_address and row.was_restored_over(nonce):
-        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        with lane.commit() as tx:
             foreign.accept_batch(
                 tx,
                 lane.chain_id,

@@ -12,7 +12,7 @@ from settlement_node.chain.views import Undecided
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import InvariantBroken, Transient
-from settlement_node.node.context import Lane, NodeContext
+from settlement_node.node.context import Lane
 from settlement_node.node.lanes import may_send
 from settlement_node.node.stages.preflight import refused_whole
 from settlement_node.store.book.funds import is_read_to
@@ -28,25 +28,24 @@ FINISHED_PER_PASS_MAX = 200
 """A finalised epoch may bring hundreds at once; the rest comes in the next pass."""
 
 
-def track(context: NodeContext, lane: Lane) -> int:
+def track(lane: Lane) -> int:
     """Look up what is unmined, finish what is final; returns how many rows moved.
 
     Absence of a receipt moves nothing: only a receipt on the agreed chain, or a changed block
     hash, does.
     """
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         rows = transactions.unmined(tx, lane.chain_id, lane.signer_address)
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
-    moved, missing = _look_up(context, lane, rows, attempts)
-    moved += _finish(context, lane)
+    moved, missing = _look_up(lane, rows, attempts)
+    moved += _finish(lane)
     if missing is not None:
         # Last, so that what else is final is booked even when this stops the lane.
-        _watch_for_strangers(context, lane, missing, attempts[missing.transaction_id])
+        _watch_for_strangers(lane, missing, attempts[missing.transaction_id])
     return moved
 
 
 def _look_up(
-    context: NodeContext,
     lane: Lane,
     rows: Sequence[TransactionRow],
     attempts: dict[int, list[AttemptRow]],
@@ -68,7 +67,7 @@ def _look_up(
         ]
         for attempt, receipt in own:
             if isinstance(receipt, Receipt):
-                moved += _book_receipt(context, lane, row, attempt, receipt)
+                moved += _book_receipt(lane, row, attempt, receipt)
                 break
         else:
             undecided = [said.why for _, said in own if isinstance(said, Undecided)]
@@ -79,19 +78,15 @@ def _look_up(
     return moved, missing[0] if missing else None
 
 
-def _book_receipt(
-    context: NodeContext, lane: Lane, row: TransactionRow, attempt: AttemptRow, receipt: Receipt
-) -> int:
-    with context.store.read() as tx:
+def _book_receipt(lane: Lane, row: TransactionRow, attempt: AttemptRow, receipt: Receipt) -> int:
+    with lane.store.read() as tx:
         remembered = chain_book.remembered_heads(tx, lane.key, from_number=receipt.block_number)
     known = remembered.get(receipt.block_number)
     if known is not None and known != receipt.block_hash:
         return 0  # the head moved under this pass; the next one sees one chain again
-    context.checkpoint("track.before_commit")
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit("track") as tx:
         record_mined(tx, row, attempt, receipt)
         clear_alert(tx, kind="fee_at_ceiling", subject=f"{lane.key}:{row.nonce}")
-    context.checkpoint("track.after_commit")
     lane.stranger_polls.pop(row.nonce, None)
     log.info(
         "transaction_mined",
@@ -103,10 +98,10 @@ def _book_receipt(
     return 1
 
 
-def _finish(context: NodeContext, lane: Lane) -> int:
+def _finish(lane: Lane) -> int:
     """Finality, in nonce order; each block's hash is asked for once more before it counts. What
     is mined above the final line is not read: that may be thousands."""
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         ready = transactions.mined(
             tx,
             lane.chain_id,
@@ -125,7 +120,7 @@ def _finish(context: NodeContext, lane: Lane) -> int:
             raise Transient(f"block {row.block_number} is not answered by the endpoints now")
         if block.block_hash != row.block_hash:
             # Its block was never among the remembered heads (the node slept): undo it now.
-            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            with lane.commit() as tx:
                 undo_from(
                     tx,
                     chain_id=lane.chain_id,
@@ -140,10 +135,8 @@ def _finish(context: NodeContext, lane: Lane) -> int:
         if reverted and lane.unscanned:
             continue  # why it reverted is read from the settlers' events
         whole = reverted and refused_whole(lane, row)
-        context.checkpoint("finish.before_commit")
-        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        with lane.commit("finish") as tx:
             outcome = record_final(tx, row, mined_kind=kind, refused_whole=whole)
-        context.checkpoint("finish.after_commit")
         finished += 1
         log.info(
             "transaction_final",
@@ -155,7 +148,7 @@ def _finish(context: NodeContext, lane: Lane) -> int:
 
 
 def _watch_for_strangers(
-    context: NodeContext, lane: Lane, lowest: TransactionRow, attempts: Sequence[AttemptRow]
+    lane: Lane, lowest: TransactionRow, attempts: Sequence[AttemptRow]
 ) -> None:
     """Is our lowest unmined nonce used on the chain by bytes that are not ours?
 
@@ -170,22 +163,22 @@ def _watch_for_strangers(
     if chain_nonce <= lowest.nonce:
         lane.stranger_polls.pop(lowest.nonce, None)
         if chain_nonce < lowest.nonce:
-            with context.store.read() as tx:
-                may = may_send(context, tx, lane)
+            with lane.store.read() as tx:
+                may = may_send(tx, lane)
             if may:
-                _fill_gap(context, lane, first=chain_nonce, below=lowest.nonce)
+                _fill_gap(lane, first=chain_nonce, below=lowest.nonce)
         return
-    if _adopt_found(context, lane, lowest, attempts):
+    if _adopt_found(lane, lowest, attempts):
         return
     polls = lane.stranger_polls.get(lowest.nonce, 0) + 1
     lane.stranger_polls[lowest.nonce] = polls
     if (
-        polls >= context.policy.stranger_after_polls
+        polls >= lane.policy.stranger_after_polls
         and lane.final_number >= 0
         and lane.chain.client.nonce(lane.signer_address, lane.final_number) > lowest.nonce
     ):
         if lowest.displacement_accepted:
-            with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+            with lane.commit() as tx:
                 record_displaced(tx, lowest)
             log.warning("transaction_displaced", nonce=lowest.nonce)
             return
@@ -197,12 +190,12 @@ def _watch_for_strangers(
         )
 
 
-def _fill_gap(context: NodeContext, lane: Lane, *, first: int, below: int) -> None:
+def _fill_gap(lane: Lane, *, first: int, below: int) -> None:
     """The chain has lost transactions that were final (a person accepted that fork), and waits for
     their nonces. Those that had succeeded go out again as the very same bytes, which pay what the
     book has as paid; at a nonce of any other outcome the lane stops, since its bytes might now
     pay what was settled otherwise."""
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         rows = transactions.with_nonces(
             tx, lane.chain_id, lane.signer_address, first=first, below=below
         )
@@ -223,12 +216,10 @@ def _fill_gap(context: NodeContext, lane: Lane, *, first: int, below: int) -> No
                 log.warning("gap_filled", nonce=row.nonce, answer=type(answer).__name__)
 
 
-def _adopt_found(
-    context: NodeContext, lane: Lane, row: TransactionRow, attempts: Sequence[AttemptRow]
-) -> bool:
+def _adopt_found(lane: Lane, row: TransactionRow, attempts: Sequence[AttemptRow]) -> bool:
     """After a restored backup: the settler's event names our batch under a hash we do not know.
     True too while a re-scan has the events out of the book: nothing is known of strangers then."""
-    with context.store.read() as tx:
+    with lane.store.read() as tx:
         settlement = settlements.of_transaction(tx, row.transaction_id)
         if settlement is None:
             return False
@@ -243,7 +234,7 @@ def _adopt_found(
     place = lane.chain.client.transaction_place(Hex32(event.transaction_hash))
     if place is None or place != (lane.signer_address, row.nonce):
         return False
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         transactions.add_attempt(
             tx,
             row,

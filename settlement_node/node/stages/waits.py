@@ -40,9 +40,9 @@ def money_alerts(tx: Tx, fund: FundRow, selection: batching.Selection) -> None:
             clear_alert(tx, kind=kind, subject=fund.fund_id)
 
 
-def alert_gas(context: NodeContext, lane: Lane, balance_wei: int, needed_wei: int) -> None:
+def alert_gas(lane: Lane, balance_wei: int, needed_wei: int) -> None:
     """Say that the lane has too few coins for the next batch."""
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         raise_alert(
             tx,
             kind="gas_low",
@@ -63,7 +63,7 @@ def note_stopped(
     or the treasury's."""
     kind = STOPPED_ALERTS.get(obstacle.waiting_for)
     if kind is not None:
-        with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+        with lane.commit() as tx:
             raise_alert(tx, kind=kind, subject=fund.fund_id, detail=obstacle.words[:1000])
     note_waiting(context, lane, due, obstacle.waiting_for, words=obstacle.words)
 
@@ -82,5 +82,5 @@ def note_waiting(
     ids: list[Hex32] = [row.redemption_id for row in due if row.waiting_on != waiting_on.value]
     if not ids or context.dry_run:
         return
-    with context.store.transaction(actor=context.node_id, fence=lane.fence) as tx:
+    with lane.commit() as tx:
         redemptions.set_waiting_on(tx, ids, waiting_on.value)
