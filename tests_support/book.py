@@ -19,7 +19,7 @@ from settlement_node.domain.observations import (
     EventPlace,
     RedemptionSettledEvent,
 )
-from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.domain.redemption import Priced, PriceTerms, RedemptionOrder, price_redemption
 from settlement_node.store.book import funds, orders, redemptions
 from settlement_node.store.database import Store, Tx
 from settlement_node.store.engine import settlements, transactions
@@ -38,6 +38,13 @@ def address(name: str) -> Address:
 def hash32(name: str) -> Hex32:
     """The hash of a word."""
     return to_hex32(keccak(text=f"hash:{name}"))
+
+
+def payout_of(shares: Shares, terms: PriceTerms) -> Payout:
+    """What so many shares are paid at the terms; fails where they cannot be."""
+    price = price_redemption(shares, terms)
+    assert isinstance(price, Priced), price
+    return price.payout_base_units
 
 
 LANE_ADDRESS = address("lane")

@@ -19,7 +19,6 @@ from settlement_node.domain.observations import (
     RedemptionSettledEvent,
     SettlerEvent,
 )
-from settlement_node.domain.redemption import price_redemption
 from settlement_node.errors import Conflict
 from settlement_node.node.cycle import PassEnd
 from settlement_node.node.stages.plan import plan
@@ -31,6 +30,7 @@ from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.telling import attention, records
 from settlement_node.store.telling.attention import NewBreak
 from settlement_node.units import Hex32
+from tests_support.book import payout_of
 
 S = RedemptionStatus
 FALSE_HASH = Hex32("0x" + "fa" * 32)
@@ -61,7 +61,7 @@ def false_payment(world: World, row: RedemptionRow, block_number: int) -> Redemp
         investor_address=row.investor_address,
         payee_address=row.payee_address,
         shares_base_units=row.shares_base_units,
-        payout_base_units=price_redemption(row.shares_base_units, terms).payout_base_units,
+        payout_base_units=payout_of(row.shares_base_units, terms),
     )
 
 

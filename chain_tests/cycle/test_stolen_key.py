@@ -15,13 +15,13 @@ from settlement_node.chain.signers import TransactionFields
 from settlement_node.desk import operators
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import SettleItem
-from settlement_node.domain.redemption import price_redemption
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import set_lane
 from settlement_node.store.chain_memory.foreign import unexplained
 from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import Address, Payout, Wei
+from tests_support.book import payout_of
 
 S = RedemptionStatus
 GWEI = 10**9
@@ -32,7 +32,7 @@ def fair_payout(world: World, name: str) -> Payout:
     """What the node itself would pay for an order now."""
     terms = world.fund_row().terms()
     assert terms is not None
-    return price_redemption(world.row(name).shares_base_units, terms).payout_base_units
+    return payout_of(world.row(name).shares_base_units, terms)
 
 
 def settle_with_stolen_key(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from settlement_node.domain.observations import ItemPreview
-from settlement_node.domain.redemption import WaitingFor
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.units import Hex32, Payout
 
 TRANSACTION_GAS = 21_000

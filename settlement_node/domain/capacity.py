@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from settlement_node.domain.redemption import PriceTerms, price_redemption
-from settlement_node.errors import Refused
+from settlement_node.domain.redemption import PriceTerms, Unpayable, price_redemption
 from settlement_node.units import Payout, Shares
 
 
@@ -27,10 +26,10 @@ class FundCapacity:
             )
         if terms is None or not self.daily_limit_base_units:
             return None
-        try:
-            payout = price_redemption(shares_base_units, terms).payout_base_units
-        except Refused:
+        price = price_redemption(shares_base_units, terms)
+        if isinstance(price, Unpayable):
             return None  # planning says so at the price of that day
+        payout = price.payout_base_units
         if payout <= self.daily_limit_base_units:
             return None
         return (

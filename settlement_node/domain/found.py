@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from settlement_node.domain.redemption import PriceTerms, price_redemption
-from settlement_node.errors import Refused
+from settlement_node.domain.redemption import Priced, PriceTerms, price_redemption
 from settlement_node.units import Payout, Shares
 
 CLOCK_SKEW_MAX = timedelta(minutes=15)
@@ -88,8 +87,6 @@ def _payouts(
     ]
     payouts: list[Payout | None] = []
     for terms in held:
-        try:
-            payouts.append(price_redemption(payment.shares_base_units, terms).payout_base_units)
-        except Refused:
-            payouts.append(None)
+        price = price_redemption(payment.shares_base_units, terms)
+        payouts.append(price.payout_base_units if isinstance(price, Priced) else None)
     return payouts

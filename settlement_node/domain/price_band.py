@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from settlement_node.domain.redemption import PriceTerms, price_redemption
-from settlement_node.errors import Refused
+from settlement_node.domain.redemption import PriceTerms, Unpayable, price_redemption
 from settlement_node.units import Shares, format_units
 
 
@@ -41,8 +40,7 @@ class PriceBand:
 
 
 def _price_of_a_share(terms: PriceTerms) -> int:
-    try:
-        # One whole share, however many decimals it has.
-        return price_redemption(Shares(1), replace(terms, share_decimals=0)).payout_base_units
-    except Refused:  # nothing would be left of one share; larger orders may well be worth something
-        return 0
+    # One whole share, however many decimals it has.
+    price = price_redemption(Shares(1), replace(terms, share_decimals=0))
+    # Nothing would be left of one share; larger orders may well be worth something.
+    return 0 if isinstance(price, Unpayable) else price.payout_base_units

@@ -1,4 +1,4 @@
-"""What is owed to whom, and what an unfinished redemption is waiting for."""
+"""An order to redeem, what is owed for it, and why a person must decide about it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.errors import InvalidInput, Refused
+from settlement_node.errors import InvalidInput
 from settlement_node.units import (
     UINT256_MAX,
     Address,
-    Hex32,
     Payout,
     Shares,
     fee_ceiled,
@@ -48,27 +46,6 @@ class HoldReason(StrEnum):
     OPERATOR = "operator"
 
 
-class WaitingFor(StrEnum):
-    """What an unfinished redemption is waiting for."""
-
-    APPROVALS = "approvals"
-    NAV = "nav"
-    SETTLEMENT_DATE = "settlement_date"
-    LIQUIDITY = "liquidity"
-    LIMITS = "limits"
-    LANE_PAUSED = "lane_paused"
-    FUND_PAUSED = "fund_paused"
-    SETTLER = "settler"
-    TOKEN_PAUSED = "token_paused"
-    GAS = "gas"
-    EARLIER_BATCH = "earlier_batch"
-    PLANNING = "planning"
-    BROADCAST = "broadcast"
-    MINING = "mining"
-    CONFIRMATIONS = "confirmations"
-    PERSON = "person"
-
-
 @dataclass(frozen=True, slots=True)
 class PriceTerms:
     """How a fund turns shares into money. `nav_per_share` is for one whole share."""
@@ -81,12 +58,20 @@ class PriceTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class PricedPayout:
+class Priced:
     """gross = payout + fee, all in payout base units; the fee stays in the treasury."""
 
     gross_base_units: Payout
     fee_base_units: Payout
     payout_base_units: Payout
+
+
+@dataclass(frozen=True, slots=True)
+class Unpayable:
+    """There is no sum that could be paid for these shares at these terms, and why."""
+
+    reason: HoldReason
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +105,11 @@ def check_external_id(text: str, *, field: str = "external_id") -> str:
     return normal
 
 
-def price_redemption(shares_base_units: Shares, terms: PriceTerms) -> PricedPayout:
+def price_redemption(shares_base_units: Shares, terms: PriceTerms) -> Priced | Unpayable:
     """Price shares at the terms: gross floored, fee ceiled, payout = gross − fee.
 
-    Raises Refused(reason=payout_rounds_to_zero) when nothing would be left to pay, and
-    Refused(reason=payout_too_large) when the gross would not fit the chain's 256 bits.
+    Unpayable when nothing would be left to pay, or when the gross would not fit the chain's 256
+    bits.
     """
     gross = payout_gross_floored(
         shares_base_units=shares_base_units,
@@ -134,103 +119,15 @@ def price_redemption(shares_base_units: Shares, terms: PriceTerms) -> PricedPayo
         nav_decimals=terms.nav_decimals,
     )
     if gross > UINT256_MAX:
-        raise Refused(
+        return Unpayable(
+            HoldReason.PAYOUT_TOO_LARGE,
             "the payout of these shares is beyond 2^256 base units of the payout token",
-            reason=HoldReason.PAYOUT_TOO_LARGE.value,
-            gross_base_units=str(gross),
         )
     fee = fee_ceiled(gross, fee_bps=terms.fee_bps)
     payout = Payout(gross - fee)
     if payout <= 0:
-        raise Refused(
+        return Unpayable(
+            HoldReason.PAYOUT_ROUNDS_TO_ZERO,
             "the payout of these shares rounds down to zero base units of the payout token",
-            reason=HoldReason.PAYOUT_ROUNDS_TO_ZERO.value,
-            gross_base_units=str(gross),
         )
-    return PricedPayout(gross_base_units=gross, fee_base_units=fee, payout_base_units=payout)
-
-
-@dataclass(frozen=True, slots=True)
-class PlanningView:
-    """What the plan stage and `waiting_for` both look at, for one fund and its lane."""
-
-    nav_known: bool
-    fund_paused: bool
-    lane_paused: bool
-    treasury_spendable_base_units: Payout | None
-    limit_available_base_units: Payout | None
-    now_utc: datetime
-
-
-def planning_obstacles(
-    *, settle_after_utc: datetime | None, payout_base_units: Payout | None, view: PlanningView
-) -> tuple[WaitingFor, ...]:
-    """Everything that keeps an approved redemption from being planned now, most lasting first.
-
-    Empty means due. `treasury_spendable_base_units` is min(balance, allowance) less what is in
-    flight; None means not looked at yet and is no obstacle by itself.
-    """
-    obstacles: list[WaitingFor] = []
-    if view.lane_paused:
-        obstacles.append(WaitingFor.LANE_PAUSED)
-    if view.fund_paused:
-        obstacles.append(WaitingFor.FUND_PAUSED)
-    if settle_after_utc is not None and view.now_utc < settle_after_utc:
-        obstacles.append(WaitingFor.SETTLEMENT_DATE)
-    if not view.nav_known:
-        obstacles.append(WaitingFor.NAV)
-    if payout_base_units is not None:
-        spendable = view.treasury_spendable_base_units
-        if spendable is not None and payout_base_units > spendable:
-            obstacles.append(WaitingFor.LIQUIDITY)
-        available = view.limit_available_base_units
-        if available is not None and payout_base_units > available:
-            obstacles.append(WaitingFor.LIMITS)
-    return tuple(obstacles)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One thing an unfinished redemption waits for; the counts are set for confirmations only."""
-
-    on: WaitingFor
-    confirmations_blocks: int | None = None
-    confirmations_needed_blocks: int | None = None
-    detail: str | None = None
-
-
-def waiting_for(
-    status: RedemptionStatus,
-    *,
-    obstacles: tuple[WaitingFor, ...] = (),
-    attempt_sent: bool = False,
-    confirmations_blocks: int | None = None,
-    confirmations_needed_blocks: int | None = None,
-    hold_reason: str | None = None,
-) -> tuple[Waiting, ...]:
-    """What a redemption in `status` is waiting for; empty when it has ended."""
-    if status is RedemptionStatus.REQUESTED:
-        return (Waiting(WaitingFor.APPROVALS),)
-    if status in (RedemptionStatus.APPROVED, RedemptionStatus.BURNED):
-        return tuple(Waiting(o) for o in obstacles) or (Waiting(WaitingFor.PLANNING),)
-    if status is RedemptionStatus.SETTLING:
-        return (Waiting(WaitingFor.MINING if attempt_sent else WaitingFor.BROADCAST),)
-    if status is RedemptionStatus.PAID:
-        return (
-            Waiting(
-                WaitingFor.CONFIRMATIONS,
-                confirmations_blocks=confirmations_blocks,
-                confirmations_needed_blocks=confirmations_needed_blocks,
-            ),
-        )
-    if status is RedemptionStatus.HELD:
-        return (Waiting(WaitingFor.PERSON, detail=hold_reason),)
-    return ()
-
-
-@dataclass(frozen=True, slots=True)
-class RedemptionIdentity:
-    """What fixes a redemption for ever: its id on chain and its bit in the settler."""
-
-    redemption_id_hex: Hex32
-    redemption_index: int
+    return Priced(gross_base_units=gross, fee_base_units=fee, payout_base_units=payout)

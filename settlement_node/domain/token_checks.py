@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from settlement_node.domain.redemption import HoldReason, WaitingFor
+from settlement_node.domain.redemption import HoldReason
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import InvalidInput
 
 CHECKS_MAX = 10

@@ -12,11 +12,12 @@ from settlement_node.domain.batching import batch_gas_limit
 from settlement_node.domain.engine.fees import market_fees
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.observations import SettleItem, SkipReason
-from settlement_node.domain.redemption import price_redemption
-from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.domain.redemption import Priced, PriceTerms, Unpayable, price_redemption
+from settlement_node.errors import Conflict, InvalidInput, NotFound, Refused
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.database import Store
+from settlement_node.store.rows import RedemptionRow
 from settlement_node.units import ZERO_HASH, Hex32, Payout, Wei
 
 ITEMS_MAX = 100
@@ -48,6 +49,15 @@ class Estimate:
     max_priority_fee_per_gas_wei: Wei
     cost_wei: Wei
     cost_max_wei: Wei
+
+
+def _priced(row: RedemptionRow, terms: PriceTerms) -> Priced:
+    price = price_redemption(row.shares_base_units, terms)
+    if isinstance(price, Unpayable):
+        raise Refused(
+            f"redemption {row.redemption_id} has no price: {price.words}", reason=price.reason.value
+        )
+    return price
 
 
 def estimate(
@@ -84,7 +94,7 @@ def estimate(
     if chain is None:
         raise Conflict(f"this node has no endpoints for chain {fund.chain_id}", field="chain_id")
     ordered = [rows[i] for i in redemption_ids]
-    prices = [price_redemption(row.shares_base_units, terms) for row in ordered]
+    prices = [_priced(row, terms) for row in ordered]
     items = [
         SettleItem(
             redemption_id_hex=row.redemption_id,

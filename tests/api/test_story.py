@@ -115,12 +115,12 @@ def test_story__what_only_the_chain_knows__comes_from_the_note_of_the_plan_stage
     assert waits(story(api, row)) == ["liquidity"]
 
 
-def test_story__a_money_break__pauses_the_fund(api: Api, store: Store, fund: FundRow) -> None:
+def test_story__a_money_break__is_named_and_no_pause(api: Api, store: Store, fund: FundRow) -> None:
     (row,) = approve(store, fund, ["a"])
     with store.transaction(actor="test") as tx:
         new = NewBreak("paid_twice", "x", True, "1", "2", "two payments")
         open_break(tx, chain_id=CHAIN_ID, fund_id=fund.fund_id, new=new)
-    assert waits(story(api, row)) == ["fund_paused"]
+    assert waits(story(api, row)) == ["break_open"]
 
 
 def test_story__planned_sent_mined__tells_each_step(api: Api, store: Store, fund: FundRow) -> None:

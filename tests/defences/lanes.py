@@ -251,9 +251,9 @@ LANES: tuple[Defence, ...] = (
         happens="finality takes a quarter of an hour, and clients keep 16 of an account",
         holds="the small bound counts what is unmined, a far larger one what is not final",
         file="settlement_node/node/stages/ratchet.py",
-        old="        len(unmined) >= policy.in_flight_max\n        or transactions.count_unfinal("
-        "tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max\n",
-        new="        transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)"
+        old="        or len(unmined) >= policy.in_flight_max\n        or transactions"
+        ".count_unfinal(tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max\n",
+        new="        or transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)"
         " >= policy.in_flight_max\n",
         tests=(f"{MANY}::test_plan__finality_is_far_away__only_what_is_unmined_bounds_it",),
     ),

@@ -87,8 +87,8 @@ MENDING: tuple[Defence, ...] = (
         happens="events are out of the book for a re-scan, and a pass would plan without them",
         holds="planning reads the scan cursors, and once more in its own commit",
         file="settlement_node/node/stages/ratchet.py",
-        old="    elif not is_read_to(tx, fund.fund_id, lane.head_number):\n",
-        new="    elif lane.head_number < 0:\n",
+        old="        or not is_read_to(tx, fund.fund_id, lane.head_number)\n",
+        new="        or lane.head_number < 0\n",
         tests=(
             f"{RESCAN}::test_rescan__payment_by_a_former_settler_is_out_of_the_book__"
             "not_planned_until_read[pyevm-sqlite]",

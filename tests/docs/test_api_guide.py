@@ -15,7 +15,7 @@ from settlement_node.api.operators.schemas import RescanIn, ResolveIn, WhyIn
 from settlement_node.api.reconciliation.schemas import ReconcileIn
 from settlement_node.api.redemptions.schemas import CancelIn, RedemptionDetailOut, RedemptionsIn
 from settlement_node.api.settlements.schemas import EstimateIn
-from settlement_node.domain.redemption import WaitingFor
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import SettlementError
 from tests.docs.pages import ROOT, blocks_of
 

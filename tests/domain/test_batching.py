@@ -16,7 +16,7 @@ from settlement_node.domain.batching import (
     fits,
 )
 from settlement_node.domain.observations import ItemPreview, SkipReason
-from settlement_node.domain.redemption import WaitingFor
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.units import Hex32, Payout
 
 PLENTY = 10**30

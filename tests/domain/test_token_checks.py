@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.domain.redemption import HoldReason, WaitingFor
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.domain.token_checks import (
     CHECKS_MAX,
     HOLDS,
@@ -19,6 +19,7 @@ from settlement_node.domain.token_checks import (
     own_check,
     read_checks,
 )
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import InvalidInput
 
 OWN = own_check(

@@ -10,13 +10,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from settlement_node.domain.redemption import price_redemption
 from settlement_node.store.fence import Fence
 from settlement_node.units import Shares
 from tests.simulation.chain.transactions import MalformedTransaction, Transaction, decode
 from tests.simulation.database import raw_connection
 from tests.simulation.scenario import TERMS, account
 from tests.simulation.signer import lane_key
+from tests_support.book import payout_of
 
 if TYPE_CHECKING:
     from tests.simulation.chain.blocks import Block
@@ -246,7 +246,7 @@ class Checker:
             "SELECT redemption_id, shares_base_units, payout_base_units FROM redemptions"
             " WHERE status = 'settled'"
         ):
-            right = price_redemption(Shares(int(shares)), TERMS).payout_base_units
+            right = payout_of(Shares(int(shares)), TERMS)
             if int(payout) != right and redemption_id not in said:
                 self.violation(
                     "unpriced", f"{redemption_id} is settled at {int(payout)}, not {right}, unsaid"

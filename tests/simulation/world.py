@@ -10,7 +10,6 @@ import structlog
 
 from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.domain.observations import SettleItem
-from settlement_node.domain.redemption import price_redemption
 from settlement_node.node.cycle import PassEnd, PassResult
 from settlement_node.store.book.funds import get_lane
 from settlement_node.store.database import Tx
@@ -37,6 +36,7 @@ from tests.simulation.scenario import (
     write_book,
 )
 from tests.simulation.signer import lane_key
+from tests_support.book import payout_of
 
 SNAPSHOT_EVERY_STEPS = 8
 
@@ -244,7 +244,7 @@ class World:
             ]
             for index, planned in enumerate(paid_before):
                 order = planned.order
-                price = price_redemption(order.shares_base_units, TERMS)
+                price = payout_of(order.shares_base_units, TERMS)
                 items.append(
                     SettleItem(
                         redemption_id_of(
@@ -256,7 +256,7 @@ class World:
                         order.investor_address,
                         order.payee_address,
                         order.shares_base_units,
-                        price.payout_base_units,
+                        price,
                     )
                 )
             if items:

@@ -18,16 +18,11 @@ from settlement_node.api.redemptions.schemas import (
 from settlement_node.api.transactions.schemas import TransactionOut
 from settlement_node.domain.engine.finality import FinalityPolicy
 from settlement_node.domain.lifecycle import TransactionStatus
-from settlement_node.domain.redemption import (
-    PlanningView,
-    Waiting,
-    WaitingFor,
-    planning_obstacles,
-    waiting_for,
-)
+from settlement_node.domain.waiting import Waiting, WaitingFor, obstacles_of, waiting_for
 from settlement_node.errors import NotFound
+from settlement_node.reads.standing import read_standing
 from settlement_node.store.book import ledger, redemptions
-from settlement_node.store.book.funds import get_fund, get_lane
+from settlement_node.store.book.funds import get_fund
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements
@@ -41,7 +36,6 @@ from settlement_node.store.rows import (
     TransactionRow,
 )
 from settlement_node.store.telling import records
-from settlement_node.store.telling.attention import open_breaks
 from settlement_node.store.telling.overview import settlements_by_id, transactions_by_id
 from settlement_node.units import Hex32
 
@@ -113,22 +107,12 @@ def _waiting(
 ) -> tuple[Waiting, ...]:
     """By the functions the stages decide by. What only the chain can say (liquidity, limits, a
     paused token) the plan stage has noted on the row."""
-    lane = get_lane(tx, fund.chain_id, fund.lane_address)
-    stopped = bool(open_breaks(tx, fund_id=fund.fund_id, money_only=True, limit=1))
-    obstacles = planning_obstacles(
+    obstacles = obstacles_of(
+        read_standing(tx, fund),
         settle_after_utc=row.settle_after_utc,
-        payout_base_units=None,
-        view=PlanningView(
-            nav_known=fund.terms() is not None,
-            fund_paused=fund.paused or stopped,
-            lane_paused=lane is None or lane.paused,
-            treasury_spendable_base_units=None,
-            limit_available_base_units=None,
-            now_utc=now_utc,
-        ),
+        noted=None if row.waiting_on is None else WaitingFor(row.waiting_on),
+        now_utc=now_utc,
     )
-    if row.waiting_on is not None and row.waiting_on not in obstacles:
-        obstacles += (WaitingFor(row.waiting_on),)
     mined = None if live is None else live.block_number
     return waiting_for(
         row.status,

@@ -21,7 +21,7 @@ from settlement_node.chain.contracts.token_checks import (
     ask_tokens,
 )
 from settlement_node.domain.observations import SettleItem
-from settlement_node.domain.redemption import HoldReason, WaitingFor
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.domain.token_checks import (
     HOLDS,
     WAITS,
@@ -31,6 +31,7 @@ from settlement_node.domain.token_checks import (
     SharesNeeded,
     TokenCheck,
 )
+from settlement_node.domain.waiting import Obstacle
 from settlement_node.errors import Refused
 from settlement_node.store.book.funds import NewFund
 from settlement_node.store.rows import FundRow
@@ -38,14 +39,6 @@ from settlement_node.units import Address, Hex32, format_units
 
 CheckedFund = FundRow | NewFund
 BALANCE = TokenCheck(CheckedToken.SHARE, CheckAbout.INVESTOR, "balanceOf(address)", None)
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """What every redemption of the fund waits for, and why, in words."""
-
-    waiting_for: WaitingFor
-    words: str
 
 
 @dataclass(frozen=True, slots=True)

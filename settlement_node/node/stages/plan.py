@@ -18,11 +18,11 @@ from settlement_node.domain import batching
 from settlement_node.domain.engine.fees import market_fees
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.domain.observations import SettleItem
-from settlement_node.domain.redemption import HoldReason, WaitingFor, price_redemption
+from settlement_node.domain.redemption import HoldReason, Unpayable, price_redemption
+from settlement_node.domain.waiting import Obstacle, WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.stages import rehearse
-from settlement_node.node.stages.eligibility import Obstacle
 from settlement_node.node.stages.preflight import (
     ChainState,
     Checked,
@@ -147,10 +147,9 @@ def _price(
     priced: list[Priced] = []
     unpriced: list[tuple[RedemptionRow, HoldReason, str]] = []
     for row in due:
-        try:
-            price = price_redemption(row.shares_base_units, terms)
-        except Refused as error:
-            unpriced.append((row, HoldReason(error.details["reason"]), error.message))
+        price = price_redemption(row.shares_base_units, terms)
+        if isinstance(price, Unpayable):
+            unpriced.append((row, price.reason, price.words))
             continue
         priced.append(
             Priced(row, price.gross_base_units, price.fee_base_units, price.payout_base_units)

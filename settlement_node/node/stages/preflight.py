@@ -13,11 +13,12 @@ from settlement_node.chain.endpoints.endpoint import CallRequest, CallReverted
 from settlement_node.chain.views import SettlerView
 from settlement_node.chain.wire.words import selector
 from settlement_node.domain.observations import ItemPreview, SettleItem, SkipReason
-from settlement_node.domain.redemption import HoldReason, WaitingFor
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.domain.skips import TEMPORARY_SKIPS
+from settlement_node.domain.waiting import Obstacle, WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane
-from settlement_node.node.stages.eligibility import CheckedFund, Eligibility, Obstacle, ask_first
+from settlement_node.node.stages.eligibility import CheckedFund, Eligibility, ask_first
 from settlement_node.store.database import Store
 from settlement_node.store.engine import settlements
 from settlement_node.store.rows import FundRow, TransactionRow

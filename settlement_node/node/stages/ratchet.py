@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from settlement_node.domain.engine.policy import EnginePolicy
-from settlement_node.domain.redemption import WaitingFor
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.node.context import Lane
+from settlement_node.reads.standing import read_standing
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund, get_lane, is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import FundRow, SettlementRow
-from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import ZERO_HASH, Hex32, Payout
 
 
@@ -60,17 +60,13 @@ def read_book_state(
         * max((a.max_fee_per_gas_wei for a in attempts[row.transaction_id]), default=0)
         for row in unmined
     )
-    obstacle: WaitingFor | None = None
-    if lane_row is None or lane_row.paused or lane_row.next_nonce is None:
-        obstacle = WaitingFor.LANE_PAUSED
-    elif get_fund(tx, fund.fund_id).paused or open_breaks(
-        tx, fund_id=fund.fund_id, money_only=True, limit=1
-    ):
-        obstacle = WaitingFor.FUND_PAUSED
-    elif not is_read_to(tx, fund.fund_id, lane.head_number):
-        obstacle = WaitingFor.EARLIER_BATCH  # a re-scan has taken events out of the book
-    elif (
-        len(unmined) >= policy.in_flight_max
+    obstacle = next(iter(read_standing(tx, get_fund(tx, fund.fund_id)).obstacles()), None)
+    if obstacle is None and (
+        lane_row is None
+        or lane_row.next_nonce is None
+        # A re-scan has taken events out of the book.
+        or not is_read_to(tx, fund.fund_id, lane.head_number)
+        or len(unmined) >= policy.in_flight_max
         or transactions.count_unfinal(tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max
         or not _ratchet_is_clear(undecided, last_live, chain_tip)
     ):

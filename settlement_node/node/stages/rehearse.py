@@ -15,7 +15,8 @@ import structlog
 
 from settlement_node.domain import batching
 from settlement_node.domain.engine.policy import EnginePolicy
-from settlement_node.domain.redemption import HoldReason, WaitingFor
+from settlement_node.domain.redemption import HoldReason
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.node.context import Lane, Rehearsal, WouldHold
 from settlement_node.node.stages.preflight import Checked
 from settlement_node.store.book import redemptions

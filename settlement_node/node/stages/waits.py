@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from settlement_node.domain import batching
-from settlement_node.domain.redemption import WaitingFor
+from settlement_node.domain.waiting import Obstacle, WaitingFor
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.stages import rehearse
-from settlement_node.node.stages.eligibility import Obstacle
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, RedemptionRow

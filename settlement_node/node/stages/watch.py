@@ -13,7 +13,7 @@ from settlement_node.desk.door import read_capacity
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.price_band import PriceBand
-from settlement_node.domain.redemption import WaitingFor
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.stages.send import SIGNER_ALERTS

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.store.tables.base import (
     ADDRESS,
     HASH,
@@ -117,6 +118,7 @@ redemptions = sa.Table(
     sa.UniqueConstraint("fund_id", "external_id"),
     sa.UniqueConstraint("fund_id", "redemption_index"),
     one_of("status", RedemptionStatus),
+    one_of("waiting_on", WaitingFor),
     sa.CheckConstraint("redemption_index >= 0", name="index_range"),
     sa.CheckConstraint("(status = 'held') = (hold_reason IS NOT NULL)", name="held_has_reason"),
     sa.CheckConstraint(

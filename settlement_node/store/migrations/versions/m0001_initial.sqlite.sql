@@ -372,6 +372,7 @@ CREATE TABLE redemptions (
     CONSTRAINT uq_redemptions_fund_id_external_id UNIQUE (fund_id, external_id),
     CONSTRAINT uq_redemptions_fund_id_redemption_index UNIQUE (fund_id, redemption_index),
     CONSTRAINT ck_redemptions_status_known CHECK (status IN ('requested', 'approved', 'settling', 'burned', 'paid', 'settled', 'held', 'rejected', 'cancelled', 'expired', 'returned')),
+    CONSTRAINT ck_redemptions_waiting_on_known CHECK (waiting_on IN ('approvals', 'nav', 'settlement_date', 'liquidity', 'limits', 'price_band', 'lane_paused', 'fund_paused', 'break_open', 'settler', 'token_paused', 'burn_right', 'gas', 'earlier_batch', 'planning', 'broadcast', 'mining', 'confirmations', 'person')),
     CONSTRAINT ck_redemptions_index_range CHECK (redemption_index >= 0),
     CONSTRAINT ck_redemptions_held_has_reason CHECK ((status = 'held') = (hold_reason IS NOT NULL)),
     CONSTRAINT ck_redemptions_settling_is_priced CHECK (status NOT IN ('settling', 'paid', 'settled', 'burned') OR payout_base_units IS NOT NULL),
