@@ -42,7 +42,8 @@ def _table(rows: list[Defence]) -> str:
     ]
     for row in rows:
         tests = "<br>".join(_test(test) for test in row.tests)
-        lines.append(f"| {row.happens} | {row.holds} (`{row.name}`) | `{row.file}` | {tests} |")
+        where = f"`{row.file}`" + (f": `{row.place}`" if row.place else "")
+        lines.append(f"| {row.happens} | {row.holds} (`{row.name}`) | {where} | {tests} |")
     return "\n".join(lines) + "\n"
 
 

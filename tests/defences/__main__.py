@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.defences.catalogue import DEFENCES
 from tests.defences.checking import Verdict, check_row, check_untouched
 from tests.defences.model import Defence, Part
-from tests.defences.workspace import Misfit, Workspace, copy_tree
+from tests.defences.places import Misfit
+from tests.defences.workspace import Workspace, copy_tree
 
 
 def main(arguments: Sequence[str], rows: Sequence[Defence] = DEFENCES) -> int:
@@ -58,7 +59,7 @@ def _described(row: Defence) -> dict[str, object]:
         "line": row.line.title,
         "happens": row.happens,
         "holds": row.holds,
-        "file": row.file,
+        "at": row.at,
         "tests": list(row.tests),
     }
 

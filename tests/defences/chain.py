@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Always, Drops, Never, Passes, Returns, Skips, Swaps
 from tests.defences.model import Defence, Line
 
 HEADS = "tests/chain/test_heads.py"
@@ -19,9 +20,11 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="another block takes the place of the newest one, at the same height",
         holds="heads are remembered and compared by hash, not by number",
-        file="settlement_node/node/stages/heads.py",
-        old="if latest == (view.head.number, view.head.block_hash):",
-        new="if latest is not None and latest[0] == view.head.number:",
+        at="settlement_node/node/stages/heads.py:follow_head",
+        change=Swaps(
+            "latest == (view.head.number, view.head.block_hash)",
+            "latest is not None and latest[0] == view.head.number",
+        ),
         tests=(
             f"{REORG}::test_reorg__same_height_other_hash__seen_although_the_number_is_the_same"
             "[sqlite-pyevm]",
@@ -32,9 +35,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="the block that held a payment is replaced by one that does not",
         holds="the transaction is waiting again, its redemptions are not paid any more",
-        file="settlement_node/booking/undo.py",
-        old="        undo_mined(tx, row)\n",
-        new="        continue\n",
+        at="settlement_node/booking/undo.py:undo_from",
+        change=Skips("undo_mined"),
         tests=(
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
             f"{REORG}::test_reorg__mined_again_in_another_block__booked_at_the_new_place"
@@ -46,9 +48,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="a payment is taken back by the chain and the ledger keeps it",
         holds="the posting is reversed in the same commit as the status",
-        file="settlement_node/booking/outcomes.py",
-        old="            post_unpaid(tx, fund, settling)\n",
-        new="            _ = settling\n",
+        at="settlement_node/booking/outcomes.py:undo_mined",
+        change=Skips("post_unpaid"),
         tests=(
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
         ),
@@ -58,9 +59,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="several remembered blocks are replaced, and ours come back in another order",
         holds="everything from the lowest changed block on is undone",
-        file="settlement_node/domain/engine/finality.py",
-        old="first = min(differing)",
-        new="first = max(differing)",
+        at="settlement_node/domain/engine/finality.py:find_fork",
+        change=Swaps("min(differing)", "max(differing)"),
         tests=(
             "tests/domain/test_finality.py::"
             "test_find_fork__remembered_with_gaps__starts_at_the_lowest_difference",
@@ -73,9 +73,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="the node sleeps longer than it remembers blocks, and the chain changes meanwhile",
         holds="before anything counts as final, its block's hash is asked for once more",
-        file="settlement_node/node/stages/track.py",
-        old="if block.block_hash != row.block_hash:",
-        new="if block.number != row.block_number:",
+        at="settlement_node/node/stages/track.py:_finish",
+        change=Swaps("block.block_hash != row.block_hash", "block.number != row.block_number"),
         tests=(
             f"{REORG}::test_reorg__in_blocks_nobody_remembered__undone_at_the_last_look"
             "[pyevm-sqlite]",
@@ -86,9 +85,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="a payment is called settled and its block is replaced afterwards",
         holds="settled is what stands at or below the final block",
-        file="settlement_node/node/stages/track.py",
-        old="            to_block=lane.final_number,\n",
-        new="            to_block=lane.head_number,\n",
+        at="settlement_node/node/stages/track.py:_finish",
+        change=Passes("to_block", "lane.head_number"),
         tests=(
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
         ),
@@ -98,9 +96,11 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="an endpoint does not know the tag by which blocks are called final",
         holds="without an answer no block is final",
-        file="settlement_node/domain/engine/finality.py",
-        old="return -1 if tag is None else max(min(by_depth, tag), -1)",
-        new="return max(by_depth if tag is None else min(by_depth, tag), -1)",
+        at="settlement_node/domain/engine/finality.py:final_number",
+        change=Swaps(
+            "-1 if tag is None else max(min(by_depth, tag), -1)",
+            "max(by_depth if tag is None else min(by_depth, tag), -1)",
+        ),
         tests=(
             "tests/domain/test_finality.py::"
             "test_final_number__by_mode_depth_and_tags__is_the_lower_of_both",
@@ -111,9 +111,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.DEEP_REORGANISATION,
         happens="the chain replaces blocks below the line that had counted as final",
         holds="the lane is paused with a break, nothing is undone and nothing sent",
-        file="settlement_node/node/stages/heads.py",
-        old="if fork is not None and crosses_finality(fork, final_block_number=settled_line):",
-        new="if fork is not None and fork.first_undone_number < 0:",
+        at="settlement_node/node/stages/heads.py:follow_head",
+        change=Never("crosses_finality"),
         tests=(
             f"{REORG}::test_reorg__deeper_than_finality__"
             "lane_stops_with_a_break_and_nothing_is_sent_again[sqlite-pyevm]",
@@ -124,9 +123,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.DEEP_REORGANISATION,
         happens="of all final blocks just the last one is replaced",
         holds="the line includes the last final block",
-        file="settlement_node/domain/engine/finality.py",
-        old="return fork.first_undone_number <= final_block_number",
-        new="return fork.first_undone_number < final_block_number",
+        at="settlement_node/domain/engine/finality.py:crosses_finality",
+        change=Returns("fork.first_undone_number < final_block_number"),
         tests=(
             "tests/domain/test_finality.py::test_crosses_finality__fork_at_8__does_if_8_was_final",
         ),
@@ -136,9 +134,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.DEEP_REORGANISATION,
         happens="a batch is in flight when the lane is stopped, and the chain forgets it",
         holds="on a paused lane nothing is sent again, replaced or cancelled",
-        file="settlement_node/node/lanes.py",
-        old="not lane.context.dry_run and row is not None and not row.paused",
-        new="not lane.context.dry_run and row is not None",
+        at="settlement_node/node/lanes.py:may_send",
+        change=Always("paused"),
         tests=(
             "chain_tests/cycle/test_pauses.py::test_pause__of_a_lane_whose_batch_the_mempools_forgot"
             "__sent_again_only_when_resumed",
@@ -149,9 +146,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="the head falls back without another block anywhere: an endpoint flaps",
         holds="for a while a lower head on the same chain is not followed",
-        file="settlement_node/chain/endpoints/heads.py",
-        old="if not walked_down and self._is_lag(head):",
-        new="if walked_down and self._is_lag(head):",
+        at="settlement_node/chain/endpoints/heads.py:HeadTracker.refresh",
+        change=Never("_is_lag"),
         tests=(
             f"{HEADS}::test_refresh__flapping_endpoint__never_goes_back",
             f"{HEADS}::test_refresh__head_falls_back_on_one_chain__ignored",
@@ -162,9 +158,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="one of two endpoints follows another fork",
         holds="a block counts when as many endpoints as configured have it under one hash",
-        file="settlement_node/chain/endpoints/heads.py",
-        old="            if len(winners) >= needed:\n",
-        new="            if winners:\n",
+        at="settlement_node/chain/endpoints/heads.py:HeadTracker._agree",
+        change=Always("winners", "needed"),
         tests=(f"{HEADS}::test_refresh__two_endpoints_differ_at_the_tip__last_common_block",),
     ),
     Defence(
@@ -172,9 +167,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="one endpoint names a head far above all others",
         holds="the head is the highest that enough endpoints have reached",
-        file="settlement_node/chain/endpoints/heads.py",
-        old="reverse=True)[needed - 1]",
-        new="reverse=True)[0]",
+        at="settlement_node/chain/endpoints/heads.py:HeadTracker._agree",
+        change=Swaps("needed - 1", "0"),
         tests=(f"{HEADS}::test_refresh__endpoint_far_ahead_alone__not_believed",),
     ),
     Defence(
@@ -182,9 +176,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="an endpoint serves another chain since its provider changed something",
         holds="its chain id is asked for with every head; another one is left out",
-        file="settlement_node/chain/endpoints/heads.py",
-        old="record.on_wrong_chain = head.chain_id != self._chain_id",
-        new="record.on_wrong_chain = head.chain_id < 1",
+        at="settlement_node/chain/endpoints/heads.py:HeadTracker._poll_one",
+        change=Swaps("head.chain_id != self._chain_id", "False"),
         tests=(f"{HEADS}::test_refresh__wrong_chain__that_endpoint_has_no_say",),
     ),
     Defence(
@@ -192,9 +185,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="balances and the settler's state are read from an endpoint that is behind",
         holds="state is read at the agreed head's hash; who lacks it fails",
-        file="settlement_node/chain/client.py",
-        old='return {"blockHash": self._block_at(block).block_hash}',
-        new='return "latest"',
+        at="settlement_node/chain/client.py:ChainClient._at",
+        change=Swaps("{'blockHash': self._block_at(block).block_hash}", "'latest'"),
         tests=("tests/chain/test_reads.py::test_calls__at_the_head_or_below__at_the_blocks_hash",),
     ),
     Defence(
@@ -202,9 +194,11 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="coins are read from an endpoint that has left the agreed head",
         holds="they are read at the agreed block's hash; who lacks it fails",
-        file="settlement_node/chain/endpoints/account_reads.py",
-        old='item.native_balance(address, {"blockHash": block.block_hash})',
-        new="item.native_balance(address, hex(block.number))",
+        at="settlement_node/chain/endpoints/account_reads.py:AccountReads.balance",
+        change=Swaps(
+            "item.native_balance(it, {'blockHash': block.block_hash})",
+            "item.native_balance(it, hex(block.number))",
+        ),
         tests=(
             "chain_tests/assumptions/test_chain.py::test_reorganise__without_looking_again__"
             "state_of_the_old_head_is_refused[pyevm]",
@@ -215,9 +209,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="an endpoint refuses a range of blocks, or so many results",
         holds="the page is halved until it passes, and remembered",
-        file="settlement_node/chain/contracts/logs.py",
-        old="                if end == start:\n                    raise\n",
-        new="                if end >= start:\n                    raise\n",
+        at="settlement_node/chain/contracts/logs.py:LogReader._page",
+        change=Swaps("end == start", "end >= start"),
         tests=(
             f"{LOGS}::test_settler_events__range_refused__pages_halve_and_cover_every_block_once",
         ),
@@ -227,9 +220,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="an endpoint leaves out some logs of a transaction",
         holds="each batch tells how many items it settled and skipped; a gap is noticed",
-        file="settlement_node/chain/contracts/logs.py",
-        old="    if incomplete is not None:\n",
-        new="    if incomplete is not None and not events:\n",
+        at="settlement_node/chain/contracts/logs.py:read_events",
+        change=Swaps("incomplete is not None", "incomplete is not None and not events"),
         tests=(f"{LOGS}::test_settler_events__an_event_left_out__transient",),
     ),
     Defence(
@@ -237,9 +229,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="an endpoint leaves out all logs of a batch in the middle of others",
         holds="a batch names the hash it follows; where that is not the last one, it is read again",
-        file="settlement_node/node/stages/scan.py",
-        old="        if batch.previous_batch_hash != last_hash:\n",
-        new="        if batch.batch_hash == last_hash:\n",
+        at="settlement_node/node/stages/scan.py:_check_follows",
+        change=Never("previous_batch_hash"),
         tests=(f"{MISSING}[pyevm-sqlite-middle]",),
     ),
     Defence(
@@ -247,9 +238,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="an endpoint leaves out all logs of the newest batch",
         holds="the last batch read must be the settler's own hash, or nothing is acted on",
-        file="settlement_node/node/stages/scan.py",
-        old="        if lane.chain.client.batch_hash(address) != _hash_of(tip):\n",
-        new="        if tip is not None and tip.batch_hash is None:\n",
+        at="settlement_node/node/stages/scan.py:_scan_settler",
+        change=Never("batch_hash"),
         tests=(f"{MISSING}[pyevm-sqlite-newest]",),
     ),
     Defence(
@@ -257,9 +247,11 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="a batch is left out, and where the settler stands is not answered in that pass",
         holds="until both were compared nothing is acted on, though no block comes in between",
-        file="settlement_node/node/stages/scan.py",
-        old="    if address not in lane.whole and start == lane.head_number + 1:\n",
-        new="    if first <= lane.head_number:\n",
+        at="settlement_node/node/stages/scan.py:_scan_settler",
+        change=Swaps(
+            "address not in lane.whole and start == lane.head_number + 1",
+            "first <= lane.head_number",
+        ),
         tests=(
             "chain_tests/cycle/test_missing_logs.py::test_scan__a_batch_left_out_and_the_ratchet"
             "_not_answered__looked_at_in_the_next_pass_too[pyevm-sqlite]",
@@ -270,9 +262,11 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="an endpoint without the newest blocks answers a range with less than there is",
         holds="logs count only together with the agreed head from the same endpoint",
-        file="settlement_node/chain/contracts/logs.py",
-        old="if at_head is None or at_head.block_hash != head.block_hash:",
-        new="if at_head is not None and at_head.block_hash != head.block_hash:",
+        at="settlement_node/chain/contracts/logs.py:LogReader._logs_of",
+        change=Swaps(
+            "at_head is None or at_head.block_hash != head.block_hash",
+            "at_head is not None and at_head.block_hash != head.block_hash",
+        ),
         tests=(f"{LOGS}::test_settler_events__endpoints_lost_the_head__next_endpoints_are_asked",),
     ),
     Defence(
@@ -280,9 +274,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.LOGS_MISSING,
         happens="the treasury's money moves and no log tells of it",
         holds="the balance must be what its transfers make it, or a break opens",
-        file="settlement_node/domain/reconciliation.py",
-        old="= chain.treasury_before_base_units, chain.treasury_after_base_units",
-        new="= chain.treasury_before_base_units, None",
+        at="settlement_node/domain/reconciliation.py:_totals",
+        change=Swaps("chain.treasury_after_base_units", "None"),
         tests=(
             "tests/domain/test_reconciliation.py::"
             "test_compare__total_is_not_what_its_transfers_make_it__is_a_break",
@@ -293,9 +286,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="the base fee multiplies within minutes",
         holds="no fee is offered above the ceiling; the transaction waits",
-        file="settlement_node/domain/engine/fees.py",
-        old="    cap = min(cap, policy.cap_ceiling_wei)\n",
-        new="",
+        at="settlement_node/domain/engine/fees.py:market_fees",
+        change=Swaps("min(cap, policy.cap_ceiling_wei)", "cap"),
         tests=(
             "tests/domain/test_fees.py::test_market_fees__base_fee_spike__stops_at_the_ceiling",
         ),
@@ -305,9 +297,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="the base fee has left behind what was offered, and nothing of ours is mined",
         holds="the lowest waiting nonce is replaced at the market's price after so many blocks",
-        file="settlement_node/domain/engine/keeping.py",
-        old="waited >= policy.replace_after_blocks",
-        new="waited < 0",
+        at="settlement_node/domain/engine/keeping.py:next_step",
+        change=Never("replace_after_blocks"),
         tests=("tests/domain/test_keeping.py::test_next_step__lowest_and_old__is_replaced",),
     ),
     Defence(
@@ -315,9 +306,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="no block comes for minutes",
         holds="an alert for as long as the head stands still",
-        file="settlement_node/node/stages/watch.py",
-        old="if silent >= HALTED_AFTER_SECONDS",
-        new="if silent < 0",
+        at="settlement_node/node/stages/watch.py:_book",
+        change=Never("HALTED_AFTER_SECONDS"),
         tests=(f"{WATCH}::test_watch__no_new_block_for_long__says_so_until_one_comes",),
     ),
     Defence(
@@ -325,9 +315,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="blocks come one after another and all stay empty",
         holds="an alert names the nonce that is not mined",
-        file="settlement_node/node/stages/watch.py",
-        old="if age >= STUCK_AFTER_BLOCKS]",
-        new="if age < 0]",
+        at="settlement_node/node/stages/watch.py:_lane",
+        change=Never("STUCK_AFTER_BLOCKS"),
         tests=(
             f"{WATCH}::test_watch__blocks_stay_empty__names_the_nonce_that_waits_until_it_is_mined",
         ),
@@ -337,9 +326,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="a chain was started anew, and nobody answers at a settler's address",
         holds="the look at the lane's alerts goes on without it, and says what is wrong",
-        file="settlement_node/node/stages/watch.py",
-        old="        except (Refused, Transient) as error:\n",
-        new="        except Transient as error:\n",
+        at="settlement_node/node/stages/watch.py:watch",
+        change=Drops("Refused"),
         tests=(
             "chain_tests/cycle/test_watch.py::"
             "test_watch__nobody_answers_at_a_settler__the_rest_is_told_all_the_same[pyevm-sqlite]",

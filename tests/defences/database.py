@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Adds, Drops, Gives, Never, Passes, Skips, Swaps, Text
 from tests.defences.model import Defence, Line
 
 TRANSIENT = "tests/store/test_transient.py"
@@ -16,11 +17,10 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="a unit of work ends in an error after half of its statements",
         holds="nothing of it is kept: rows, facts, postings and events go together",
-        file="settlement_node/store/database.py",
-        old="            yield tx\n            emitted = tx.flush()\n",
-        new=(
-            "            try:\n                yield tx\n            finally:\n"
-            "                emitted = tx.flush()\n                connection.commit()\n"
+        at="settlement_node/store/database.py:Store.transaction",
+        change=Swaps(
+            "yield tx\nemitted = tx.flush()",
+            "try:\n    yield tx\nfinally:\n    emitted = tx.flush()\n    connection.commit()",
         ),
         tests=(
             "tests/store/test_unit_of_work.py::"
@@ -32,9 +32,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="the connection breaks during the commit itself",
         holds="the error says that it may have happened; the next step decides by what it reads",
-        file="settlement_node/store/database.py",
-        old="            step.committing = True\n",
-        new="            step.committing = False\n",
+        at="settlement_node/store/database.py:Store.transaction",
+        change=Swaps("step.committing = True", "step.committing = False"),
         tests=(
             f"{TRANSIENT}::test_transaction__connection_lost_during_the_commit__"
             "says_that_it_may_have_happened[postgresql]",
@@ -45,9 +44,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="the API's commit is not answered, and may have happened",
         holds="the same work is not done again in the same request; the caller's retry finds it",
-        file="settlement_node/api/idempotency.py",
-        old='not in ("commit_unanswered", "pool")',
-        new='not in ("pool",)',
+        at="settlement_node/api/idempotency.py:_worth_another_try",
+        change=Drops("commit_unanswered"),
         tests=(
             f"{IDEMPOTENCY}::"
             "test_no_key__commit_not_answered__is_503_and_the_work_is_not_done_again[postgresql]",
@@ -58,9 +56,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="two transactions wait for one another and the database ends one",
         holds="its code is known as passing: Transient, the same work again",
-        file="settlement_node/store/database.py",
-        old='"40P01", ',
-        new="",
+        at="settlement_node/store/database.py:TRANSIENT_STATES",
+        change=Drops("40P01"),
         tests=(
             f"{TRANSIENT}::"
             "test_transaction__deadlock__one_goes_on_and_the_other_is_transient[postgresql]",
@@ -71,9 +68,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="the server has become a standby, which takes no writes",
         holds="its code is known as passing: the stage waits for the new primary",
-        file="settlement_node/store/database.py",
-        old='"25006", ',
-        new="",
+        at="settlement_node/store/database.py:TRANSIENT_STATES",
+        change=Drops("25006"),
         tests=(
             f"{TRANSIENT}::test_transaction__server_has_become_a_standby__is_transient[postgresql]",
         ),
@@ -83,9 +79,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="the disk is full",
         holds="the stage stops and tries again; nothing of the work is kept",
-        file="settlement_node/store/database.py",
-        old="sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT,",
-        new="sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CORRUPT,",
+        at="settlement_node/store/database.py:SQLITE_MISUSE",
+        change=Adds("sqlite3.SQLITE_FULL"),
         tests=(
             f"{TRANSIENT}::test_transaction__disk_full__is_transient_and_nothing_is_done[sqlite]",
         ),
@@ -95,10 +90,12 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="a node on an old database sends a batch that was paid since",
         holds="the settler refuses a batch that does not follow the last one it settled",
-        file="contracts/RedemptionSettler.sol",
-        old="        if (previousBatchHash != batchHash)"
-        " revert BatchHashMismatch(batchHash, previousBatchHash);\n",
-        new="",
+        at="contracts/RedemptionSettler.sol",
+        change=Text(
+            "        if (previousBatchHash != batchHash) revert"
+            " BatchHashMismatch(batchHash, previousBatchHash);\n",
+            "",
+        ),
         tests=(
             "contracts/test/Settle.t.sol::test_settle__batch_of_unknown_past__refused",
             "contracts/test/Settle.t.sol::test_settle__same_batch_twice__refused",
@@ -109,9 +106,11 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="an order that another book has paid is entered again",
         holds="what the settlers' events show as paid is left out of planning",
-        file="settlement_node/node/stages/plan.py",
-        old="    due = [row for row in due if row.redemption_id not in book.settled_on_chain]\n",
-        new="    book = book.after_settled(frozenset())\n",
+        at="settlement_node/node/stages/plan.py:plan_fund",
+        change=Swaps(
+            "due = [row for row in due if row.redemption_id not in book.settled_on_chain]",
+            "book = book.after_settled(frozenset())",
+        ),
         tests=(
             f"{RESTORED}::"
             "test_plan__shown_as_paid_in_a_block_that_is_not_final__left_alone[pyevm-sqlite]",
@@ -122,9 +121,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="the restored book has orders as open that were paid after the backup",
         holds="once their events are replayed and final they are booked as settled",
-        file="settlement_node/node/stages/scan.py",
-        old="    while _find_settled(lane, fund):\n        pass\n",
-        new="",
+        at="settlement_node/node/stages/scan.py:_scan_fund",
+        change=Skips("_find_settled"),
         tests=(
             f"{RESTORED}::"
             "test_restore__orders_paid_after_the_backup__found_settled_and_the_lane_goes_on"
@@ -136,9 +134,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="the attempt that was mined is one the restored book never heard of",
         holds="the settler's event names the batch, and the attempt is booked as found",
-        file="settlement_node/node/stages/track.py",
-        old="    if _adopt_found(lane, lowest, attempts):\n        return\n",
-        new="",
+        at="settlement_node/node/stages/track.py:_watch_for_strangers",
+        change=Never("_adopt_found"),
         tests=(
             f"{RESTORED}::"
             "test_restore__a_replacement_the_backup_never_saw_was_mined__taken_for_ours"
@@ -150,9 +147,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="a lost book is filled again and gives indexes the settler has used for others",
         holds="an order nothing of which was sent gets another index",
-        file="settlement_node/node/stages/scan.py",
-        old="        _free_taken_indexes(tx, fund, events)\n",
-        new="",
+        at="settlement_node/node/stages/scan.py:_scan_page",
+        change=Skips("_free_taken_indexes"),
         tests=(
             f"{RESTORED}::"
             "test_restore__orders_entered_in_another_order__their_indexes_do_not_meet_the_old_ones"
@@ -164,9 +160,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="somebody settles at the fund's settler besides this book, at whatever price",
         holds="the lane stops in the next pass, until a person accepts that very batch",
-        file="settlement_node/node/cycle.py",
-        old="    check_batches(lane)\n",
-        new="",
+        at="settlement_node/node/cycle.py:_observe",
+        change=Skips("check_batches"),
         tests=(
             "chain_tests/cycle/test_stolen_key.py::"
             "test_stolen_key__node_runs__each_order_is_a_money_break[sqlite-pyevm]",
@@ -180,9 +175,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="while no node ran, batches of the lane's key were settled: a restore, or a thief",
         holds="said until every fund is reconciled beyond them and a person closes it",
-        file="settlement_node/desk/operators.py",
-        old='        _check_reconciled(tx, chain_id, signer, to_block=int(row["actual"]))\n',
-        new="        pass\n",
+        at="settlement_node/desk/operators.py:resolve_break",
+        change=Skips("_check_reconciled"),
         tests=(
             f"{RESTORED}::"
             "test_restore__recognised__said_until_all_is_reconciled_and_a_person_closes_it"
@@ -195,9 +189,8 @@ DATABASE: tuple[Defence, ...] = (
         happens="a stolen key settles genuine orders, to the right payees, for next to nothing",
         holds="what this book did not settle is judged by the fund's terms of its time: a money"
         " break for each",
-        file="settlement_node/domain/found.py",
-        old="    if expected != paid:\n",
-        new="    if False:\n",
+        at="settlement_node/domain/found.py:judge",
+        change=Never("expected", "paid"),
         tests=(
             "chain_tests/cycle/test_stolen_key.py::"
             "test_stolen_key__node_runs__each_order_is_a_money_break[sqlite-pyevm]",
@@ -210,9 +203,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="a stolen key settles orders that are dated tomorrow",
         holds="a found payment before its settlement date is a money break",
-        file="settlement_node/domain/found.py",
-        old="date is not None and payment.paid_at_utc + CLOCK_SKEW_MAX < date",
-        new="False",
+        at="settlement_node/domain/found.py:judge",
+        change=Never("CLOCK_SKEW_MAX"),
         tests=(
             "chain_tests/cycle/test_stolen_key.py::"
             "test_stolen_key__orders_dated_tomorrow__too_early_whatever_the_price[sqlite-pyevm]",
@@ -223,9 +215,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="a found payment was booked as the first look at the chain had it",
         holds="reconciliation judges it again, by what the chain says then",
-        file="settlement_node/domain/reconciliation.py",
-        old="        if judgement is not None:\n",
-        new="        if False:\n",
+        at="settlement_node/domain/reconciliation.py:_events_against_book",
+        change=Never("judgement"),
         tests=(
             "chain_tests/cycle/test_stolen_key.py::"
             "test_stolen_key__reconciliation__judges_by_what_the_chain_says_then[pyevm-sqlite]",
@@ -237,9 +228,8 @@ DATABASE: tuple[Defence, ...] = (
         happens="an endpoint calls a signed batch void and shows its index as another order's",
         holds="an order of which anything was ever signed keeps its index: the settler refuses a"
         " second payment by it",
-        file="settlement_node/store/book/orders.py",
-        old="    if _was_ever_bound(tx, row.redemption_id):\n        return False\n",
-        new="",
+        at="settlement_node/store/book/orders.py:give_new_index",
+        change=Never("_was_ever_bound"),
         tests=(
             "tests/store/test_indexes.py::"
             "test_give_new_index__its_batch_is_void__kept_once_it_was_signed",
@@ -250,9 +240,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.TWO_NODES,
         happens="two nodes are started on one lane",
         holds="while a lease lives, nobody else gets it",
-        file="settlement_node/store/engine/leases.py",
-        old='if live and row["holder"] not in (None, holder):',
-        new='if live and row["holder"] is None:',
+        at="settlement_node/store/engine/leases.py:take_lease",
+        change=Swaps("row['holder'] not in (None, holder)", "row['holder'] is None"),
         tests=(f"{LEASES}::test_take_lease__held_by_another__gives_none[sqlite]",),
     ),
     Defence(
@@ -260,9 +249,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.TWO_NODES,
         happens="a node wakes up after its lease went to another, and commits what it had decided",
         holds="each commit of the lane compares the token under a lock, and fails",
-        file="settlement_node/store/database.py",
-        old="            if fence is not None:\n",
-        new="            if fence is not None and not fence.holder:\n",
+        at="settlement_node/store/database.py:Store.transaction",
+        change=Never("fence"),
         tests=(
             f"{LEASES}::"
             "test_transaction__after_a_take_over__is_refused_for_the_old_holder_only[sqlite]",
@@ -273,9 +261,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.TWO_NODES,
         happens="a lease runs out and the same holder takes it up again after another had it",
         holds="every take-up but a renewal gets a higher token, so that old ones stay refused",
-        file="settlement_node/store/engine/leases.py",
-        old="(0 if renewal else 1)",
-        new='(0 if row["fencing_token"] else 1)',
+        at="settlement_node/store/engine/leases.py:take_lease",
+        change=Swaps("0 if renewal else 1", "0 if row['fencing_token'] else 1"),
         tests=(
             f"{LEASES}::test_take_lease__run_out__goes_to_another_under_a_higher_token[sqlite]",
             f"{LEASES}::test_take_lease__own_one_run_out__gets_a_higher_token[sqlite]",
@@ -286,9 +273,11 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.TWO_NODES,
         happens="two nodes with a database each send the same redemption in different batches",
         holds="the settler keeps a bit for each redemption's index and skips what is set",
-        file="contracts/RedemptionSettler.sol",
-        old="            bool unsettled = bits & bit == 0;\n",
-        new="            bool unsettled = true;\n",
+        at="contracts/RedemptionSettler.sol",
+        change=Text(
+            "            bool unsettled = bits & bit == 0;\n",
+            "            bool unsettled = true;\n",
+        ),
         tests=(
             "contracts/test/Skips.t.sol::test_skip__index_settled_before",
             "contracts/test/Skips.t.sol::test_skip__index_twice_in_one_batch",
@@ -299,9 +288,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.MEANWHILE,
         happens="a fund is paused or priced anew while a plan of it is being committed",
         holds="either waits for the other: the commit sees the change, or comes before its answer",
-        file="settlement_node/store/book/funds.py",
-        old="    query = query.with_for_update(read=not to_change, key_share=not to_change)\n",
-        new="",
+        at="settlement_node/store/book/funds.py:_locked_fund",
+        change=Skips("with_for_update"),
         tests=(
             f"{RACES}::test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing"
             "_on_the_old[pyevm-fund nav-postgresql]",
@@ -314,9 +302,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.MEANWHILE,
         happens="a lane is paused while a plan on it is being committed",
         holds="the lane's row is locked before it is read",
-        file="settlement_node/store/book/funds.py",
-        old="        .with_for_update()\n    ).all()\n",
-        new="    ).all()\n",
+        at="settlement_node/store/book/funds.py:lock_lane",
+        change=Swaps("it.with_for_update()", "it"),
         tests=(
             f"{RACES}::test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing"
             "_on_the_old[pyevm-lane pause-postgresql]",
@@ -327,9 +314,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.MEANWHILE,
         happens="the reconciliation finds money missing while a plan is being committed",
         holds="a money break locks its fund, as every change of it does",
-        file="settlement_node/store/telling/attention.py",
-        old="        lock_fund_to_change(tx, fund_id)\n",
-        new="        pass\n",
+        at="settlement_node/store/telling/attention.py:open_break",
+        change=Skips("lock_fund_to_change"),
         tests=(
             f"{RACES}::test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing"
             "_on_the_old[pyevm-money break-postgresql]",
@@ -340,9 +326,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.CLOCK_JUMPS,
         happens="a node's clock is days ahead, and orders of the future look due",
         holds="whether a settlement date has come is asked of the database's clock",
-        file="settlement_node/node/stages/plan.py",
-        old="    at_utc = context.store.database_now(tx.connection)\n",
-        new="    at_utc = tx.now_utc\n",
+        at="settlement_node/node/stages/plan.py:_due",
+        change=Gives("database_now", "tx.now_utc"),
         tests=(
             f"{RACES}::test_plan__the_nodes_clock_is_wrong__settlement_dates_go_by_the_databases"
             "[pyevm-sqlite]",
@@ -353,9 +338,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.CLOCK_JUMPS,
         happens="a node's clock leaps ahead while another holds the lane",
         holds="whether a lease has run out is asked of the database's clock",
-        file="settlement_node/store/engine/leases.py",
-        old="        now = store.database_now(tx.connection)\n        expires",
-        new="        now = tx.now_utc\n        expires",
+        at="settlement_node/store/engine/leases.py:take_lease",
+        change=Gives("database_now", "tx.now_utc"),
         tests=(
             f"{LEASES}::"
             "test_take_lease__by_the_databases_own_time__ignores_the_nodes_clock[sqlite]",
@@ -366,9 +350,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.CLOCK_JUMPS,
         happens="the clock of a node that lost its lease is behind",
         holds="a commit's lease is compared with the database's clock",
-        file="settlement_node/store/database.py",
-        old="now_utc=self.database_now(connection))",
-        new="now_utc=tx.now_utc)",
+        at="settlement_node/store/database.py:Store.transaction",
+        change=Gives("database_now", "tx.now_utc"),
         tests=(
             f"{LEASES}::"
             "test_transaction__the_nodes_clock_jumps__the_lease_goes_by_the_databases[sqlite]",
@@ -379,9 +362,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.CLOCK_JUMPS,
         happens="the wall clock leaps while an endpoint is left alone for a while",
         holds="waiting times go by the monotonic clock",
-        file="settlement_node/assembly.py",
-        old="now=time.monotonic,",
-        new="now=time.time,",
+        at="settlement_node/assembly.py:build_client",
+        change=Passes("now", "time.time"),
         tests=(
             "chain_tests/faults/test_clocks.py::"
             "test_client__wall_clock_jumps__quarantine_lasts_as_long_as_it_was_given",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Adds, Drops, Never, Passes, Skips, Swaps, Text
 from tests.defences.model import Defence, Line
 
 KEEPING = "chain_tests/cycle/test_keeping.py"
@@ -18,9 +19,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="every mempool forgets a transaction that waits",
         holds="unmined bytes are sent again after so many blocks",
-        file="settlement_node/domain/engine/keeping.py",
-        old="view.head_number - view.last_sent_block >= policy.rebroadcast_after_blocks",
-        new="view.last_sent_block < view.last_signed_block",
+        at="settlement_node/domain/engine/keeping.py:next_step",
+        change=Never("rebroadcast_after_blocks"),
         tests=(
             "tests/domain/test_keeping.py::"
             "test_next_step__a_block_later__sends_the_same_bytes_again",
@@ -33,9 +33,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="the mempools are full and take nothing",
         holds="that is no fault of the bytes: they wait, and are sent again unchanged",
-        file="settlement_node/node/stages/send.py",
-        old="        SendRejection.MALFORMED,\n",
-        new="        SendRejection.MALFORMED,\n        SendRejection.MEMPOOL_FULL,\n",
+        at="settlement_node/node/stages/send.py:NEVER_MINEABLE",
+        change=Adds("SendRejection.MEMPOOL_FULL"),
         tests=(
             f"{CYCLE_SENDING}::test_send__refused_in_passing__same_bytes_until_taken"
             "[pyevm-sqlite-txpool is full]",
@@ -46,10 +45,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="an endpoint has the transaction already and answers with an error",
         holds="having it already is what was wanted: accepted",
-        file="settlement_node/chain/endpoints/endpoint.py",
-        old="        if reason is SendRejection.ALREADY_KNOWN:\n"
-        "            return Accepted(expected)\n",
-        new="",
+        at="settlement_node/chain/endpoints/endpoint.py:Endpoint.send_raw",
+        change=Never("ALREADY_KNOWN"),
         tests=(f"{SENDING_TESTS}::test_send_raw__any_endpoint_has_it__accepted",),
     ),
     Defence(
@@ -57,9 +54,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MEMPOOL_TROUBLE,
         happens="an endpoint calls the nonce of our own transaction used up",
         holds="nothing is given up for it: the receipt tells what is mined",
-        file="settlement_node/node/stages/send.py",
-        old="        SendRejection.INTRINSIC_GAS,\n",
-        new="        SendRejection.INTRINSIC_GAS,\n        SendRejection.NONCE_TOO_LOW,\n",
+        at="settlement_node/node/stages/send.py:NEVER_MINEABLE",
+        change=Adds("SendRejection.NONCE_TOO_LOW"),
         tests=(
             f"{CYCLE_SENDING}::test_send__refused_in_passing__same_bytes_until_taken"
             "[pyevm-sqlite-nonce too low]",
@@ -70,9 +66,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="a transaction that is not ours is final at a nonce we gave",
         holds="the lane stops with a break for a person; nothing is sent again",
-        file="settlement_node/node/stages/track.py",
-        old="        polls >= lane.policy.stranger_after_polls\n",
-        new="        polls > polls\n",
+        at="settlement_node/node/stages/track.py:_watch_for_strangers",
+        change=Never("stranger_after_polls"),
         tests=(
             f"{STRANGERS}::test_stranger__foreign_transaction_mined_at_our_nonce__"
             "lane_stops_and_nothing_is_sent_again[sqlite-pyevm]",
@@ -83,12 +78,12 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="an endpoint shows a used nonce once, in a block that does not stay",
         holds="a stranger is believed after several sightings, in a final block",
-        file="settlement_node/node/stages/track.py",
-        old="        polls >= lane.policy.stranger_after_polls\n"
-        "        and lane.final_number >= 0\n"
-        "        and lane.chain.client.nonce(lane.signer_address, lane.final_number)"
-        " > lowest.nonce\n",
-        new="        polls >= 1\n",
+        at="settlement_node/node/stages/track.py:_watch_for_strangers",
+        change=Swaps(
+            "polls >= it and lane.final_number >= 0 and lane.chain.client.nonce(...) >"
+            " lowest.nonce",
+            "polls >= 1",
+        ),
         tests=(
             f"{STRANGERS}::test_stranger__only_seen_once_then_gone__lane_goes_on[sqlite-pyevm]",
         ),
@@ -98,9 +93,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="while the node was away the key was used at nonces the book never gave",
         holds="they are accepted only if the settlers' events show them as ours",
-        file="settlement_node/node/lanes.py",
-        old="    if not ours:\n",
-        new="    if not ours and chain_nonce < book_nonce:\n",
+        at="settlement_node/node/lanes.py:_adopt_gap",
+        change=Skips("InvariantBroken"),
         tests=(
             f"{STRANGERS}::test_stranger__used_a_nonce_the_book_never_gave__"
             "next_start_refuses_to_plan[sqlite-pyevm]",
@@ -111,9 +105,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="the endpoint that is asked for a nonce has not seen our last transactions",
         holds="the next nonce is the book's own, given in the commit that plans",
-        file="settlement_node/node/stages/plan.py",
-        old="nonce=book.next_nonce,",
-        new="nonce=lane.chain.client.nonce(lane.signer_address),",
+        at="settlement_node/node/stages/plan.py:_commit_settlement",
+        change=Passes("nonce", "lane.chain.client.nonce(lane.signer_address)"),
         tests=(
             "chain_tests/cycle/test_whole_cycle.py::"
             "test_cycle__batches_in_flight__chained_by_the_ratchet_and_mined_in_one_block",
@@ -124,9 +117,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="after a restart the chain's nonce is below the book's: ours are still under way",
         holds="only a nonce above the book's needs an explanation",
-        file="settlement_node/node/lanes.py",
-        old="elif chain_nonce > row.next_nonce:",
-        new="elif chain_nonce != row.next_nonce:",
+        at="settlement_node/node/lanes.py:prepare",
+        change=Swaps("chain_nonce > row.next_nonce", "chain_nonce != row.next_nonce"),
         tests=(
             f"{SIGNERS}::test_signer__down_while_a_node_restarts__same_transaction_goes_on"
             "[pyevm-sqlite]",
@@ -137,9 +129,10 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="the endpoint that answers is ahead of the others, behind them, or on a fork",
         holds="nonces are read at the hash of the agreed head, or not at all",
-        file="settlement_node/chain/endpoints/account_reads.py",
-        old='item.nonce(address, {"blockHash": block.block_hash})',
-        new="item.nonce(address, hex(block.number))",
+        at="settlement_node/chain/endpoints/account_reads.py:AccountReads.nonce",
+        change=Swaps(
+            "item.nonce(it, {'blockHash': block.block_hash})", "item.nonce(it, hex(block.number))"
+        ),
         tests=(
             "tests/chain/test_reads.py::test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash",
         ),
@@ -149,9 +142,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="a nonce is planned that is not the lane's next",
         holds="the commit that gives a nonce moves the lane's own count, or fails",
-        file="settlement_node/store/engine/transactions.py",
-        old="    if moved.rowcount != 1:\n",
-        new="    if moved.rowcount > 1:\n",
+        at="settlement_node/store/engine/transactions.py:plan_transaction",
+        change=Never("rowcount"),
         tests=(
             "tests/store/test_invariants.py::"
             "test_plan_transaction__not_the_lanes_next_nonce__breaks_and_plans_nothing"
@@ -163,9 +155,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="the signer goes away between two signings",
         holds="what it signed is stored and sent all the same",
-        file="settlement_node/node/stages/send.py",
-        old="            return signed, error\n",
-        new="            return [], error\n",
+        at="settlement_node/node/stages/send.py:_sign",
+        change=Swaps("return signed, error", "return [], error"),
         tests=(
             f"{SIGNERS}::test_signer__fails_between_two_signings__the_first_goes_out[pyevm-sqlite]",
         ),
@@ -175,11 +166,11 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="the signer is away while a replacement is due, and the mempools forget",
         holds="what is to be sent again goes first, and needs no signer",
-        file="settlement_node/node/stages/keep.py",
-        old="    broadcast(lane, again)\n    if orders:\n"
-        "        sign_and_broadcast(lane, orders)\n",
-        new="    if orders:\n        sign_and_broadcast(lane, orders)\n"
-        "    broadcast(lane, again)\n",
+        at="settlement_node/node/stages/keep.py:keep",
+        change=Swaps(
+            "broadcast(...)\nif orders:\n    sign_and_broadcast(...)",
+            "if orders:\n    sign_and_broadcast(...)\nbroadcast(...)",
+        ),
         tests=(
             f"{SIGNERS}::test_signer__fails_at_a_replacement__what_is_signed_is_sent_again"
             "[pyevm-sqlite]",
@@ -190,9 +181,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="the signer is away for hours while orders come in",
         holds="what is planned must be signed before more is planned; one transaction waits",
-        file="settlement_node/node/cycle.py",
-        old="moved = keep(lane) + send(lane)\n",
-        new="moved = keep(lane)\n",
+        at="settlement_node/node/cycle.py:_act",
+        change=Swaps("keep(...) + send(...)", "keep(...)"),
         tests=(
             f"{SIGNERS}::test_signer__fails_for_many_passes__one_alert_and_one_transaction_waits"
             "[pyevm-sqlite-down]",
@@ -203,9 +193,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="nothing is signed any more and nobody knows",
         holds="an alert for as long as the signer fails",
-        file="settlement_node/node/stages/send.py",
-        old="        _note_signer(tx, lane, failure)\n",
-        new="        _note_signer(tx, lane, None)\n",
+        at="settlement_node/node/stages/send.py:sign_and_broadcast",
+        change=Swaps("_note_signer(tx, lane, failure)", "_note_signer(tx, lane, None)"),
         tests=(
             f"{SIGNERS}::test_signer__fails_for_many_passes__one_alert_and_one_transaction_waits"
             "[pyevm-sqlite-down]",
@@ -216,9 +205,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.SIGNER_AWAY,
         happens="the signer answers with a signature of another key",
         holds="the sender is computed from the signature; another one is never sent",
-        file="settlement_node/chain/signers/base.py",
-        old="    if recovered != signer_address:\n",
-        new="    if len(recovered) != len(signer_address):\n",
+        at="settlement_node/chain/signers/base.py:sign_with",
+        change=Never("recovered"),
         tests=("tests/chain/test_signers.py::test_sign_with__signature_of_another_key__refused",),
     ),
     Defence(
@@ -226,9 +214,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="more than a hundred transactions are out and each costs a round trip",
         holds="receipts of all attempts are asked for together",
-        file="settlement_node/node/stages/track.py",
-        old="    receipts = lane.chain.client.receipts(hashes)\n",
-        new="    receipts = {h: lane.chain.client.receipts([h])[h] for h in hashes}\n",
+        at="settlement_node/node/stages/track.py:_look_up",
+        change=Swaps("it.receipts(hashes)", "{h: it.receipts([h])[h] for h in hashes}"),
         tests=(
             f"{MANY}::test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
         ),
@@ -238,9 +225,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="the book has more unmined transactions than a page of them",
         holds="a pass reads all of a lane's unmined transactions",
-        file="settlement_node/store/engine/transactions.py",
-        old="    *conditions: sa.ColumnElement[bool],\n    limit: int = UNFINAL_MAX,\n",
-        new="    *conditions: sa.ColumnElement[bool],\n    limit: int = 50,\n",
+        at="settlement_node/store/engine/transactions.py:_unfinal",
+        change=Swaps("UNFINAL_MAX", "50"),
         tests=(
             f"{MANY}::test_track__over_a_hundred_unfinal__all_booked_in_one_pass_of_few_questions",
         ),
@@ -250,11 +236,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="finality takes a quarter of an hour, and clients keep 16 of an account",
         holds="the small bound counts what is unmined, a far larger one what is not final",
-        file="settlement_node/node/stages/ratchet.py",
-        old="        or len(unmined) >= policy.in_flight_max\n        or transactions"
-        ".count_unfinal(tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max\n",
-        new="        or transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)"
-        " >= policy.in_flight_max\n",
+        at="settlement_node/node/stages/ratchet.py:read_book_state",
+        change=Swaps("policy.unfinal_max", "policy.in_flight_max"),
         tests=(f"{MANY}::test_plan__finality_is_far_away__only_what_is_unmined_bounds_it",),
     ),
     Defence(
@@ -262,9 +245,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="finality does not come for days, while everything is mined",
         holds="past a bound nothing more is planned until the first ones are final",
-        file="settlement_node/node/stages/ratchet.py",
-        old=">= policy.unfinal_max\n",
-        new=">= 1_000_000\n",
+        at="settlement_node/node/stages/ratchet.py:read_book_state",
+        change=Never("unfinal_max"),
         tests=(
             f"{MANY}::test_plan__as_many_unfinal_as_may_be__waits_for_the_first_to_become_final",
         ),
@@ -274,9 +256,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="thousands of batches are mined and far from final",
         holds="a pass reads what is unmined, and of the mined ones those at the final line",
-        file="settlement_node/node/stages/track.py",
-        old="            to_block=lane.final_number,\n",
-        new="",
+        at="settlement_node/node/stages/track.py:_finish",
+        change=Drops("to_block"),
         tests=(f"{MANY}::test_pass__over_a_hundred_mined_and_far_from_final__reads_none_of_them",),
     ),
     Defence(
@@ -284,9 +265,11 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="an endpoint takes no more than so many requests in one batch",
         holds="a longer list goes out in several batches, and no answer is lost",
-        file="settlement_node/chain/wire/transport.py",
-        old="range(0, len(requests), self._batch_requests_max)",
-        new="range(0, 1, self._batch_requests_max)",
+        at="settlement_node/chain/wire/transport.py:HttpTransport.request",
+        change=Swaps(
+            "range(0, len(requests), self._batch_requests_max)",
+            "range(0, 1, self._batch_requests_max)",
+        ),
         tests=(
             "tests/chain/test_transport.py::"
             "test_request__more_than_the_bound__several_batches_in_order",
@@ -297,9 +280,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="years of finished transactions slow every look at the few open ones",
         holds="the query names the status, so that the partial index serves it",
-        file="settlement_node/store/engine/transactions.py",
-        old="x.c.status != word(TransactionStatus.FINAL),\n            *conditions",
-        new="x.c.status != TransactionStatus.FINAL.value,\n            *conditions",
+        at="settlement_node/store/engine/transactions.py:_unfinal",
+        change=Swaps("word(TransactionStatus.FINAL)", "TransactionStatus.FINAL.value"),
         tests=(
             "tests/store/test_query_plans.py::test_unmined__statement__names_the_status_so_that_the"
             "_partial_index_fits",
@@ -310,9 +292,11 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="the block's gas limit is smaller than the batch",
         holds="a batch is cut to a part of the block's gas before it is planned",
-        file="settlement_node/node/stages/plan.py",
-        old="lane.head_gas_limit * context.policy.batch_gas_bps // 10_000, batching",
-        new="2 * batching.TRANSACTION_GAS_MAX, batching",
+        at="settlement_node/node/stages/plan.py:_fit_gas",
+        change=Swaps(
+            "lane.head_gas_limit * context.policy.batch_gas_bps // 10_000",
+            "2 * batching.TRANSACTION_GAS_MAX",
+        ),
         tests=(f"{REVERTS}::test_revert__block_gas_limit_below_the_batch__split_not_stuck",),
     ),
     Defence(
@@ -320,9 +304,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="one redemption makes every batch it is in revert",
         holds="those of a reverted batch go on in halves, until the culprit stands alone",
-        file="settlement_node/booking/outcomes.py",
-        old='changes={"reverted_batch_size": settlement.items_count} if at_fault else {},',
-        new="changes={},",
+        at="settlement_node/booking/outcomes.py:_void",
+        change=Passes("changes", "{}"),
         tests=(
             f"{REVERTS}::"
             "test_revert__one_item_spoils_every_batch__halved_until_it_stands_alone_and_is_held",
@@ -333,9 +316,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="the preview of a large batch runs out of the gas an endpoint gives a call",
         holds="it is asked for in halves, down to single items",
-        file="settlement_node/chain/contracts/settler_reads.py",
-        old="    if gas_bounded and len(items) > 1:\n",
-        new="    if gas_bounded and len(items) > 1_000:\n",
+        at="settlement_node/chain/contracts/settler_reads.py:preview_items",
+        change=Never("gas_bounded", "items"),
         tests=(
             "tests/chain/test_reads.py::"
             "test_preview__too_large_for_one_call__in_halves_and_in_order",
@@ -346,9 +328,11 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="the transaction has less gas than its items need",
         holds="the settler reverts as a whole rather than fail an item for want of gas",
-        file="contracts/RedemptionSettler.sol",
-        old="            if (gasleft() < _gasNeeded) revert GasTooLow(gasleft(), _gasNeeded);\n",
-        new="",
+        at="contracts/RedemptionSettler.sol",
+        change=Text(
+            "            if (gasleft() < _gasNeeded) revert GasTooLow(gasleft(), _gasNeeded);\n",
+            "",
+        ),
         tests=(
             "contracts/test/GasSafety.t.sol::test_gas__too_low_for_a_later_item__nothing_settled",
         ),
@@ -358,9 +342,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="the backup of a book that was just restored is restored",
         holds="the batches of both gaps are that book's own, and the lane goes on",
-        file="settlement_node/node/lanes.py",
-        old="    is_further = row.restored_below_nonce == book_nonce\n",
-        new="    is_further = False\n",
+        at="settlement_node/node/lanes.py:_adopt_gap",
+        change=Swaps("row.restored_below_nonce == book_nonce", "False"),
         tests=(
             "chain_tests/cycle/test_restored_book.py::"
             "test_restore__of_a_backup_taken_in_the_middle_of_a_restore__no_batch_is_a_strangers"

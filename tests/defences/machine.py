@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Text
 from tests.defences.model import Defence, Line
 
 FRESH = "tests/setup/test_fresh_machine.py"
@@ -13,9 +14,8 @@ MACHINE: tuple[Defence, ...] = (
         line=Line.OTHER_PACKAGES,
         happens="a newer release of a locked package is published overnight",
         holds="pip asks for nothing beside the lock, so the set-up works as on the day before",
-        file="Makefile",
-        old="--quiet --no-deps --require-hashes -r",
-        new="--quiet --require-hashes -r",
+        at="Makefile",
+        change=Text("--quiet --no-deps --require-hashes -r", "--quiet --require-hashes -r"),
         tests=(
             f"{FRESH}::test_setup__newer_release_is_published__installs_what_is_locked[3.11]",
             f"{LOCKS}::test_installs__of_every_lock__take_it_whole_and_by_hash",
@@ -26,9 +26,8 @@ MACHINE: tuple[Defence, ...] = (
         line=Line.OTHER_PACKAGES,
         happens="a line of a lock has lost its hash, so any content would do under that name",
         holds="nothing of that lock is installed, and the package is named",
-        file="Makefile",
-        old="--quiet --no-deps --require-hashes -r",
-        new="--quiet --no-deps -r",
+        at="Makefile",
+        change=Text("--quiet --no-deps --require-hashes -r", "--quiet --no-deps -r"),
         tests=(f"{FRESH}::test_setup__lock_that_was_tampered_with__is_refused_by_name[none-3.11]",),
     ),
 )

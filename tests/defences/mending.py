@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Always, Drops, Never, Passes, Skips, Swaps
 from tests.defences.model import Defence, Line
 
 RESCAN = "chain_tests/cycle/test_rescan.py"
@@ -17,9 +18,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a false page of events is in the book, and its blocks are read again",
         holds="the events of the range are deleted before they are read anew",
-        file="settlement_node/desk/operators.py",
-        old='            from_number=max(from_block, settler["from_block"]),\n',
-        new="            from_number=latest[0] + 1,\n",
+        at="settlement_node/desk/operators.py:rescan",
+        change=Passes("from_number", "latest[0] + 1"),
         tests=(
             f"{RESCAN}::test_rescan__order_not_paid_though_a_false_page_says_so__"
             "forgotten_and_then_paid[pyevm-sqlite]",
@@ -30,9 +30,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="an order was booked as settled by an event that never was",
         holds="reconciliation goes over the range again, and finds a payment the chain lacks",
-        file="settlement_node/desk/operators.py",
-        old="    records.rewind_reconciliations(tx, fund_id, from_block=from_block)\n",
-        new="",
+        at="settlement_node/desk/operators.py:rescan",
+        change=Skips("rewind_reconciliations"),
         tests=(
             f"{RESCAN}::test_rescan__order_booked_as_paid_by_a_false_page__"
             "a_break_and_never_paid_again[pyevm-sqlite]",
@@ -43,9 +42,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a page is being read when a person asks for a re-scan of earlier blocks",
         holds="a page moves the scan cursor on only from where it began, or is not written",
-        file="settlement_node/store/book/funds.py",
-        old="            s.c.scanned_to_block == from_block - 1,\n",
-        new="",
+        at="settlement_node/store/book/funds.py:set_scanned",
+        change=Drops("scanned_to_block", "from_block"),
         tests=(
             f"{RESCAN}::test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads"
             "_first[pyevm-scan.before_commit-sqlite]",
@@ -57,9 +55,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a page is being committed while its events are deleted",
         holds="both commits lock the fund first, so that none of the page stays behind",
-        file="settlement_node/store/chain_memory/chain_book.py",
-        old="    lock_fund_to_change(tx, fund_id)\n",
-        new="",
+        at="settlement_node/store/chain_memory/chain_book.py:forget_events",
+        change=Skips("lock_fund_to_change"),
         tests=(
             f"{CHAIN_BOOK}::test_forget_events__while_a_page_is_being_written__takes_that_page_out"
             "_too[postgresql]",
@@ -70,11 +67,11 @@ MENDING: tuple[Defence, ...] = (
         line=Line.MEANWHILE,
         happens="a large file of orders is being taken in while new blocks come",
         holds="a page of events locks its fund against who deletes events, and against nobody else",
-        file="settlement_node/node/stages/scan.py",
-        old="        lock_fund_to_plan(tx, fund.fund_id)\n",
-        new=(
-            "        from settlement_node.store.book.funds import lock_fund_to_change\n\n"
-            "        lock_fund_to_change(tx, fund.fund_id)\n"
+        at="settlement_node/node/stages/scan.py:_scan_page",
+        change=Swaps(
+            "lock_fund_to_plan(tx, fund.fund_id)",
+            "from settlement_node.store.book.funds import lock_fund_to_change\n"
+            "lock_fund_to_change(tx, fund.fund_id)",
         ),
         tests=(
             "chain_tests/cycle/test_planning_races.py::"
@@ -86,9 +83,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="events are out of the book for a re-scan, and a pass would plan without them",
         holds="planning reads the scan cursors, and once more in its own commit",
-        file="settlement_node/node/stages/ratchet.py",
-        old="        or not is_read_to(tx, fund.fund_id, lane.head_number)\n",
-        new="        or lane.head_number < 0\n",
+        at="settlement_node/node/stages/ratchet.py:read_book_state",
+        change=Never("is_read_to"),
         tests=(
             f"{RESCAN}::test_rescan__payment_by_a_former_settler_is_out_of_the_book__"
             "not_planned_until_read[pyevm-sqlite]",
@@ -101,9 +97,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a paid order's event is out of the book when somebody cancels the order",
         holds="nothing is cancelled or released while final events are still to be read",
-        file="settlement_node/desk/intake.py",
-        old="    require_read(tx, fund)\n",
-        new="",
+        at="settlement_node/desk/intake.py:cancel",
+        change=Skips("require_read"),
         tests=(
             f"{RESCAN}::test_rescan__events_not_read_again_yet__nothing_is_cancelled_or_released"
             "[pyevm-sqlite]",
@@ -114,10 +109,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="the last batch the book knows never was, and none follows it",
         holds="where the settler's own hash is not met, the last known batch is forgotten too",
-        file="settlement_node/node/stages/scan.py",
-        old="        chain_book.forget_events("
-        "tx, lane.chain_id, fund.fund_id, settler, from_number=start)\n",
-        new="",
+        at="settlement_node/node/stages/scan.py:_read_again",
+        change=Skips("forget_events"),
         tests=(
             f"{RESCAN}::test_scan__a_batch_that_never_was_is_the_last_known__forgotten_and_the"
             "_fund_goes_on[pyevm-sqlite]",
@@ -128,9 +121,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="reconciliation is at work when its blocks are to be compared again",
         holds="a run is written only behind the very run it began from",
-        file="settlement_node/node/stages/reconcile.py",
-        old="        if records.last_reconciliation(tx, fund.fund_id) != before:\n",
-        new="        if before is None and records.last_reconciliation(tx, fund.fund_id):\n",
+        at="settlement_node/node/stages/reconcile.py:_write",
+        change=Never("last_reconciliation"),
         tests=(
             f"{RESCAN}::test_rescan__while_reconciliation_is_at_work__its_run_is_not_written"
             "[pyevm-sqlite]",
@@ -141,9 +133,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="blocks from before the book are compared again",
         holds="what the first comparison took for history stops nothing the second time either",
-        file="settlement_node/node/stages/reconcile.py",
-        old="    is_history = history_end is None or start < history_end\n",
-        new="    is_history = last is None\n",
+        at="settlement_node/node/stages/reconcile.py:reconcile_fund",
+        change=Swaps("history_end is None or start < history_end", "last is None"),
         tests=(
             f"{RESCAN}::test_rescan__payments_of_before_the_book__stay_history_and_stop_nothing"
             "[pyevm-sqlite]",
@@ -154,9 +145,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="orders missing from a restored book are entered again, and their breaks stay open",
         holds="a break closes once book and chain have the same payment, and new orders go on",
-        file="settlement_node/node/stages/scan.py",
-        old="    close_booked(lane, fund)\n",
-        new="",
+        at="settlement_node/node/stages/scan.py:_scan_fund",
+        change=Skips("close_booked"),
         tests=(
             f"{RESTORE_GUIDE}::test_restore_guide__followed_to_the_end__"
             "new_orders_settle_and_nothing_is_left_open[pyevm-sqlite]",
@@ -167,9 +157,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="the chain lacks a payment, and a false event in the book still shows it",
         holds="such a break closes by what reconciliation has just read alone",
-        file="settlement_node/booking/breaks.py",
-        old="kinds=EXPLAINED_BY_BOOKING, limit",
-        new="kinds=EXPLAINED_BY_BOOKING | EXPLAINED_BY_EVENT, limit",
+        at="settlement_node/booking/breaks.py:booked",
+        change=Passes("kinds", "EXPLAINED_BY_BOOKING | EXPLAINED_BY_EVENT"),
         tests=(
             f"{RESCAN}::test_reconcile__the_false_event_is_still_in_the_book__its_break_stays_open"
             "[pyevm-sqlite]",
@@ -180,9 +169,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="an order is in the book again, and was paid otherwise than it says",
         holds="its break closes only where every figure is the event's",
-        file="settlement_node/domain/reconciliation.py",
-        old="    return settled and _ordered(entry, event) == _happened(event)\n",
-        new="    return settled\n",
+        at="settlement_node/domain/reconciliation.py:is_explained",
+        change=Always("_ordered", "_happened"),
         tests=(
             "tests/domain/test_reconciliation.py::"
             "test_is_explained__book_and_event__only_when_both_tell_the_same[another payout]",
@@ -193,9 +181,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="connections are opened while the database's file can only be read",
         holds="the pool is emptied at the first refused write, and what comes next can write",
-        file="settlement_node/store/database.py",
-        old="            context.is_disconnect = True\n",
-        new="            context.is_disconnect = False\n",
+        at="settlement_node/store/database.py:_open_sqlite._throw_away",
+        change=Swaps("context.is_disconnect = True", "context.is_disconnect = False"),
         tests=(
             "tests/store/test_transient.py::test_transaction__opened_while_the_file_could_only_be"
             "_read__writes_once_it_can",
@@ -206,9 +193,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.DEATH_BETWEEN_STEPS,
         happens="a node is started again on its machine, and its own lease still lives",
         holds="a lease whose holder has provably ended is taken at once, under a higher token",
-        file="settlement_node/store/engine/leases.py",
-        old="            if left is None or not has_ended(left):\n",
-        new="            if left is None or not has_ended(holder):\n",
+        at="settlement_node/store/engine/leases.py:take_lease",
+        change=Swaps("has_ended(left)", "has_ended(holder)"),
         tests=(
             f"{LEASES}::test_take_lease__holders_process_has_ended__goes_to_another_at_once_under_a"
             "_higher_token[sqlite]",
@@ -219,9 +205,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.TWO_NODES,
         happens="a second node is started on the machine of the first",
         holds="nothing but the proven end of the holder's process gives its lane away",
-        file="settlement_node/store/engine/leases.py",
-        old="            if left is None or not has_ended(left):\n",
-        new="            if left is None:\n",
+        at="settlement_node/store/engine/leases.py:take_lease",
+        change=Never("has_ended"),
         tests=(
             f"{LEASES}::test_take_lease__holders_process_lives_or_is_unknown__gives_none[sqlite]",
         ),
@@ -231,9 +216,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.TWO_NODES,
         happens="the holder runs on another machine or in another container",
         holds="process numbers count within one boot and one namespace alone",
-        file="settlement_node/node/processes.py",
-        old="    if namespaces != _namespaces() or not number.isdigit():\n",
-        new="    if not number.isdigit():\n",
+        at="settlement_node/node/processes.py:has_ended",
+        change=Never("_namespaces"),
         tests=(f"{PROCESSES}::test_has_ended__of_another_boot_or_namespace__is_never_proven",),
     ),
     Defence(
@@ -241,9 +225,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.DEATH_BETWEEN_STEPS,
         happens="the dead holder's process number belongs to another process by now",
         holds="a process is its number and its start",
-        file="settlement_node/node/processes.py",
-        old="    return started is not None and started != start\n",
-        new="    return started is None\n",
+        at="settlement_node/node/processes.py:has_ended",
+        change=Swaps("started is not None and started != start", "started is None"),
         tests=(f"{PROCESSES}::test_has_ended__number_given_to_a_later_process__is_proven",),
     ),
     Defence(
@@ -251,9 +234,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a re-scan takes out the events that explain a restored book's missing nonces",
         holds="nobody is called a stranger before the events are read again",
-        file="settlement_node/node/lanes.py",
-        old="    if not ours and (lane.unscanned or not is_read):\n",
-        new="    if not ours and lane.unscanned:\n",
+        at="settlement_node/node/lanes.py:_adopt_gap",
+        change=Drops("is_read"),
         tests=(
             f"{RESCAN}::test_rescan__while_a_restored_book_is_explained__waits_and_stops_nothing"
             "[pyevm-sqlite]",
@@ -264,9 +246,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.MEANWHILE,
         happens="the server's default isolation keeps a commit's first view, of before it waited",
         holds="every commit is READ COMMITTED, whatever the server's default",
-        file="settlement_node/store/database.py",
-        old='            isolation_level="READ COMMITTED",\n',
-        new="",
+        at="settlement_node/store/database.py:open_engine",
+        change=Drops("isolation_level"),
         tests=(
             f"{TRANSIENT}::test_transaction__server_keeps_a_first_view_by_default__"
             "sees_what_was_committed_since[repeatable read-postgresql]",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from tests.defences.changes import Change, Text
+
 
 class Part(StrEnum):
     """Where the trouble comes from."""
@@ -74,18 +76,27 @@ class Line(Enum):
 class Defence:
     """One defence, how to take it out, and who notices.
 
-    `old` stands in `file` exactly once; `new` is what a careless programmer would have written
-    there. `tests` are node ids, of pytest or (in `*.t.sol`) of forge; each must fail without it.
+    `at` is a file and, in Python, a function, class or constant: `folder/file.py:Class.method`.
+    `change` is what a careless programmer would have had it do.
+    `tests` are node ids, of pytest or (in `*.t.sol`) of forge; each must fail without it.
     """
 
     name: str
     line: Line
     happens: str
     holds: str
-    file: str
-    old: str
-    new: str
+    at: str
+    change: Change | Text
     tests: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        return self.at.partition(":")[0]
+
+    @property
+    def place(self) -> str:
+        """What of the file; empty where it is not Python."""
+        return self.at.partition(":")[2]
 
     @property
     def part(self) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Always, Before, Drops, Never, Passes, Returns, Skips, Swaps
 from tests.defences.model import Defence, Line
 
 KEEPING = "chain_tests/cycle/test_keeping.py"
@@ -16,9 +17,10 @@ SENDING: tuple[Defence, ...] = (
         line=Line.LOST_ANSWER,
         happens="the connection breaks after the endpoint took the transaction, before it said so",
         holds="a send without an answer leaves the outcome open; it never counts as refused",
-        file="settlement_node/chain/endpoints/endpoint.py",
-        old="            return Unanswered(error.message)\n",
-        new="            return Rejected(SendRejection.MALFORMED, error.message)\n",
+        at="settlement_node/chain/endpoints/endpoint.py:Endpoint.send_raw",
+        change=Swaps(
+            "Unanswered(error.message)", "Rejected(SendRejection.MALFORMED, error.message)"
+        ),
         tests=(
             f"{SENDING_TESTS}::test_send_raw__no_answer__message_names_the_endpoint",
             f"{CYCLE_SENDING}::test_send__answer_lost__found_by_its_hash_under_one_nonce",
@@ -29,9 +31,11 @@ SENDING: tuple[Defence, ...] = (
         line=Line.LOST_ANSWER,
         happens="a proxy answers a send with an error of its own making",
         holds="words that are not in the table say nothing about the outcome",
-        file="settlement_node/chain/endpoints/endpoint.py",
-        old="if reason in (SendRejection.UNKNOWN, SendRejection.RATE_LIMITED):",
-        new="if reason is SendRejection.RATE_LIMITED:",
+        at="settlement_node/chain/endpoints/endpoint.py:Endpoint.send_raw",
+        change=Swaps(
+            "reason in (SendRejection.UNKNOWN, SendRejection.RATE_LIMITED)",
+            "reason is SendRejection.RATE_LIMITED",
+        ),
         tests=(f"{SENDING_TESTS}::test_send_raw__anyone_leaves_it_open__unanswered",),
     ),
     Defence(
@@ -39,13 +43,14 @@ SENDING: tuple[Defence, ...] = (
         line=Line.LOST_ANSWER,
         happens="a transaction is mined that no endpoint ever said it had taken",
         holds="receipts are asked for by the hash of all that was signed, answered or not",
-        file="settlement_node/node/stages/track.py",
-        old="hashes = [a.attempt_hash for row in unmined for a in attempts[row.transaction_id]]",
-        new=(
-            'answered = [[a for a in own if a.last_answer == "accepted"]'
-            " for own in attempts.values()]\n"
-            "    attempts |= dict(zip(attempts, answered, strict=True))\n"
-            "    hashes = [a.attempt_hash for row in unmined for a in attempts[row.transaction_id]]"
+        at="settlement_node/node/stages/track.py:_look_up",
+        change=Swaps(
+            "hashes = [a.attempt_hash for row in unmined for a in attempts[row.transaction_id]]",
+            "answered = [[a for a in own if a.last_answer == 'accepted'] for own in"
+            " attempts.values()]\n"
+            "attempts |= dict(zip(attempts, answered, strict=True))\n"
+            "hashes = [a.attempt_hash for row in unmined for a in"
+            " attempts[row.transaction_id]]",
         ),
         tests=(f"{CYCLE_SENDING}::test_send__answer_lost__found_by_its_hash_under_one_nonce",),
     ),
@@ -54,12 +59,11 @@ SENDING: tuple[Defence, ...] = (
         line=Line.UNKNOWN_RECEIPT,
         happens="asking for the receipt of a mined transaction ends in an error",
         holds="a hash nobody could speak about is undecided, which is no absence: nothing moves",
-        file="settlement_node/chain/endpoints/lookups.py",
-        old=(
-            '        return Undecided(self.failure or "too few endpoints that have the agreed head'
-            ' could say")\n'
+        at="settlement_node/chain/endpoints/lookups.py:_Ballot.outcome",
+        change=Swaps(
+            "Undecided(self.failure or 'too few endpoints that have the agreed head could say')",
+            "None",
         ),
-        new="        return None\n",
         tests=(
             f"{LOOKUPS}::test_receipts__lookup_errors__undecided_and_the_others_are_not",
             f"{LOOKUPS}::test_receipts__only_source_is_on_a_fork__undecided_and_not_none",
@@ -70,9 +74,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.UNKNOWN_RECEIPT,
         happens="a replica that is behind answers null for a transaction that is mined",
         holds="only an endpoint that has the agreed head may say that a receipt is not there",
-        file="settlement_node/chain/endpoints/lookups.py",
-        old="            elif has_head:\n",
-        new="            else:\n",
+        at="settlement_node/chain/endpoints/lookups.py:ReceiptLookup._take",
+        change=Always("has_head"),
         tests=(
             f"{LOOKUPS}::test_receipts__null_from_an_endpoint_behind_the_head__undecided",
             f"{LOOKUPS}::test_receipts__null_from_an_endpoint_on_a_fork__undecided",
@@ -83,9 +86,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.UNKNOWN_RECEIPT,
         happens="one endpoint is still indexing the block whose receipt another has already",
         holds="what the endpoints differ about is proven against the block, and a receipt is found",
-        file="settlement_node/chain/endpoints/lookups.py",
-        old="[ballot for ballot in ballots.values() if ballot.is_disputed(needed)]",
-        new="list[_Ballot]()",
+        at="settlement_node/chain/endpoints/lookups.py:ReceiptLookup._decide",
+        change=Never("is_disputed"),
         tests=(f"{PROVING}::test_receipts__null_for_a_block_just_mined__not_blamed",),
     ),
     Defence(
@@ -93,9 +95,11 @@ SENDING: tuple[Defence, ...] = (
         line=Line.UNKNOWN_RECEIPT,
         happens="an endpoint that follows another fork answers with a receipt from there",
         holds="a receipt counts only if its block is the agreed one at its height",
-        file="settlement_node/chain/endpoints/lookups.py",
-        old="if agreed.get(receipt.block_number) == receipt.block_hash:",
-        new="if receipt.block_number in agreed:",
+        at="settlement_node/chain/endpoints/lookups.py:ReceiptLookup._take",
+        change=Swaps(
+            "agreed.get(receipt.block_number) == receipt.block_hash",
+            "receipt.block_number in agreed",
+        ),
         tests=(f"{LOOKUPS}::test_receipts__only_source_is_on_a_fork__undecided_and_not_none",),
     ),
     Defence(
@@ -103,12 +107,10 @@ SENDING: tuple[Defence, ...] = (
         line=Line.DEATH_BETWEEN_STEPS,
         happens="the process dies after the first byte left and before its hash was stored",
         holds="signed bytes and their hash are committed before any of them leaves",
-        file="settlement_node/node/stages/send.py",
-        old='    with lane.commit("sign") as tx:\n',
-        new=(
-            "    for _, bytes_ in signed:\n"
-            "        lane.chain.client.send_raw(bytes_.raw)\n"
-            '    with lane.commit("sign") as tx:\n'
+        at="settlement_node/node/stages/send.py:sign_and_broadcast",
+        change=Before(
+            "commit",
+            "for _, bytes_ in signed:\n    lane.chain.client.send_raw(bytes_.raw)",
         ),
         tests=(f"{CYCLE_SENDING}::test_send__dies_before_the_bytes_are_stored__none_had_left",),
     ),
@@ -117,9 +119,10 @@ SENDING: tuple[Defence, ...] = (
         line=Line.DEATH_BETWEEN_STEPS,
         happens="the process dies after it stored signed bytes and before it sent them",
         holds="after the restart the stored bytes go out; nothing is signed a second time",
-        file="settlement_node/domain/engine/keeping.py",
-        old="    if view.speed_up_requested:\n",
-        new="    if view.speed_up_requested or view.last_sent_block is None:\n",
+        at="settlement_node/domain/engine/keeping.py:next_step",
+        change=Swaps(
+            "view.speed_up_requested", "view.speed_up_requested or view.last_sent_block is None"
+        ),
         tests=(f"{CYCLE_SENDING}::test_send__dies_around_the_send__same_bytes_and_paid_once",),
     ),
     Defence(
@@ -127,9 +130,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.DEATH_BETWEEN_STEPS,
         happens="the machine loses power after a commit whose bytes were sent at once",
         holds="SQLite syncs each commit to the disk before it returns",
-        file="settlement_node/store/database.py",
-        old="PRAGMA synchronous=FULL",
-        new="PRAGMA synchronous=NORMAL",
+        at="settlement_node/store/database.py:_open_sqlite._prepare",
+        change=Swaps("'PRAGMA synchronous=FULL'", "'PRAGMA synchronous=NORMAL'"),
         tests=(
             "tests/store/test_unit_of_work.py::"
             "test_open_engine__sqlite_file__commits_to_the_disk_before_it_returns",
@@ -140,11 +142,11 @@ SENDING: tuple[Defence, ...] = (
         line=Line.OTHER_ATTEMPT_MINED,
         happens="the first attempt is mined although a dearer one was sent since, or the reverse",
         holds="the receipts of all attempts of a transaction are asked for",
-        file="settlement_node/node/stages/track.py",
-        old="receipts = lane.chain.client.receipts(hashes)",
-        new=(
+        at="settlement_node/node/stages/track.py:_look_up",
+        change=Swaps(
+            "receipts = it.receipts(hashes)",
             "last = [own[-1].attempt_hash for own in attempts.values() if own]\n"
-            "    receipts = dict.fromkeys(hashes) | lane.chain.client.receipts(last)"
+            "receipts = dict.fromkeys(hashes) | it.receipts(last)",
         ),
         tests=(
             f"{KEEPING}::test_keeping__original_mined_although_cancelled__it_counts_and_is_paid_once"
@@ -156,9 +158,11 @@ SENDING: tuple[Defence, ...] = (
         line=Line.OTHER_ATTEMPT_MINED,
         happens="two attempts of one nonce were out, and the older one got into the block",
         holds="the book names the attempt the receipt belongs to",
-        file="settlement_node/node/stages/track.py",
-        old="moved += _book_receipt(lane, row, attempt, receipt)",
-        new="moved += _book_receipt(lane, row, own[-1][0], receipt)",
+        at="settlement_node/node/stages/track.py:_look_up",
+        change=Swaps(
+            "_book_receipt(lane, row, attempt, receipt)",
+            "_book_receipt(lane, row, own[-1][0], receipt)",
+        ),
         tests=(
             f"{KEEPING}::test_keeping__original_mined_although_cancelled__it_counts_and_is_paid_once"
             "[sqlite-pyevm]",
@@ -169,9 +173,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.OTHER_ATTEMPT_MINED,
         happens="a replacement and the attempt it was to replace are both mined",
         holds="every attempt of a transaction is signed with its one nonce",
-        file="settlement_node/node/stages/send.py",
-        old="nonce=order.row.nonce,",
-        new="nonce=lane.chain.client.nonce(lane.signer_address, 'pending'),",
+        at="settlement_node/node/stages/send.py:_sign",
+        change=Passes("nonce", "lane.chain.client.nonce(lane.signer_address, 'pending')"),
         tests=(
             f"{KEEPING}::test_keeping__person_asks_to_speed_up__replaced_at_once[sqlite-anvil]",
         ),
@@ -181,9 +184,11 @@ SENDING: tuple[Defence, ...] = (
         line=Line.NO_OP_MINED,
         happens="the no-op that took an overdue batch's nonce is mined, and succeeds",
         holds="its outcome is void, and the batch's redemptions are free to be planned anew",
-        file="settlement_node/booking/outcomes.py",
-        old="if mined_kind is AttemptKind.CANCEL:",
-        new="if mined_kind is AttemptKind.CANCEL and not row.evm_succeeded:",
+        at="settlement_node/booking/outcomes.py:record_final",
+        change=Swaps(
+            "mined_kind is AttemptKind.CANCEL",
+            "mined_kind is AttemptKind.CANCEL and not row.evm_succeeded",
+        ),
         tests=(
             f"{KEEPING}::test_keeping__cancelled__noop_mined_void_and_planned_anew[sqlite-pyevm]",
         ),
@@ -193,9 +198,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.NO_OP_MINED,
         happens="a batch is not mined for longer than the policy allows",
         holds="past its deadline block a no-op is signed at its nonce",
-        file="settlement_node/domain/engine/keeping.py",
-        old="(view.cancel_requested or overdue)",
-        new="view.cancel_requested",
+        at="settlement_node/domain/engine/keeping.py:next_step",
+        change=Drops("overdue"),
         tests=("tests/domain/test_keeping.py::test_next_step__to_be_cancelled__is_cancelled",),
     ),
     Defence(
@@ -203,9 +207,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.FEE_LIMITS,
         happens="a raise by an eighth, rounded down, lands exactly on a client's limit",
         holds="one wei is added to the raise, so that it is strictly above",
-        file="settlement_node/domain/engine/fees.py",
-        old="return old_wei * 9 // 8 + 1",
-        new="return old_wei * 9 // 8",
+        at="settlement_node/domain/engine/fees.py:raised",
+        change=Returns("old_wei * 9 // 8"),
         tests=(
             "tests/domain/test_fees.py::"
             "test_raised__1_to_2000_wei__is_strictly_above_every_clients_limit",
@@ -216,9 +219,10 @@ SENDING: tuple[Defence, ...] = (
         line=Line.FEE_LIMITS,
         happens="a client refuses a replacement that raises the cap and leaves the tip",
         holds="tip and cap are raised together",
-        file="settlement_node/domain/engine/fees.py",
-        old="raised(old.max_priority_fee_per_gas_wei))",
-        new="old.max_priority_fee_per_gas_wei)",
+        at="settlement_node/domain/engine/fees.py:bump",
+        change=Swaps(
+            "raised(old.max_priority_fee_per_gas_wei)", "old.max_priority_fee_per_gas_wei"
+        ),
         tests=(
             "tests/domain/test_fees.py::test_bump__quiet_market__raises_both_by_an_eighth_and_one",
             f"{KEEPING}::test_keeping__dropped_and_old__replaced_with_both_fees_an_eighth_up"
@@ -230,9 +234,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.FEE_LIMITS,
         happens="bump after bump the fee reaches what the operator is willing to pay at most",
         holds="a replacement that would pass the ceiling is not signed",
-        file="settlement_node/domain/engine/fees.py",
-        old="    if cap > ceiling_wei:\n",
-        new="    if tip > ceiling_wei:\n",
+        at="settlement_node/domain/engine/fees.py:bump",
+        change=Swaps("cap > ceiling_wei", "tip > ceiling_wei"),
         tests=(
             "tests/domain/test_fees.py::test_bump__next_step_one_above_the_ceiling__bumps_nothing",
         ),
@@ -242,9 +245,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.FEE_LIMITS,
         happens="the fee cannot be raised any more and the mempools forget the transaction",
         holds="the last bytes are sent again with every step",
-        file="settlement_node/node/stages/keep.py",
-        old="again += [(row, attempt) for attempt in own[-2:]]",
-        new="continue",
+        at="settlement_node/node/stages/keep.py:keep",
+        change=Swaps("again += [(row, attempt) for attempt in own[-2:]]", "continue"),
         tests=(
             f"{KEEPING}::"
             "test_keeping__fee_at_the_ceiling__sent_again_with_an_alert_and_recovers[sqlite-anvil]",
@@ -255,9 +257,8 @@ SENDING: tuple[Defence, ...] = (
         line=Line.FEE_LIMITS,
         happens="a transaction is stuck at the ceiling and nobody knows",
         holds="an alert names the nonce, the fee it would need and the ceiling",
-        file="settlement_node/node/stages/keep.py",
-        old="            raise_alert(\n                tx,\n",
-        new="            _ = dict(\n",
+        at="settlement_node/node/stages/keep.py:_order",
+        change=Skips("raise_alert"),
         tests=(
             f"{KEEPING}::"
             "test_keeping__fee_at_the_ceiling__sent_again_with_an_alert_and_recovers[sqlite-anvil]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Never, Swaps, Text
 from tests.defences.model import Defence, Line
 
 SKIPS = "contracts/test/Skips.t.sol"
@@ -19,12 +20,12 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="a stolen operator key settles genuine orders for next to nothing",
         holds="the settler pays no less than its floor for a share",
-        file="contracts/RedemptionSettler.sol",
-        old=(
+        at="contracts/RedemptionSettler.sol",
+        change=Text(
             "            if (paidPerShares + _wholeShare <= shares * frame.floorPrice)"
-            " _skip(SkipReason.PriceBelowFloor);\n"
+            " _skip(SkipReason.PriceBelowFloor);\n",
+            "",
         ),
-        new="",
         tests=(f"{SKIPS}::test_skip__price_one_unit_below_floor",),
     ),
     Defence(
@@ -32,9 +33,11 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="an order priced at the very floor is paid a whole number of base units",
         holds="the least payout is rounded down as payouts are, so it is not refused",
-        file="contracts/RedemptionSettler.sol",
-        old="if (paidPerShares + _wholeShare <= shares * frame.floorPrice)",
-        new="if (paidPerShares < shares * frame.floorPrice)",
+        at="contracts/RedemptionSettler.sol",
+        change=Text(
+            "if (paidPerShares + _wholeShare <= shares * frame.floorPrice)",
+            "if (paidPerShares < shares * frame.floorPrice)",
+        ),
         tests=(f"{SKIPS}::test_skip__least_payout_is_rounded_down",),
     ),
     Defence(
@@ -42,9 +45,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="an item fails, and its answer lies where the treasury's balance is handed on",
         holds="the balance is read again, so the items behind it are settled",
-        file="contracts/RedemptionSettler.sol",
-        old="                _forgetTreasuryHeld(frame);\n",
-        new="",
+        at="contracts/RedemptionSettler.sol",
+        change=Text("                _forgetTreasuryHeld(frame);\n", ""),
         tests=(f"{SKIPS}::test_skip__treasury_short__smaller_item_behind_is_paid",),
     ),
     Defence(
@@ -52,9 +54,11 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="a proposal is left to ripen and taken up years later",
         holds="it lapses 14 days after its delay",
-        file="contracts/SettlerControls.sol",
-        old="        if (block.timestamp >= readyAt + PROPOSAL_GRACE) {\n",
-        new="        if (readyAt == 0) {\n",
+        at="contracts/SettlerControls.sol",
+        change=Text(
+            "        if (block.timestamp >= readyAt + PROPOSAL_GRACE) {\n",
+            "        if (readyAt == 0) {\n",
+        ),
         tests=(
             f"{CONTROLS}::test_role__accepted_too_late__refused_until_proposed_again",
             f"{BOUNDS}::test_bound__widening_applied_too_late__refused",
@@ -65,9 +69,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="an owner leaves ripe proposals behind for the next one's time",
         holds="accepting the owner's role cancels everything proposed before",
-        file="contracts/SettlerControls.sol",
-        old="        if (role == Role.Owner) _cancelAll();\n",
-        new="",
+        at="contracts/SettlerControls.sol",
+        change=Text("        if (role == Role.Owner) _cancelAll();\n", ""),
         tests=(f"{CONTROLS}::test_role__owner_changes__its_proposals_are_gone",),
     ),
     Defence(
@@ -75,9 +78,11 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="the operator is dismissed while another operator and a wider bound are ripe",
         holds="the dismissal cancels both",
-        file="contracts/SettlerControls.sol",
-        old="        _cancelRole(Role.Operator);\n        _cancelWidenings();\n    }\n",
-        new="    }\n",
+        at="contracts/SettlerControls.sol",
+        change=Text(
+            "        _cancelRole(Role.Operator);\n        _cancelWidenings();\n    }\n",
+            "    }\n",
+        ),
         tests=(f"{CONTROLS}::test_operator__revoked__ripe_proposals_do_not_outrun_it",),
     ),
     Defence(
@@ -85,12 +90,12 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="a guardian turns bad and cancels its own replacement for ever",
         holds="only the owner can cancel that proposal",
-        file="contracts/SettlerControls.sol",
-        old=(
+        at="contracts/SettlerControls.sol",
+        change=Text(
             "        if (role == Role.Guardian && msg.sender != owner()) revert"
-            " NotOwner(msg.sender);\n"
+            " NotOwner(msg.sender);\n",
+            "",
         ),
-        new="",
         tests=(f"{CONTROLS}::test_guardian__own_replacement__cannot_be_cancelled_by_it",),
     ),
     Defence(
@@ -98,9 +103,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="the floor is raised above the ceiling, or the ceiling lowered below the floor",
         holds="either is refused, so that a price is always left",
-        file="contracts/SettlerControls.sol",
-        old="        if (floor > ceiling) revert FloorAboveCeiling(floor, ceiling);\n",
-        new="",
+        at="contracts/SettlerControls.sol",
+        change=Text("        if (floor > ceiling) revert FloorAboveCeiling(floor, ceiling);\n", ""),
         tests=(
             f"{BOUNDS}::test_band__never_crossed",
             "contracts/test/Deployment.t.sol::"
@@ -112,14 +116,9 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="a stolen operator key has items skipped at enormous indexes",
         holds="the book counts on from what was settled only",
-        file="settlement_node/node/stages/scan.py",
-        old=(
-            "        settled = [e.redemption_index for e in events"
-            " if isinstance(e, RedemptionSettledEvent)]\n"
-        ),
-        new=(
-            "        settled = [e.redemption_index for e in events"
-            " if not isinstance(e, BatchSettledEvent)]\n"
+        at="settlement_node/node/stages/scan.py:_scan_page",
+        change=Swaps(
+            "isinstance(e, RedemptionSettledEvent)", "not isinstance(e, BatchSettledEvent)"
         ),
         tests=(f"{CYCLE}::test_lost_book__indexes_that_were_only_skipped__are_given",),
     ),
@@ -128,9 +127,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="a stolen operator key settles one item at the last index there is",
         holds="the book counts on from indexes that a book can have given",
-        file="settlement_node/store/book/funds.py",
-        old="        if following <= index < following + INDEX_LEAP_MAX:\n",
-        new="        if following <= index:\n",
+        at="settlement_node/store/book/funds.py:raise_next_index",
+        change=Swaps("following <= index < following + INDEX_LEAP_MAX", "following <= index"),
         tests=(
             f"{CYCLE}::test_lost_book__one_index_settled_far_ahead__the_others_are_left_for_orders",
             f"{ORDERS}::test_raise_next_index__one_no_book_gave__does_not_use_up_the_others",
@@ -141,9 +139,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.SETTLER_RIGHTS,
         happens="an item has an index that no column holds",
         holds="the settler skips it as invalid",
-        file="contracts/ItemData.sol",
-        old="or(or(zero, tooWide), tooFar)",
-        new="or(zero, tooWide)",
+        at="contracts/ItemData.sol",
+        change=Text("or(or(zero, tooWide), tooFar)", "or(zero, tooWide)"),
         tests=(f"{SKIPS}::test_skip__index_too_far",),
     ),
     Defence(
@@ -151,9 +148,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.HOSTILE_TOKEN,
         happens="a payout token takes its fee from the sender, on top of what the payee gets",
         holds="the treasury's balance must fall by exactly the payout, or nothing happens",
-        file="contracts/TokenCalls.sol",
-        old="and(received, eq(heldAfter, sub(heldBefore, value)))",
-        new="received",
+        at="contracts/TokenCalls.sol",
+        change=Text("and(received, eq(heldAfter, sub(heldBefore, value)))", "received"),
         tests=(
             f"{ODD}::test_fee_from_the_sender__skipped_and_nothing_moves",
             f"{ODD}::test_treasury_that_does_not_fall__skipped",
@@ -164,9 +160,11 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.HOSTILE_TOKEN,
         happens="a payout token takes its fee from what the payee gets",
         holds="the payee's balance must rise by exactly the payout, or nothing happens",
-        file="contracts/TokenCalls.sol",
-        old="and(received, eq(heldAfter, sub(heldBefore, value)))",
-        new="eq(heldAfter, sub(heldBefore, value))",
+        at="contracts/TokenCalls.sol",
+        change=Text(
+            "and(received, eq(heldAfter, sub(heldBefore, value)))",
+            "eq(heldAfter, sub(heldBefore, value))",
+        ),
         tests=(f"{ODD}::test_fee_on_transfer__skipped_and_nothing_burned",),
     ),
     Defence(
@@ -174,9 +172,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.HOSTILE_TOKEN,
         happens="an order pays to, or burns of, one of the two tokens itself",
         holds="the settler skips it as invalid",
-        file="contracts/ItemData.sol",
-        old="or(excluded, token)))",
-        new="excluded))",
+        at="contracts/ItemData.sol",
+        change=Text("or(excluded, token)))", "excluded))"),
         tests=(f"{SKIPS}::test_skip__accounts_that_are_a_token",),
     ),
     Defence(
@@ -184,10 +181,10 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="a book is lost, and the new one knows the fund's present settler only",
         holds="the node finds the settlers before it and reads what they paid",
-        file="settlement_node/node/stages/scan.py",
-        old="    settlers = know_predecessors(lane, fund)\n",
-        new=(
-            "    with lane.store.read() as tx:\n        settlers = settlers_of(tx, fund.fund_id)\n"
+        at="settlement_node/node/stages/scan.py:_scan_fund",
+        change=Swaps(
+            "settlers = know_predecessors(...)",
+            "with lane.store.read() as tx:\n    settlers = settlers_of(tx, fund.fund_id)",
         ),
         tests=(
             f"{CHANGE}::"
@@ -199,9 +196,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="a settler names a predecessor of another fund",
         holds="it must have the fund's two tokens, or the fund waits and says so",
-        file="settlement_node/desk/succession.py",
-        old="    if ours != theirs:\n        raise Refused(\n",
-        new="    if not theirs:\n        raise Refused(\n",
+        at="settlement_node/desk/succession.py:settler_of",
+        change=Never("ours", "theirs"),
         tests=(f"{PREDECESSORS}::test_predecessors__other_tokens__refused",),
     ),
     Defence(
@@ -209,9 +205,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="settlers name one another in a circle",
         holds="refused when one comes again",
-        file="settlement_node/desk/succession.py",
-        old="        if before in (newest, *found):\n",
-        new="        if before in ():\n",
+        at="settlement_node/desk/succession.py:predecessors",
+        change=Never("newest", "found"),
         tests=(f"{PREDECESSORS}::test_predecessors__in_a_circle__refused",),
     ),
     Defence(
@@ -219,9 +214,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="the settler is changed while a batch of the old one is in flight",
         holds="refused until the batch is final",
-        file="settlement_node/desk/succession.py",
-        old="    if settlements.last_live(tx, fund_id) is not None:\n",
-        new="    if False:\n",
+        at="settlement_node/desk/succession.py:switch_settler",
+        change=Never("last_live"),
         tests=(f"{CHANGE}::test_switch__batch_in_flight_or_not_final__refused",),
     ),
     Defence(
@@ -229,9 +223,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="the settler is changed while the old one can still pay what a lost book sent",
         holds="refused until it is paused, without operator or without allowance",
-        file="settlement_node/desk/succession.py",
-        old="    if present.operator_address == fund.lane_address and",
-        new="    if not present and",
+        at="settlement_node/desk/succession.py:check_successor",
+        change=Never("operator_address", "lane_address"),
         tests=(
             f"{CHANGE}::test_switch__present_settler_can_still_pay__refused_until_it_is_closed",
         ),
@@ -242,9 +235,8 @@ SETTLERS: tuple[Defence, ...] = (
         happens="a book is begun anew with a new settler while the old one can still pay what the"
         " lost book sent",
         holds="the fund is refused until the old one is closed",
-        file="settlement_node/desk/succession.py",
-        old="    if view.operator_address != ZERO_ADDRESS and",
-        new="    if not view and",
+        at="settlement_node/desk/succession.py:_check_closed",
+        change=Never("operator_address"),
         tests=(
             f"{CHANGE}::test_new_book__predecessor_can_still_pay__refused_until_it_is_closed"
             "[pyevm-sqlite]",
@@ -255,9 +247,8 @@ SETTLERS: tuple[Defence, ...] = (
         line=Line.CHANGE_OF_SETTLER,
         happens="the settler is changed to one that this lane may not settle with",
         holds="refused, naming what differs",
-        file="settlement_node/desk/succession.py",
-        old="    if differing:\n",
-        new="    if differing is None:\n",
+        at="settlement_node/desk/succession.py:check_successor",
+        change=Never("differing"),
         tests=(f"{CHANGE}::test_switch__not_one_of_the_funds_settlers__refused",),
     ),
 )

@@ -11,17 +11,19 @@ import pytest
 from tests.defences import running
 from tests.defences.__main__ import main
 from tests.defences.catalogue import DEFENCES
+from tests.defences.changes import Returns, Swaps
 from tests.defences.checking import check_row, check_untouched
 from tests.defences.model import Defence
-from tests.defences.workspace import ROOT, Misfit, Workspace, copy_tree, patched
+from tests.defences.places import Misfit
+from tests.defences.workspace import ROOT, Workspace, copy_tree, patched
 
 CHEAP = next(row for row in DEFENCES if row.name == "bump_is_rounded_up")
-HARMLESS = replace(CHEAP, name="harmless", new="return 1 + old_wei * 9 // 8")
+HARMLESS = replace(CHEAP, name="harmless", change=Returns("1 + old_wei * 9 // 8"))
 NOT_IMPORTABLE = replace(
     CHEAP,
     name="not_importable",
-    old="from settlement_node.errors import InvalidInput\n",
-    new="from settlement_node.errors import NoSuchThing as InvalidInput\n",
+    at="settlement_node/domain/engine/fees.py:Fees",
+    change=Swaps("max_fee_per_gas_wei: Wei", "max_fee_per_gas_wei: Wei = max(())"),
 )
 
 
@@ -62,10 +64,9 @@ def test_untouched__test_that_does_not_exist__is_named(workspace: Workspace) -> 
     assert "test_nothing" in wrong
 
 
-def test_patched__fragment_that_is_not_there_once__is_a_misfit() -> None:
-    for source in ("", CHEAP.old * 2):
-        with pytest.raises(Misfit, match=CHEAP.name):
-            patched(source, CHEAP)
+def test_patched__change_that_does_not_fit__is_a_misfit_that_names_row_and_place() -> None:
+    with pytest.raises(Misfit, match=f"{CHEAP.name}: in {CHEAP.at}: raised is there 0 times"):
+        patched("", CHEAP)
 
 
 def test_run__error_in_a_fixture__is_no_failure(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.defences.changes import Drops, Gives, Never, Swaps
 from tests.defences.model import Defence, Line
 
 TREX = "chain_tests/tokens/test_trex.py"
@@ -26,9 +27,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a holder is frozen, a payee blocked, and the token lets burn and payment through",
         holds="the tokens are asked about each order before its batch; a bad answer holds it",
-        file="settlement_node/node/stages/preflight.py",
-        old="    asked = _ask_first(store, lane, fund, items)\n",
-        new="    asked = Eligibility()\n",
+        at="settlement_node/node/stages/preflight.py:check_items",
+        change=Gives("_ask_first", "Eligibility()"),
         tests=(
             f"{HELD}isFrozen]",
             f"{ASKED}::test_usdt__payee_blacklisted__held_though_the_token_would_pay"
@@ -40,10 +40,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a holder was removed from the identity registry, or its claim was revoked",
         holds="the registry that the token names is asked whether the holder is verified",
-        file="settlement_node/domain/token_checks.py",
-        old='            TokenCheck(_SHARE, _INVESTOR, "isVerified(address)", True, '
-        '"identityRegistry()"),\n',
-        new="",
+        at="settlement_node/domain/token_checks.py:PRESETS",
+        change=Drops("isVerified(address)", "identityRegistry()"),
         tests=(f"{HELD}identityRegistry().isVerified]", f"{HELD}claim revoked]"),
     ),
     Defence(
@@ -51,9 +49,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a part of the holder's shares is frozen, and an agent's burn would unfreeze it",
         holds="what is frozen is taken off the balance before the order is held against it",
-        file="settlement_node/domain/token_checks.py",
-        old="return self.held_base_units - self.frozen_base_units >= self.shares_base_units\n",
-        new="return self.held_base_units >= self.shares_base_units\n",
+        at="settlement_node/domain/token_checks.py:SharesNeeded.are_free",
+        change=Swaps("self.held_base_units - self.frozen_base_units", "self.held_base_units"),
         tests=(f"{HELD}getFrozenTokens]",),
     ),
     Defence(
@@ -61,9 +58,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="two orders of a holder are each covered by the shares not frozen, not both",
         holds="what batches in flight burn is taken off first; the second order waits",
-        file="settlement_node/node/stages/eligibility.py",
-        old="defaultdict(int, in_flight_shares)",
-        new="defaultdict(int)",
+        at="settlement_node/node/stages/eligibility.py:ask_first",
+        change=Drops("in_flight_shares"),
         tests=(
             f"{TREX}::test_trex__free_shares_cover_one_of_two_orders__the_frozen_ones_stay"
             "[pyevm-sqlite]",
@@ -74,9 +70,11 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a token reverts when it is asked: it has no such question, or not for this holder",
         holds="what is not answered is never good: that order is held, or nothing is planned",
-        file="settlement_node/chain/contracts/token_checks.py",
-        old='        return Unanswered(f"it reverts: {revert_reason(outcome.data)}")\n',
-        new="        return Answered(int(check.good or 0))\n",
+        at="settlement_node/chain/contracts/token_checks.py:_answer",
+        change=Swaps(
+            "Unanswered(f'it reverts: {revert_reason(outcome.data)}')",
+            "Answered(int(check.good or 0))",
+        ),
         tests=(
             f"{ASKING}::test_ask_tokens__what_is_no_answer__is_never_taken_for_one[reverts]",
             f"{HELD}does not answer]",
@@ -89,9 +87,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.TOKEN_STOPPED,
         happens="the settler loses its right to burn, or the token is deactivated",
         holds="a bad answer about settler, treasury or token is a wait of all, with one alert",
-        file="settlement_node/node/stages/eligibility.py",
-        old="    if obstacle is not None:\n        return Eligibility(obstacle=obstacle)\n",
-        new="",
+        at="settlement_node/node/stages/eligibility.py:ask_first",
+        change=Never("obstacle"),
         tests=(
             AGENT_DISMISSED,
             f"{ASKED}::test_cmtat__deactivated__all_wait_with_one_alert[pyevm-sqlite]",
@@ -102,9 +99,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.TOKEN_STOPPED,
         happens="a settler is to be deployed with a burn style that its token does not have",
         holds="the token is asked what it has; the command refuses before anything is sent",
-        file="settlement_node/cli/deploy_request.py",
-        old="    if other is not None:\n",
-        new="    if other is not None and client is None:\n",
+        at="settlement_node/cli/deploy_request.py:before_deploying",
+        change=Swaps("other is not None", "other is not None and client is None"),
         tests=(
             "tests/cli/test_on_a_chain.py::"
             "test_deploy__burn_style_the_token_does_not_have__refused_before_anything_is_sent",
@@ -115,9 +111,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.TOKEN_STOPPED,
         happens="the treasury has money and an allowance, and its token lets it pay nobody",
         holds="config check and fund add try one base unit, and say what the token answers",
-        file="settlement_node/cli/token_trials.py",
-        old="    refusal = treasury_refusal(client, fund)\n",
-        new="    refusal = None\n",
+        at="settlement_node/cli/token_trials.py:_payment",
+        change=Gives("treasury_refusal", "None"),
         tests=(
             f"{ASKED}::test_usdc__treasury_blacklisted__all_wait_and_go_on_by_themselves"
             "[pyevm-sqlite]",
@@ -128,9 +123,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.TOKEN_STOPPED,
         happens="a fund's token refuses with an error of its own that no library has",
         holds="the hold says it in the words of the ABI that the fund's file names",
-        file="settlement_node/chain/contracts/reverts.py",
-        old="signature = _BY_SELECTOR.get(head) or next(own, None)\n",
-        new="signature = _BY_SELECTOR.get(head)\n",
+        at="settlement_node/chain/contracts/reverts.py:_read",
+        change=Swaps("it or next(own, None)", "it"),
         tests=(
             f"{OWN_ERRORS}[sqlite-before-pyevm]",
             f"{OWN_ERRORS}[sqlite-after-pyevm]",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.defences.model import Defence
+from tests.defences.places import Misfit
 
 ROOT = Path(__file__).parent.parent.parent
 LEFT_OUT = shutil.ignore_patterns(
@@ -28,16 +29,12 @@ SHARED = (".venv", "node_modules")
 """Too large to copy and never written by a test."""
 
 
-class Misfit(ValueError):
-    """A row's fragment is not in its file exactly once."""
-
-
 def patched(source: str, row: Defence) -> str:
-    """A file's text without the defence."""
-    count = source.count(row.old)
-    if count != 1:
-        raise Misfit(f"{row.name}: its old fragment is {count} times in {row.file}, not once")
-    return source.replace(row.old, row.new)
+    """A file's text without the defence; raises Misfit where the row does not fit any more."""
+    try:
+        return row.change.applied(source, row.place)
+    except Misfit as error:
+        raise Misfit(f"{row.name}: in {row.at}: {error}") from None
 
 
 @dataclass(slots=True)
