@@ -2,12 +2,11 @@
 
 Everything above `Transport` is one code path for HTTP endpoints, the embedded chain and the
 simulator. A transport never retries: sending again is a decision of the caller, who knows
-whether the request was a question or a transaction.
+whether the request was a question or a transaction. `Web3(transport)` asks within the same bounds.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from web3 import HTTPProvider
-from web3.types import RPCEndpoint
+from web3.providers.base import JSONBaseProvider
+from web3.types import RPCEndpoint, RPCError, RPCResponse
 
+from settlement_node import __version__
 from settlement_node.chain.wire.bounded_http import BoundedAdapter, PlainSession
 from settlement_node.chain.wire.bounded_json import read_json
 from settlement_node.errors import InvalidInput, Transient
@@ -90,10 +90,40 @@ class Transport(Protocol):
         """
 
 
-class HttpTransport:
-    """JSON-RPC over HTTP(S), through web3's provider without its middleware and its retries.
+class ProviderTransport(JSONBaseProvider):
+    """A transport that is a provider of web3 as well. It has no retries of its own there either."""
 
-    `name` defaults to the address's host. Sessions are kept open and reused.
+    def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
+        """As `Transport.request`."""
+        raise NotImplementedError
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """One request of web3; raises TransportFailed."""
+        (response,) = self.make_batch_request([(method, params)])
+        return response
+
+    def make_batch_request(self, requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse]:
+        """A batch of web3, answered in the order asked; raises TransportFailed."""
+        plain = [json.loads(self.encode_rpc_request(*item)) for item in requests]
+        results = self.request(
+            [RpcRequest(item["method"], tuple(item["params"])) for item in plain]
+        )
+        return [_response(item["id"], result) for item, result in zip(plain, results, strict=True)]
+
+    def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: FBT001, FBT002 web3's own
+        """Whether the endpoint says which chain it is on."""
+        try:
+            (result,) = self.request([RpcRequest("eth_chainId")])
+        except TransportFailed:
+            if show_traceback:
+                raise
+            return False
+        return isinstance(result, RpcOk)
+
+
+class HttpTransport(ProviderTransport):
+    """JSON-RPC over HTTP(S). `name` defaults to the address's host. Sessions are kept open and
+    reused.
     """
 
     def __init__(
@@ -120,15 +150,12 @@ class HttpTransport:
             raise InvalidInput("an endpoint's address must start with http:// or https://")
         if batch_requests_max < 1:
             raise InvalidInput("batch_requests_max must be at least 1", field="batch_requests_max")
+        super().__init__()
+        self._address = address
         self._name = name or f"{parts.hostname}{port}"
         self._batch_requests_max = batch_requests_max
-        self._ids = itertools.count()
-        self._provider = _Provider(
-            address,
-            request_kwargs={"timeout": timeout_seconds, "allow_redirects": False},
-            exception_retry_configuration=None,
-            session=session or PlainSession(BoundedAdapter(bytes_max=answer_bytes_max)),
-        )
+        self._timeout_seconds = timeout_seconds
+        self._session = session or PlainSession(BoundedAdapter(bytes_max=answer_bytes_max))
 
     @property
     def name(self) -> str:
@@ -152,7 +179,7 @@ class HttpTransport:
     def _single(self, request: RpcRequest) -> RpcResult:
         asked = self._numbered(request)
         try:
-            body = read_json(self._provider.post(asked))
+            body = self._post(asked)
         except (requests.RequestException, ValueError, OSError) as error:
             body = _body_of_http_refusal(error)
             if body is None:
@@ -162,7 +189,7 @@ class HttpTransport:
     def _batch(self, chunk: Sequence[RpcRequest]) -> list[RpcResult]:
         asked = [self._numbered(request) for request in chunk]
         try:
-            bodies = read_json(self._provider.post(asked))
+            bodies = self._post(asked)
         except (requests.RequestException, ValueError, OSError) as error:
             raise self._failed(error) from None
         if not isinstance(bodies, list):
@@ -181,10 +208,21 @@ class HttpTransport:
     def _numbered(self, request: RpcRequest) -> dict[str, Any]:
         return {
             "jsonrpc": "2.0",
-            "id": next(self._ids),
+            "id": next(self.request_counter),
             "method": request.method,
             "params": list(request.params),
         }
+
+    def _post(self, content: dict[str, Any] | list[dict[str, Any]]) -> object:
+        answer = self._session.post(
+            self._address,
+            json=content,
+            headers={"User-Agent": f"settlement-node/{__version__}"},
+            timeout=self._timeout_seconds,
+            allow_redirects=False,
+        )
+        answer.raise_for_status()
+        return read_json(answer.content)
 
     def _result(self, body: object, asked_id: int) -> RpcResult:
         """One answer. What was asked before may be answered late on a connection that is used
@@ -222,10 +260,14 @@ class HttpTransport:
         )
 
 
-class _Provider(HTTPProvider):
-    def post(self, content: object) -> bytes:
-        """Any answer of a success, as it is."""
-        return self._make_request(RPCEndpoint(""), json.dumps(content).encode())
+def _response(request_id: int, result: RpcResult) -> RPCResponse:
+    """In web3's form."""
+    if isinstance(result, RpcOk):
+        return RPCResponse(jsonrpc="2.0", id=request_id, result=result.value)
+    error = RPCError(code=result.code, message=result.message)
+    if result.data is not None:
+        error["data"] = result.data
+    return RPCResponse(jsonrpc="2.0", id=request_id, error=error)
 
 
 def _parse_result(body: object) -> RpcResult | None:

@@ -8,6 +8,7 @@ from typing import Any
 from eth_typing import Address as CanonicalAddress
 
 from settlement_node.chain.wire.transport import (
+    ProviderTransport,
     RpcError,
     RpcOk,
     RpcRequest,
@@ -38,11 +39,12 @@ class _Failed(Exception):
         self.error = RpcError(code, message, data)
 
 
-class EmbeddedTransport:
+class EmbeddedTransport(ProviderTransport):
     """A `Transport` to an embedded chain in the same process; never fails to answer."""
 
     def __init__(self, chain: EmbeddedCore, *, name: str = "embedded") -> None:
         """Several transports to one chain can stand for several endpoints."""
+        super().__init__()
         self._chain = chain
         self._name = name
         self._methods: dict[str, Callable[..., Any]] = {
