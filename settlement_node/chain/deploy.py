@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import rlp  # type: ignore[import-untyped]  # the package ships no types
-from eth_utils.address import to_checksum_address
+from eth_typing import HexAddress, HexStr
 from eth_utils.crypto import keccak
+from web3.types import Nonce
+from web3.utils import get_create_address
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.artifacts import Artifact, load_artifact
@@ -242,7 +243,5 @@ def permit_payee(
 
 
 def contract_address(sender: Address, nonce: int) -> Address:
-    """Where a creation by `sender` at `nonce` puts its contract (Yellow Paper, CREATE)."""
-    nonce_bytes = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    encoded = rlp.encode([bytes.fromhex(sender[2:]), nonce_bytes])
-    return Address(to_checksum_address(keccak(encoded)[-20:]))
+    """Where a creation by `sender` at `nonce` puts its contract."""
+    return Address(get_create_address(HexAddress(HexStr(sender)), Nonce(nonce)))

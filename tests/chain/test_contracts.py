@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from settlement_node.chain.contracts import reverts, tokens
 from settlement_node.chain.contracts import settler as contracts
-from settlement_node.chain.contracts.artifacts import load_artifact
 from settlement_node.chain.contracts.settler import (
     PREVIEW_RESULT_SELECTOR,
     batch_hash_of,
@@ -28,6 +27,7 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.errors import InvalidInput, InvariantBroken
 from settlement_node.units import UINT256_MAX, Address, Hex32, Payout, Shares, to_hex32
+from tests_support.abi import signatures
 
 from .scripted import ACCOUNT, OTHER, SETTLER, TOKEN, hash_of, item, log
 
@@ -96,10 +96,8 @@ def test_encode_settle__amount_beyond_256_bits__invalid_input() -> None:
 
 
 def test_selectors__settler__are_in_the_generated_abi() -> None:
-    functions = {
-        selector(text) for text in load_artifact("RedemptionSettler").signatures("function")
-    }
-    errors = {selector(text) for text in load_artifact("RedemptionSettler").signatures("error")}
+    functions = {selector(text) for text in signatures("RedemptionSettler", "function")}
+    errors = {selector(text) for text in signatures("RedemptionSettler", "error")}
 
     assert functions >= {
         contracts.SETTLE_SELECTOR,
@@ -118,7 +116,7 @@ def test_topics__settler_and_token__are_in_the_generated_abi() -> None:
     events = {
         topic(text)
         for name in ("RedemptionSettler", "FundToken")
-        for text in load_artifact(name).signatures("event")
+        for text in signatures(name, "event")
     }
 
     assert events >= {
@@ -134,7 +132,7 @@ def test_revert_reason__every_error_of_our_contracts__is_known_by_name(name: str
     # A preview's result is an answer, not a reason.
     unknown = [
         signature
-        for signature in load_artifact(name).signatures("error")
+        for signature in signatures(name, "error")
         if not signature.startswith("PreviewResult")
         and "unknown error" in reverts.revert_reason(selector(signature) + bytes(320))
     ]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from eth_abi.abi import encode as abi_encode
-from eth_abi.exceptions import EncodingError, ParseError
+from eth_typing import ABIElement
+from eth_utils.conversions import to_bytes
+from web3 import Web3
+from web3.contract import Contract
+from web3.exceptions import Web3Exception
 
-from settlement_node.chain.wire.words import selector
 from settlement_node.errors import InvalidInput
 
 _PACKAGED = Path(__file__).parent / "abi"
@@ -21,37 +24,35 @@ _CHECKOUT = Path(__file__).parents[3] / "abi"
 """In a checkout, where the build writes them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Artifact:
     """One contract. `bytecode` creates it; constructor arguments are appended to it."""
 
     name: str
-    abi: tuple[Mapping[str, Any], ...]
+    abi: tuple[ABIElement, ...]
     bytecode: bytes
+
+    @cached_property
+    def contract(self) -> type[Contract]:
+        """As web3 has it, at no address and over no endpoint."""
+        return Web3().eth.contract(abi=list(self.abi), bytecode=self.bytecode)
 
     def encode_constructor(self, arguments: Sequence[Any]) -> bytes:
         """The data of the creating transaction. Structs are tuples in the ABI's order."""
-        inputs: Sequence[Mapping[str, Any]] = next(
-            (item["inputs"] for item in self.abi if item["type"] == "constructor"), ()
-        )
-        return self.bytecode + _encode(f"{self.name} constructor", inputs, arguments)
+        with self._refusing("constructor"):
+            return to_bytes(hexstr=self.contract.constructor(*arguments).data_in_transaction)
 
     def encode_call(self, function: str, arguments: Sequence[Any]) -> bytes:
         """Call data of a function, by its name or, where several share it, by its signature."""
-        matches = [
-            item
-            for item in self.abi
-            if item["type"] == "function" and function in (item["name"], signature_of(item))
-        ]
-        if len(matches) != 1:
-            raise InvalidInput(f"{self.name} has {len(matches)} functions {function}")
-        return selector(signature_of(matches[0])) + _encode(
-            f"{self.name}.{function}", matches[0]["inputs"], arguments
-        )
+        with self._refusing(function):
+            return to_bytes(hexstr=self.contract.encode_abi(function, arguments))
 
-    def signatures(self, kind: str) -> list[str]:
-        """The signatures of all entries of a kind: `function`, `event` or `error`."""
-        return [signature_of(item) for item in self.abi if item["type"] == kind]
+    @contextmanager
+    def _refusing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (Web3Exception, TypeError) as error:
+            raise InvalidInput(f"{self.name}.{what}: {error}") from error
 
 
 @cache
@@ -67,26 +68,3 @@ def load_artifact(name: str) -> Artifact:
                 bytecode=bytes.fromhex(content["bytecode"][2:]),
             )
     raise InvalidInput(f"this installation has no artifact of contract {name}")
-
-
-def signature_of(item: Mapping[str, Any]) -> str:
-    """The canonical signature of a function, event or error of an ABI."""
-    return f"{item['name']}({','.join(_type(entry) for entry in item['inputs'])})"
-
-
-def _type(entry: Mapping[str, Any]) -> str:
-    """The canonical type, in which a struct is the tuple of its members."""
-    if not entry["type"].startswith("tuple"):
-        return str(entry["type"])
-    members = ",".join(_type(member) for member in entry["components"])
-    return f"({members}){entry['type'].removeprefix('tuple')}"
-
-
-def _encode(what: str, inputs: Sequence[Mapping[str, Any]], arguments: Sequence[Any]) -> bytes:
-    types = [_type(entry) for entry in inputs]
-    if len(types) != len(arguments):
-        raise InvalidInput(f"{what} takes {len(types)} arguments, not {len(arguments)}")
-    try:
-        return bytes(abi_encode(types, arguments))
-    except (EncodingError, ParseError, TypeError, ValueError) as error:
-        raise InvalidInput(f"{what}: {error}") from error

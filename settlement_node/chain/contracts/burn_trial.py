@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eth_abi.abi import encode as abi_encode
+
 from settlement_node.chain.contracts.reverts import revert_reason
 from settlement_node.chain.contracts.settler_reads import Calls
 from settlement_node.chain.endpoints.endpoint import CallOutcome, CallRequest, CallReturned
-from settlement_node.chain.wire.words import address_word, selector, uint_word
+from settlement_node.chain.wire.words import address_word, selector
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.units import Address
 
@@ -75,12 +77,11 @@ def try_burn(
 def _burn(
     token: Address, style: BurnStyle, account: Address, units: int, *, settler: Address
 ) -> CallRequest:
-    words = [] if style is BurnStyle.ESCROW else [address_word(account)]
-    words.append(uint_word(units, field="units"))
-    if style in (BurnStyle.BURN_WITH_REASON, BurnStyle.BURN_WITH_DATA):
-        # An empty text or an empty piece of data: where it begins, and its length.
-        words += [uint_word(96, field="offset"), uint_word(0, field="length")]
-    return CallRequest(token, selector(FUNCTIONS[style]) + b"".join(words), settler)
+    signature = FUNCTIONS[style]
+    types = signature[signature.index("(") + 1 : -1].split(",")
+    values = {"address": account, "uint256": units, "string": "", "bytes": b""}
+    arguments = abi_encode(types, [values[name] for name in types])
+    return CallRequest(token, selector(signature) + arguments, settler)
 
 
 def _passed(outcome: CallOutcome) -> bool:

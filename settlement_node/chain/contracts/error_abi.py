@@ -11,8 +11,9 @@ from typing import Any
 from eth_abi.abi import is_encodable_type
 from eth_abi.exceptions import ParseError
 from eth_abi.grammar import parse
+from eth_typing import ABIError
+from eth_utils.abi import abi_to_signature
 
-from settlement_node.chain.contracts.artifacts import signature_of
 from settlement_node.errors import InvalidInput
 
 ERRORS_MAX = 500
@@ -50,7 +51,8 @@ def read_error_abi(path: Path) -> tuple[str, ...]:
         if not isinstance(entry, dict) or entry.get("type") != "error":
             continue
         try:
-            found += error_signatures([signature_of(entry)])
+            named = ABIError(type="error", name=entry["name"], inputs=entry["inputs"])
+            found += error_signatures([abi_to_signature(named)])
         except (LookupError, TypeError, AttributeError, RecursionError):
             raise _refused(path, f"entry {number} is an error without a name or inputs") from None
         except InvalidInput as error:
