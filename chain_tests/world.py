@@ -38,10 +38,11 @@ from settlement_node.node.cycle import PassEnd, PassResult
 from settlement_node.node.runtime import Node
 from settlement_node.node.stages.reconcile import reconcile_fund
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import add_fund, get_fund, get_lane
+from settlement_node.store.book.funds import add_fund, get_fund
 from settlement_node.store.book.ledger import Account, balance
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import AttemptRow, FundRow, LaneRow, RedemptionRow, TransactionRow
 from settlement_node.store.telling.attention import open_alerts, open_breaks
 from settlement_node.units import Address, Hex32, Shares, redemption_id_of

@@ -22,7 +22,7 @@ from settlement_node.domain.observations import (
 from settlement_node.domain.redemption import Priced, PriceTerms, RedemptionOrder, price_redemption
 from settlement_node.store.book import funds, orders, redemptions
 from settlement_node.store.database import Store, Tx
-from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine import lanes, settlements, transactions
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlementRow, TransactionRow
 from settlement_node.units import ZERO_HASH, Address, Hex32, Payout, Shares, Wei, to_hex32
@@ -74,7 +74,7 @@ def add_fund(store: Store, *, next_nonce: int | None = 0, **changes: Any) -> Fun
     with store.transaction(actor="test") as tx:
         fund = funds.add_fund(tx, dataclasses.replace(NEW_FUND, **changes))
         if next_nonce is not None:
-            funds.set_lane(tx, fund.chain_id, fund.lane_address, next_nonce=next_nonce)
+            lanes.set_lane(tx, fund.chain_id, fund.lane_address, next_nonce=next_nonce)
     return fund
 
 

@@ -174,7 +174,7 @@ def test_settle__settler_paused__reverts_until_it_is_lifted(rig: Rig) -> None:
 
 
 def test_settle__stablecoin_paused__nothing_burned_unpaid(rig: Rig) -> None:
-    rig.stage.set_payout_paused(paused=True)
+    rig.deployer.transact(rig.stage.fund.payout_token_address, "TestStablecoin", "pause")
     rig.client.refresh()
     receipt = rig.settle([rig.item(1)])
     assert [(1, SkipReason.PAYOUT_FAILED)] == skips(rig.events(receipt))

@@ -23,7 +23,8 @@ from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import Conflict, NotFound, Refused
 from settlement_node.store import tables as t
-from settlement_node.store.book.funds import NewFund, add_fund, settlers_of
+from settlement_node.store.book.funds import NewFund, add_fund
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.database import Store
 from settlement_node.units import ZERO_ADDRESS, Address, Payout
 

@@ -15,7 +15,7 @@ from settlement_node.domain.redemption import HoldReason
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import settlers_of
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements
 from settlement_node.store.rows import ItemRow

@@ -10,7 +10,8 @@ from chain_tests.marks import both_chains
 from chain_tests.world import World
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.stages.watch import watch
-from settlement_node.store.book.funds import set_fund_paused, set_lane_paused
+from settlement_node.store.book.funds import set_fund_paused
+from settlement_node.store.engine.lanes import set_lane_paused
 
 S = RedemptionStatus
 
@@ -28,7 +29,9 @@ def set_share_paused(world: World, *, paused: bool) -> None:
 
 
 def set_money_paused(world: World, *, paused: bool) -> None:
-    world.stage.set_payout_paused(paused=paused)
+    world.stage.deployer.transact(
+        world.stage.fund.payout_token_address, "TestStablecoin", "pause" if paused else "unpause"
+    )
 
 
 PAUSES = {

@@ -23,7 +23,8 @@ from settlement_node.errors import Conflict
 from settlement_node.node.cycle import PassEnd
 from settlement_node.node.stages.plan import plan
 from settlement_node.node.stages.reconcile import AnotherRun, reconcile_fund
-from settlement_node.store.book.funds import add_settler, get_fund, set_scanned, settlers_of
+from settlement_node.store.book.funds import get_fund
+from settlement_node.store.book.settlers import add_settler, set_scanned, settlers_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.rows import RedemptionRow

@@ -17,8 +17,8 @@ from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store import tables as t
-from settlement_node.store.book.funds import set_lane
 from settlement_node.store.chain_memory.foreign import unexplained
+from settlement_node.store.engine.lanes import set_lane
 from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import Address, Payout, Wei
 from tests_support.book import payout_of

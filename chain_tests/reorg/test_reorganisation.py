@@ -18,8 +18,8 @@ from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.node.cycle import PassEnd
-from settlement_node.store.book.funds import add_settler
 from settlement_node.store.book.ledger import Account, postings_of
+from settlement_node.store.book.settlers import add_settler
 from settlement_node.store.telling import records
 from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import ZERO_HASH, Address, Payout

@@ -7,7 +7,8 @@ from settlement_node.booking.outcomes import undo_mined
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import list_funds, settlers_of
+from settlement_node.store.book.funds import list_funds
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import transactions

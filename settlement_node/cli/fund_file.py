@@ -33,7 +33,8 @@ from settlement_node.domain.token_checks import (
 )
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.node.stages.eligibility import try_checks
-from settlement_node.store.book.funds import NewFund, PastSettler
+from settlement_node.store.book.funds import NewFund
+from settlement_node.store.book.settlers import PastSettler
 from settlement_node.store.rows import FundRow
 from settlement_node.units import (
     DECIMALS_MAX,

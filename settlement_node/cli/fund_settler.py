@@ -132,7 +132,8 @@ def switch(
 @reports_errors
 def show(fund_id: FundId, config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """List the settlers a fund had and has, and how far each was read."""
-    from settlement_node.store.book.funds import get_fund, settlers_of
+    from settlement_node.store.book.funds import get_fund
+    from settlement_node.store.book.settlers import settlers_of
 
     with open_store(load(config)).read() as tx:
         fund = get_fund(tx, fund_id)
@@ -166,7 +167,8 @@ def show(fund_id: FundId, config: ConfigOption = None, json_output: JsonOption =
 def export(fund_id: FundId, config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """Print the fund's file as the book has it, former settlers included, for `fund add`."""
     from settlement_node.cli.fund_file import fund_file_of, write_fund_file
-    from settlement_node.store.book.funds import get_fund, settlers_of
+    from settlement_node.store.book.funds import get_fund
+    from settlement_node.store.book.settlers import settlers_of
 
     with open_store(load(config)).read() as tx:
         file = fund_file_of(get_fund(tx, fund_id), settlers_of(tx, fund_id))

@@ -14,7 +14,8 @@ from settlement_node.domain.observations import (
     RedemptionSettledEvent,
 )
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund, settlers_of
+from settlement_node.store.book.funds import get_fund
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.database import Store
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32

@@ -77,12 +77,6 @@ class Stage:
             self.fund.payout_token_address, "TestStablecoin", "setBlocked", [account, blocked]
         )
 
-    def set_payout_paused(self, *, paused: bool) -> None:
-        """Pause the stablecoin, or lift it."""
-        self.deployer.transact(
-            self.fund.payout_token_address, "TestStablecoin", "pause" if paused else "unpause"
-        )
-
     def approve(self, payout_base_units: Payout) -> None:
         """Set the treasury's allowance for the settler."""
         self.treasury.send(

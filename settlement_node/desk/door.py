@@ -17,8 +17,9 @@ from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import InvalidInput, Refused, Transient
-from settlement_node.store.book.funds import get_fund, settlers_of
+from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.orders import ids_of, known_external_ids
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow

@@ -15,8 +15,9 @@ from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
 from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund, is_read_to
+from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.orders import new_rows, write_new
+from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine.leases import lane_key

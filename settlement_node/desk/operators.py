@@ -20,16 +20,12 @@ from settlement_node.domain.lifecycle import (
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store.book import funds, orders, redemptions
-from settlement_node.store.book.funds import (
-    get_fund,
-    list_funds,
-    set_lane,
-    set_lane_paused,
-    settlers_of,
-)
+from settlement_node.store.book.funds import get_fund, list_funds
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import chain_book, foreign
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import transactions
+from settlement_node.store.engine.lanes import set_lane, set_lane_paused
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import RedemptionRow, TransactionRow
 from settlement_node.store.tables import AcceptedAs

@@ -18,14 +18,8 @@ from settlement_node.chain.client import ChainClient
 from settlement_node.chain.views import SettlerView
 from settlement_node.desk.operators import check_reason
 from settlement_node.errors import Conflict, InvalidInput, NotFound, Refused, Transient
-from settlement_node.store.book.funds import (
-    NewFund,
-    PastSettler,
-    add_settler,
-    lock_fund_to_change,
-    set_settler,
-    settlers_of,
-)
+from settlement_node.store.book.funds import NewFund, lock_fund_to_change
+from settlement_node.store.book.settlers import PastSettler, add_settler, set_settler, settlers_of
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements
 from settlement_node.store.rows import FundRow

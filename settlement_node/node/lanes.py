@@ -7,19 +7,18 @@ import structlog
 from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.processes import has_ended
-from settlement_node.store.book.funds import (
-    ensure_lane,
-    get_lane,
-    is_read_to,
-    list_funds,
-    list_lanes,
-    set_lane,
-    set_lane_paused,
-    settlers_of,
-)
+from settlement_node.store.book.funds import list_funds
+from settlement_node.store.book.settlers import is_read_to, settlers_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import transactions
+from settlement_node.store.engine.lanes import (
+    ensure_lane,
+    get_lane,
+    list_lanes,
+    set_lane,
+    set_lane_paused,
+)
 from settlement_node.store.engine.leases import lane_key, release_lease, take_lease
 from settlement_node.store.rows import LaneRow
 from settlement_node.store.telling.attention import NewBreak, open_break

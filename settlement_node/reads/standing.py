@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from settlement_node.domain.waiting import Standing
-from settlement_node.store.book.funds import get_lane
 from settlement_node.store.database import Tx
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import FundRow
 from settlement_node.store.telling.attention import open_breaks
 

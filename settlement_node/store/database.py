@@ -278,8 +278,3 @@ def _passing(error: sa.exc.DBAPIError) -> bool:
     if code is not None and code & 0xFF in SQLITE_MISUSE:
         return False
     return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
-
-
-def fetch_all(connection: Connection, statement: sa.Select[Any]) -> list[sa.RowMapping]:
-    """All rows of a statement that is bounded by its own LIMIT."""
-    return list(connection.execute(statement).mappings())

@@ -8,7 +8,7 @@ import pytest
 
 from settlement_node.domain.observations import SkipReason
 from settlement_node.errors import InvariantBroken, Refused, Transient
-from settlement_node.store.book.funds import set_scanned
+from settlement_node.store.book.settlers import set_scanned
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow

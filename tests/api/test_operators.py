@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.store.book.funds import get_lane, set_scanned, settlers_of
+from settlement_node.store.book.settlers import set_scanned, settlers_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.engine import transactions
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, TransactionRow
 from settlement_node.store.tables import AttemptKind

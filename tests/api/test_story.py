@@ -13,7 +13,7 @@ from settlement_node.domain.lifecycle import RedemptionFact, TransactionFact
 from settlement_node.store.book import funds, redemptions
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
-from settlement_node.store.engine import transactions
+from settlement_node.store.engine import lanes, transactions
 from settlement_node.store.rows import FundRow, RedemptionRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.store.telling.attention import NewBreak, open_break
@@ -102,7 +102,7 @@ def test_story__obstacles_of_the_book__are_all_named(api: Api, store: Store, fun
     (row,) = approve(store, fund, ["a"])
     with store.transaction(actor="test") as tx:
         funds.set_fund_paused(tx, fund.fund_id, paused=True, reason="audit")
-        funds.set_lane_paused(tx, CHAIN_ID, LANE_ADDRESS, paused=True, reason="key rotation")
+        lanes.set_lane_paused(tx, CHAIN_ID, LANE_ADDRESS, paused=True, reason="key rotation")
     assert waits(story(api, row)) == ["lane_paused", "fund_paused"]
 
 

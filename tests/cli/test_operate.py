@@ -6,9 +6,11 @@ import pytest
 
 from settlement_node.cli.output import EXIT_INPUT
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund, get_lane, settlers_of
+from settlement_node.store.book.funds import get_fund
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.engine import transactions
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.tables import AttemptKind

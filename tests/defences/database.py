@@ -302,7 +302,7 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.MEANWHILE,
         happens="a lane is paused while a plan on it is being committed",
         holds="the lane's row is locked before it is read",
-        at="settlement_node/store/book/funds.py:lock_lane",
+        at="settlement_node/store/engine/lanes.py:lock_lane",
         change=Swaps("it.with_for_update()", "it"),
         tests=(
             f"{RACES}::test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing"

@@ -42,7 +42,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a page is being read when a person asks for a re-scan of earlier blocks",
         holds="a page moves the scan cursor on only from where it began, or is not written",
-        at="settlement_node/store/book/funds.py:set_scanned",
+        at="settlement_node/store/book/settlers.py:set_scanned",
         change=Drops("scanned_to_block", "from_block"),
         tests=(
             f"{RESCAN}::test_rescan__during_a_pass__that_pass_writes_nothing_and_the_next_reads"

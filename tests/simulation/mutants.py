@@ -33,9 +33,10 @@ from settlement_node.node.context import Lane
 from settlement_node.node.stages import keep, send, track
 from settlement_node.store import tables as t
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund, set_lane
+from settlement_node.store.book.funds import get_fund
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.lanes import set_lane
 from settlement_node.store.rows import AttemptRow, SettlementRow, TransactionRow
 from settlement_node.store.tables import SettlementStatus
 from settlement_node.units import Address

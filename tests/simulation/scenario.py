@@ -14,7 +14,8 @@ from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
-from settlement_node.store.book.funds import NewFund, add_fund, add_settler
+from settlement_node.store.book.funds import NewFund, add_fund
+from settlement_node.store.book.settlers import add_settler
 from settlement_node.store.database import Store
 from settlement_node.units import Address, Shares, Wei
 from tests.simulation.chain.machine import PURSE

@@ -11,8 +11,8 @@ import structlog
 from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.domain.observations import SettleItem
 from settlement_node.node.cycle import PassEnd, PassResult
-from settlement_node.store.book.funds import get_lane
 from settlement_node.store.database import Tx
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import LaneRow
 from settlement_node.units import ZERO_HASH, redemption_id_of
 from tests.simulation.chain.blocks import Block

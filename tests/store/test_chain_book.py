@@ -8,7 +8,7 @@ import pytest
 
 from settlement_node.domain.observations import RedemptionSkippedEvent, SkipReason
 from settlement_node.errors import Transient
-from settlement_node.store.book import funds, redemptions
+from settlement_node.store.book import funds, redemptions, settlers
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from tests_support.book import (
@@ -21,7 +21,6 @@ from tests_support.book import (
     batch_event,
     block,
     hash32,
-    order,
     place,
     request,
     settled_event,
@@ -147,28 +146,12 @@ def test_batch_event_and_batch_after__either_end_of_a_step__find_it(store: Store
     assert (to, None) == (onwards, last)
 
 
-def test_events_of_settler__range_and_kind__are_in_chain_order(store: Store) -> None:
-    rows = request(store, add_fund(store), [order(f"r{n}") for n in range(4)])
-    places = [place(22, log_index=1), place(20), place(22, log_index=0), place(25)]
-    with store.transaction(actor="test") as tx:
-        chain_book.record_events(
-            tx,
-            CHAIN_ID,
-            [settled_event(row, at) for row, at in zip(rows, places, strict=True)]
-            + [batch_event(place(21), number=1)],
-        )
-        found = chain_book.events_of_settler(
-            tx, CHAIN_ID, SETTLER, from_block=20, to_block=24, kind="settled"
-        )
-    assert [(20, 0), (22, 0), (22, 1)] == [(e.block_number, e.log_index) for e in found]
-
-
 def test_forget_events__from_a_block__drops_them_and_rewinds_the_scan(store: Store) -> None:
     fund = add_fund(store)
     older = address("older settler")
     rows = request(store, fund, ["a", "b", "c"])
     with store.transaction(actor="test") as tx:
-        funds.add_settler(tx, fund.fund_id, settler_address=older, from_block=1)
+        settlers.add_settler(tx, fund.fund_id, settler_address=older, from_block=1)
         chain_book.record_events(
             tx,
             CHAIN_ID,
@@ -180,12 +163,12 @@ def test_forget_events__from_a_block__drops_them_and_rewinds_the_scan(store: Sto
         )
         for settler in (SETTLER, older):
             start = NEW_FUND.settler_from_block if settler == SETTLER else 1
-            funds.set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=25)
+            settlers.set_scanned(tx, fund.fund_id, settler, from_block=start, to_block=25)
         chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=21)
         left = chain_book.settled_events(tx, CHAIN_ID, [row.redemption_id for row in rows])
         scanned = {
             row["settler_address"]: row["scanned_to_block"]
-            for row in funds.settlers_of(tx, fund.fund_id)
+            for row in settlers.settlers_of(tx, fund.fund_id)
         }
     assert {rows[0].redemption_id, rows[2].redemption_id} == set(left)
     assert scanned == {SETTLER: 20, older: 25}
@@ -203,7 +186,7 @@ def test_forget_events__while_a_page_is_being_written__takes_that_page_out_too(
         with store.transaction(actor="node") as tx:
             funds.lock_fund_to_plan(tx, fund.fund_id)
             chain_book.record_events(tx, CHAIN_ID, [settled_event(row, place(20))])
-            funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=25)
+            settlers.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=25)
             written.set()
             finish.wait(60)
 
@@ -222,26 +205,26 @@ def test_forget_events__while_a_page_is_being_written__takes_that_page_out_too(
     forgetter.join()
     with store.read() as tx:
         assert chain_book.settled_events(tx, CHAIN_ID, [row.redemption_id]) == {}
-        assert [14] == [s["scanned_to_block"] for s in funds.settlers_of(tx, fund.fund_id)]
+        assert [14] == [s["scanned_to_block"] for s in settlers.settlers_of(tx, fund.fund_id)]
 
 
 def test_set_scanned__taken_back_meanwhile__is_not_overwritten(store: Store) -> None:
     fund = add_fund(store)
     with store.transaction(actor="node") as tx:
-        funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=20)
+        settlers.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=20)
         chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=12)
     with pytest.raises(Transient, match="read again"), store.transaction(actor="node") as tx:
-        funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=21, to_block=30)
+        settlers.set_scanned(tx, fund.fund_id, SETTLER, from_block=21, to_block=30)
     with store.read() as tx:
-        assert [11] == [s["scanned_to_block"] for s in funds.settlers_of(tx, fund.fund_id)]
+        assert [11] == [s["scanned_to_block"] for s in settlers.settlers_of(tx, fund.fund_id)]
 
 
 def test_forget_events__above_the_scan__does_not_move_it_forward(store: Store) -> None:
     fund = add_fund(store)
     with store.transaction(actor="test") as tx:
-        funds.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=15)
+        settlers.set_scanned(tx, fund.fund_id, SETTLER, from_block=10, to_block=15)
         chain_book.forget_events(tx, CHAIN_ID, fund.fund_id, SETTLER, from_number=21)
-        assert funds.settlers_of(tx, fund.fund_id)[0]["scanned_to_block"] == 15
+        assert settlers.settlers_of(tx, fund.fund_id)[0]["scanned_to_block"] == 15
 
 
 def test_record_events__mined_again_after_a_reorganisation__are_new(store: Store) -> None:

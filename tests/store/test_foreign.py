@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from settlement_node.store.book.funds import set_scanned
+from settlement_node.store.book.settlers import set_scanned
 from settlement_node.store.chain_memory import chain_book, foreign
 from settlement_node.store.database import Store
 from settlement_node.store.tables import AcceptedAs

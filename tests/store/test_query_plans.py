@@ -134,12 +134,6 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
         lambda tx: chain_book.batch_after(tx, CHAIN_ID, SETTLER, HASH),
         "ix_settler_events_previous",
     ),
-    "events_of_settler": (
-        lambda tx: chain_book.events_of_settler(
-            tx, CHAIN_ID, SETTLER, from_block=1, to_block=2, kind="batch"
-        ),
-        "ix_settler_events_place",
-    ),
     "balance": (
         lambda tx: ledger.balance(tx, fund_id="alpha", account=Account.TREASURY),
         "ix_ledger_postings_credit",

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from settlement_node.errors import Conflict, InvalidInput, NotFound
-from settlement_node.store.book import funds
+from settlement_node.store.book import funds, settlers
 from settlement_node.store.database import Store, Tx
+from settlement_node.store.engine import lanes
 from settlement_node.store.telling import attention, outbox, records
 from settlement_node.store.telling.attention import NewBreak
 from tests_support.book import (
@@ -230,14 +231,14 @@ def test_audit_of__subject__has_its_facts_in_order(store: Store) -> None:
 def test_add_fund__new__has_its_settler_and_lane(store: Store) -> None:
     fund = add_fund(store, next_nonce=None)
     with store.read() as tx:
-        settlers = [dict(s) for s in funds.settlers_of(tx, fund.fund_id)]
-        lane = funds.get_lane(tx, CHAIN_ID, LANE_ADDRESS)
+        known = [dict(s) for s in settlers.settlers_of(tx, fund.fund_id)]
+        lane = lanes.get_lane(tx, CHAIN_ID, LANE_ADDRESS)
         listed = funds.list_funds(tx, chain_id=CHAIN_ID, lane_address=LANE_ADDRESS)
         elsewhere = funds.list_funds(tx, chain_id=1)
     assert lane is not None
     assert (lane.next_nonce, lane.paused, listed, elsewhere) == (None, False, [fund], [])
     assert [(NEW_FUND.settler_address, 10, 9)] == [
-        (s["settler_address"], s["from_block"], s["scanned_to_block"]) for s in settlers
+        (s["settler_address"], s["from_block"], s["scanned_to_block"]) for s in known
     ]
 
 
@@ -258,13 +259,13 @@ def test_add_fund__second_on_a_lane__shares_it(store: Store) -> None:
     add_fund(store, next_nonce=7)
     add_fund(store, next_nonce=None, fund_id="beta", share_token_address=address("beta shares"))
     with store.read() as tx:
-        assert [7] == [lane.next_nonce for lane in funds.list_lanes(tx)]
+        assert [7] == [lane.next_nonce for lane in lanes.list_lanes(tx)]
 
 
 def test_add_settler__negative_block__is_refused(store: Store) -> None:
     add_fund(store)
     with pytest.raises(InvalidInput), store.transaction(actor="n") as tx:
-        funds.add_settler(tx, "alpha", settler_address=address("s2"), from_block=-1)
+        settlers.add_settler(tx, "alpha", settler_address=address("s2"), from_block=-1)
 
 
 def test_get_fund__unknown__says_how_to_add_it(store: Store) -> None:
@@ -288,9 +289,9 @@ def test_set_lane_paused__same_again__is_said_once(store: Store) -> None:
     add_fund(store)
     with store.transaction(actor="n") as tx:
         for _ in range(2):
-            funds.set_lane_paused(tx, CHAIN_ID, LANE_ADDRESS, paused=True, reason="stop")
+            lanes.set_lane_paused(tx, CHAIN_ID, LANE_ADDRESS, paused=True, reason="stop")
     with store.read() as tx:
-        lane = funds.get_lane(tx, CHAIN_ID, LANE_ADDRESS)
+        lane = lanes.get_lane(tx, CHAIN_ID, LANE_ADDRESS)
         topics = [e["topic"] for e in outbox.after(tx, 0)]
     assert lane is not None
     assert (True, "stop", ["lane.paused"]) == (lane.paused, lane.pause_reason, topics)
@@ -298,4 +299,4 @@ def test_set_lane_paused__same_again__is_said_once(store: Store) -> None:
 
 def test_set_lane_paused__unknown_lane__is_not_found(store: Store) -> None:
     with pytest.raises(NotFound), store.transaction(actor="n") as tx:
-        funds.set_lane_paused(tx, CHAIN_ID, address("nobody"), paused=True, reason=None)
+        lanes.set_lane_paused(tx, CHAIN_ID, address("nobody"), paused=True, reason=None)

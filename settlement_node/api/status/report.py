@@ -19,8 +19,9 @@ from settlement_node.api.status.schemas import (
 )
 from settlement_node.chain.context import ChainContext
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import list_funds, list_lanes
+from settlement_node.store.book.funds import list_funds
 from settlement_node.store.database import Tx
+from settlement_node.store.engine.lanes import list_lanes
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, LaneRow
 from settlement_node.store.telling import overview, records

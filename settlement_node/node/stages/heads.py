@@ -17,12 +17,8 @@ from settlement_node.domain.engine.finality import (
 from settlement_node.domain.observations import Block
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane
-from settlement_node.store.book.funds import (
-    get_lane,
-    set_lane,
-    set_lane_paused,
-)
 from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.engine.lanes import get_lane, set_lane, set_lane_paused
 from settlement_node.store.telling.attention import NewBreak, open_break
 from settlement_node.units import Hex32
 

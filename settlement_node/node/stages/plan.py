@@ -32,9 +32,10 @@ from settlement_node.node.stages.preflight import (
 from settlement_node.node.stages.ratchet import BookState, read_book_state
 from settlement_node.node.stages.waits import alert_gas, money_alerts, note_stopped, note_waiting
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import list_funds, lock_fund_to_plan, lock_lane
+from settlement_node.store.book.funds import list_funds, lock_fund_to_plan
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.lanes import lock_lane
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.telling.attention import clear_alert, raise_alert
 from settlement_node.units import Payout

@@ -11,10 +11,12 @@ from settlement_node.domain.waiting import WaitingFor
 from settlement_node.node.context import Lane
 from settlement_node.reads.standing import read_standing
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund, get_lane, is_read_to
+from settlement_node.store.book.funds import get_fund
+from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import FundRow, SettlementRow
 from settlement_node.units import ZERO_HASH, Hex32, Payout
 

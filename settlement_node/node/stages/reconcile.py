@@ -31,7 +31,8 @@ from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import NodeContext
 from settlement_node.node.stages.judge import judge_found
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import list_funds, lock_fund_to_change, settlers_of
+from settlement_node.store.book.funds import list_funds, lock_fund_to_change
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine.leases import lane_key

@@ -25,13 +25,8 @@ from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane
 from settlement_node.node.stages.settlers import know_predecessors
 from settlement_node.store.book import orders, redemptions
-from settlement_node.store.book.funds import (
-    list_funds,
-    lock_fund_to_plan,
-    raise_next_index,
-    set_scanned,
-    settlers_of,
-)
+from settlement_node.store.book.funds import list_funds, lock_fund_to_plan, raise_next_index
+from settlement_node.store.book.settlers import set_scanned, settlers_of
 from settlement_node.store.chain_memory import chain_book, foreign
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, SettlerEventRow

@@ -6,7 +6,7 @@ from sqlalchemy import RowMapping
 
 from settlement_node.desk.succession import first_block, predecessors
 from settlement_node.node.context import Lane
-from settlement_node.store.book.funds import add_settler, settlers_of
+from settlement_node.store.book.settlers import add_settler, settlers_of
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
 

@@ -10,9 +10,11 @@ import structlog
 
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane
-from settlement_node.store.book.funds import get_lane, list_funds, settlers_of
+from settlement_node.store.book.funds import list_funds
+from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import foreign
 from settlement_node.store.chain_memory.foreign import ForeignBatch
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import LaneRow
 from settlement_node.store.tables import AcceptedAs
 from settlement_node.store.telling.attention import was_opened

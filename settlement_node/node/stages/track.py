@@ -15,7 +15,7 @@ from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.node.context import Lane
 from settlement_node.node.lanes import may_send
 from settlement_node.node.stages.preflight import refused_whole
-from settlement_node.store.book.funds import is_read_to
+from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import AttemptRow, TransactionRow

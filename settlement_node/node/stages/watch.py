@@ -18,8 +18,9 @@ from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.stages.send import SIGNER_ALERTS
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_lane, list_funds, note_capacity
+from settlement_node.store.book.funds import list_funds, note_capacity
 from settlement_node.store.engine import transactions
+from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import FundRow
 from settlement_node.store.telling.attention import clear_alert, raise_alert
 

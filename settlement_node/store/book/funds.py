@@ -1,4 +1,4 @@
-"""Funds, their settlers, and lanes."""
+"""Funds: what they are, their price, their pause, and their locks."""
 
 from __future__ import annotations
 
@@ -8,30 +8,23 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
-from settlement_node.errors import Conflict, InvalidInput, NotFound, Transient
+from settlement_node.errors import Conflict, NotFound
 from settlement_node.store import tables as t
+from settlement_node.store.book.settlers import PastSettler, add_settler
 from settlement_node.store.book.terms import record_terms
 from settlement_node.store.database import Tx
-from settlement_node.store.rows import FundRow, LaneRow
+from settlement_node.store.engine.lanes import ensure_lane
+from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
 
 f = t.funds
 INDEX_LEAP_MAX = 2**24
 """More orders than a book takes in and ends unpaid between two that are paid. An index of the chain
 that lies further ahead is not one a book gave."""
-
-
-@dataclass(frozen=True, slots=True)
-class PastSettler:
-    """A settler whose events are read from a block at or before its first batch."""
-
-    settler_address: Address
-    from_block: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +96,6 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
     added = get_fund(tx, new.fund_id)
     record_terms(tx, added, valid_from_utc=tx.now_utc)
     return added
-
-
-def add_settler(tx: Tx, fund_id: str, *, settler_address: Address, from_block: int) -> None:
-    """Remember a settler for event replay, from the block it was deployed in."""
-    if from_block < 0:
-        raise InvalidInput("settler_from_block must not be negative", field="settler_from_block")
-    tx.connection.execute(
-        t.fund_settlers.insert().values(
-            fund_id=fund_id,
-            settler_address=settler_address,
-            from_block=from_block,
-            scanned_to_block=from_block - 1,
-            added_at_utc=tx.now_utc,
-        )
-    )
-    tx.audit(
-        "settler_added",
-        "fund",
-        fund_id,
-        {"settler_address": settler_address, "from_block": from_block},
-    )
 
 
 def get_fund(tx: Tx, fund_id: str) -> FundRow:
@@ -259,137 +231,3 @@ def raise_next_index(tx: Tx, fund_id: str, settled_indexes: Iterable[int]) -> No
         .where(f.c.fund_id == fund_id, f.c.next_redemption_index < following)
         .values(next_redemption_index=following)
     )
-
-
-def settlers_of(tx: Tx, fund_id: str) -> list[sa.RowMapping]:
-    """Every settler of a fund: address, from_block, scanned_to_block."""
-    s = t.fund_settlers
-    return list(
-        tx.connection.execute(
-            sa.select(s).where(s.c.fund_id == fund_id).order_by(s.c.settler_address)
-        ).mappings()
-    )
-
-
-def set_settler(tx: Tx, fund: FundRow, settler_address: Address, *, reason: str) -> None:
-    """Settle with another settler from now on. The caller has locked the fund, and seen that this
-    one is the fund's and that nothing of the present one is unfinal."""
-    tx.connection.execute(
-        f.update().where(f.c.fund_id == fund.fund_id).values(settler_address=settler_address)
-    )
-    tx.audit(
-        "settler_switched",
-        "fund",
-        fund.fund_id,
-        {"from": fund.settler_address, "to": settler_address, "reason": reason},
-    )
-
-
-def set_scanned(
-    tx: Tx, fund_id: str, settler_address: Address, *, from_block: int, to_block: int
-) -> None:
-    """A settler's events of blocks `from_block` to `to_block` are in the book: its scan cursor goes
-    on. Raises Transient, and nothing of the commit is kept, when the cursor does not stand just
-    below them: it was taken back meanwhile, by a re-scan say."""
-    s = t.fund_settlers
-    moved = tx.connection.execute(
-        s.update()
-        .where(
-            s.c.fund_id == fund_id,
-            s.c.settler_address == settler_address,
-            s.c.scanned_to_block == from_block - 1,
-        )
-        .values(scanned_to_block=to_block)
-    )
-    if moved.rowcount != 1:
-        raise Transient(
-            f"the events of settler {settler_address} are to be read again from a block below"
-            f" {from_block}"
-        )
-
-
-def is_read_to(tx: Tx, fund_id: str, block_number: int) -> bool:
-    """Whether the events of every settler of a fund are in the book up to a block."""
-    s = t.fund_settlers
-    behind = tx.connection.execute(
-        sa.select(s.c.settler_address)
-        .where(s.c.fund_id == fund_id, s.c.scanned_to_block < block_number)
-        .limit(1)
-    )
-    return behind.first() is None
-
-
-def ensure_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow:
-    """The lane's row, made if it is new."""
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
-    tx.connection.execute(
-        dialect.insert(t.lanes)
-        .values(
-            chain_id=chain_id,
-            signer_address=signer_address,
-            paused=False,
-            updated_at_utc=tx.now_utc,
-        )
-        .on_conflict_do_nothing()
-    )
-    made = get_lane(tx, chain_id, signer_address)
-    assert made is not None
-    return made
-
-
-def get_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow | None:
-    """A lane's row, or None."""
-    lanes = t.lanes
-    row = (
-        tx.connection.execute(
-            sa.select(lanes).where(
-                lanes.c.chain_id == chain_id, lanes.c.signer_address == signer_address
-            )
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else LaneRow.of(row)
-
-
-def lock_lane(tx: Tx, chain_id: int, signer_address: Address) -> None:
-    """Keep a lane as it is while this commit is open: a pause waits, and one committed before is
-    seen."""
-    lanes = t.lanes
-    tx.connection.execute(
-        sa.select(lanes.c.chain_id)
-        .where(lanes.c.chain_id == chain_id, lanes.c.signer_address == signer_address)
-        .with_for_update()
-    ).all()
-
-
-def list_lanes(tx: Tx, *, limit: int = 1000) -> list[LaneRow]:
-    """Every lane."""
-    lanes = t.lanes
-    query = sa.select(lanes).order_by(lanes.c.chain_id, lanes.c.signer_address).limit(limit)
-    return [LaneRow.of(row) for row in tx.connection.execute(query).mappings()]
-
-
-def set_lane(tx: Tx, chain_id: int, signer_address: Address, **values: Any) -> None:
-    """Change a lane's next_nonce, highest_head_number, paused or pause_reason."""
-    tx.connection.execute(
-        t.lanes.update()
-        .where(t.lanes.c.chain_id == chain_id, t.lanes.c.signer_address == signer_address)
-        .values(updated_at_utc=tx.now_utc, **values)
-    )
-
-
-def set_lane_paused(
-    tx: Tx, chain_id: int, signer_address: Address, *, paused: bool, reason: str | None
-) -> None:
-    """Stop or go on planning and signing on a lane. Raises NotFound for an unknown lane."""
-    lane = get_lane(tx, chain_id, signer_address)
-    if lane is None:
-        raise NotFound(f"there is no lane {signer_address} on chain {chain_id}", field="lane")
-    if lane.paused == paused and lane.pause_reason == reason:
-        return
-    set_lane(tx, chain_id, signer_address, paused=paused, pause_reason=reason)
-    subject = f"{chain_id}:{signer_address}"
-    action = "lane_paused" if paused else "lane_resumed"
-    tx.audit(action, "lane", subject, {"reason": reason})
-    tx.emit(action.replace("_", "."), subject, {"lane": subject, "reason": reason})

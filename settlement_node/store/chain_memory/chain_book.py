@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -19,6 +18,7 @@ from settlement_node.store import tables as t
 from settlement_node.store.book.funds import lock_fund_to_change
 from settlement_node.store.book.redemptions import IN_CHUNK
 from settlement_node.store.database import Tx
+from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.rows import SettlerEventRow
 from settlement_node.units import INT64_MAX, Address, Hex32
 
@@ -156,8 +156,7 @@ def record_events(
     ]
     if not rows:
         return 0
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(e).on_conflict_do_nothing().returning(e.c.log_index)
+    statement = insert_if_new(tx.connection, e).returning(e.c.log_index)
     empty = dict.fromkeys(e.c.keys())
     return len(tx.connection.execute(statement, [empty | row for row in rows]).all())
 
@@ -284,32 +283,6 @@ def batch_event(
 ) -> SettlerEventRow | None:
     """The BatchSettled that moved the ratchet to this hash, if the chain has it."""
     return _batch(tx, chain_id, settler_address, e.c.batch_hash == batch_hash)
-
-
-def events_of_settler(
-    tx: Tx,
-    chain_id: int,
-    settler_address: Address,
-    *,
-    from_block: int,
-    to_block: int,
-    kind: str,
-    limit: int = 10_000,
-) -> list[SettlerEventRow]:
-    """Remembered events of one kind in a block range, in chain order."""
-    query = (
-        sa.select(e)
-        .where(
-            e.c.chain_id == chain_id,
-            e.c.settler_address == settler_address,
-            e.c.kind == kind,
-            e.c.block_number >= from_block,
-            e.c.block_number <= to_block,
-        )
-        .order_by(e.c.block_number, e.c.log_index)
-        .limit(limit)
-    )
-    return [SettlerEventRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
 def batch_after(

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.tables import AcceptedAs
 from settlement_node.units import Address, Hex32
 
@@ -47,9 +47,8 @@ def note_batches(
             fs.c.fund_id == fund_id, fs.c.settler_address == settler_address
         )
     ).scalar_one()
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     tx.connection.execute(
-        dialect.insert(fb).on_conflict_do_nothing(),
+        insert_if_new(tx.connection, fb),
         [
             {
                 "chain_id": chain_id,

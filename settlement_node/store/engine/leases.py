@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from settlement_node.store import tables as t
 from settlement_node.store.database import Store, Tx
 from settlement_node.store.fence import Fence
+from settlement_node.store.inserts import insert_if_new
 from settlement_node.units import Address
 
 
@@ -76,13 +77,10 @@ def take_lease(
 
 
 def _insert_if_absent(tx: Tx, lane: str, now: datetime) -> None:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     tx.connection.execute(
-        dialect.insert(t.leases)
-        .values(lane=lane, holder=None, fencing_token=0, expires_at_utc=now)
-        .on_conflict_do_nothing()
+        insert_if_new(tx.connection, t.leases).values(
+            lane=lane, holder=None, fencing_token=0, expires_at_utc=now
+        )
     )
 
 

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.errors import Conflict, IdempotencyMismatch
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.inserts import insert_if_new
 from settlement_node.units import Hex32
 
 k = t.idempotency_keys
@@ -54,9 +54,8 @@ def begin_request(
     Raises IdempotencyMismatch for another body under the key, Conflict while another attempt is
     in flight.
     """
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     claimed = tx.connection.execute(
-        dialect.insert(k)
+        insert_if_new(tx.connection, k)
         .values(
             client=claim.client,
             idempotency_key=claim.idempotency_key,
@@ -64,7 +63,6 @@ def begin_request(
             body_hash=body_hash,
             created_at_utc=at_utc,
         )
-        .on_conflict_do_nothing()
         .returning(k.c.client)
     ).first()
     if claimed is not None or _take_over(tx, claim, body_hash, at_utc, stale_before_utc):

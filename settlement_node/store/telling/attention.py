@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import lock_fund_to_change
 from settlement_node.store.database import Tx
 from settlement_node.store.engine.leases import lane_key
+from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.rows import FundRow
 from settlement_node.store.tables import AlertStatus, BreakStatus
 from settlement_node.store.types import word
@@ -41,9 +41,8 @@ def open_break(
     plan that is being committed, which was made without it."""
     if new.is_money and fund_id is not None:
         lock_fund_to_change(tx, fund_id)
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     break_id = tx.connection.execute(
-        dialect.insert(b)
+        insert_if_new(tx.connection, b)
         .values(
             fund_id=fund_id,
             chain_id=chain_id,
@@ -57,7 +56,6 @@ def open_break(
             status=BreakStatus.OPEN.value,
             opened_at_utc=tx.now_utc,
         )
-        .on_conflict_do_nothing()
         .returning(b.c.break_id)
     ).scalar()
     if break_id is None:
@@ -159,9 +157,8 @@ def count_open_breaks(tx: Tx, *, fund_id: str | None = None) -> int:
 
 def raise_alert(tx: Tx, *, kind: str, subject: str, detail: str) -> bool:
     """Raise an alert, or refresh its detail; True when it is new."""
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     alert_id = tx.connection.execute(
-        dialect.insert(al)
+        insert_if_new(tx.connection, al)
         .values(
             kind=kind,
             subject=subject,
@@ -169,7 +166,6 @@ def raise_alert(tx: Tx, *, kind: str, subject: str, detail: str) -> bool:
             status=AlertStatus.OPEN.value,
             raised_at_utc=tx.now_utc,
         )
-        .on_conflict_do_nothing()
         .returning(al.c.alert_id)
     ).scalar()
     if alert_id is None:

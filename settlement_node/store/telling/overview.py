@@ -108,8 +108,3 @@ def leases_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:
     """The lease of each lane: lane, holder, fencing_token, expires_at_utc."""
     query = sa.select(t.leases)
     return {row["lane"]: row for row in tx.connection.execute(query).mappings()}
-
-
-def answer_database(tx: Tx) -> None:
-    """Ask the database anything, to see that it answers."""
-    tx.connection.execute(sa.select(1)).scalar_one()

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import lock_fund_to_change
 from settlement_node.store.database import Tx
+from settlement_node.store.inserts import upsert
 from settlement_node.store.telling.attention import count_open_breaks
 
 
@@ -41,8 +41,6 @@ def note_worker(
 ) -> None:
     """Refresh a worker's health row with its totals since the node started; when it is not
     refreshed again within `seconds`, its node counts as gone."""
-    w = t.workers
-    dialect = postgresql if tx.connection.dialect.name == "postgresql" else sqlite
     values = {
         "runs_count": runs,
         "failures_count": failures,
@@ -50,11 +48,7 @@ def note_worker(
         "expires_at_utc": tx.now_utc + timedelta(seconds=seconds),
         "last_error": last_error,
     }
-    tx.connection.execute(
-        dialect.insert(w)
-        .values(node_id=node_id, worker=worker, **values)
-        .on_conflict_do_update(index_elements=["node_id", "worker"], set_=values)
-    )
+    upsert(tx.connection, t.workers, {"node_id": node_id, "worker": worker}, values)
 
 
 def forget_workers(tx: Tx, *, node_id: str | None = None) -> int:
