@@ -75,3 +75,11 @@ class LeaseLost(InvariantBroken):
     """Another node holds the lane; this node's commit was refused by the fencing token."""
 
     code: ClassVar[str] = "lease_lost"
+
+
+def cause_of(error: SettlementError) -> str | None:
+    """What lies behind an error, for a log line: the words it has for it, else the kind of what
+    raised it, whose own words may hold an address with a key in it. None where nothing does."""
+    if "cause" in error.details:
+        return str(error.details["cause"])
+    return None if error.__cause__ is None else type(error.__cause__).__name__

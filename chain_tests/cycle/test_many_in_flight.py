@@ -86,11 +86,11 @@ def send_many(world: World, count: int) -> None:
                 raw=signed.raw,
                 max_fee_per_gas_wei=FEE,
                 max_priority_fee_per_gas_wei=FEE,
-                at_block=lane.head_number,
+                at_block=lane.head.number,
             )
             row = transactions.record_fact(tx, row, TransactionFact.ATTEMPT_SIGNED)
             transactions.record_send(
-                tx, signed.hash_hex, at_block=lane.head_number, answer="accepted"
+                tx, signed.hash_hex, at_block=lane.head.number, answer="accepted"
             )
             transactions.record_fact(tx, row, TransactionFact.ATTEMPT_SENT)
             world.send_raw(signed.raw)

@@ -99,7 +99,7 @@ def test_rescan__order_booked_as_paid_by_a_false_page__a_break_and_never_paid_ag
     world.settle()
     world.step(2)
     assert world.reconcile() == []
-    at = world.lane.final_number
+    at = world.lane.head.final_number
     (victim,) = world.take_in(world.order("victim"))
     record(world, false_payment(world, victim, at))
     world.step(1)
@@ -226,7 +226,7 @@ def test_rescan__payment_by_a_former_settler_is_out_of_the_book__not_planned_unt
     (row,) = world.take_in(order)
     with world.store.transaction(actor="test") as tx:
         add_settler(tx, world.fund_id, settler_address=former, from_block=1)
-        to_block = world.lane.head_number
+        to_block = world.lane.head.number
         set_scanned(tx, world.fund_id, former, from_block=1, to_block=to_block)
     paid = false_payment(world, row, to_block)
     record(world, replace(paid, place=replace(paid.place, settler_address=former)))

@@ -39,7 +39,7 @@ def polls_until_stopped(world: World) -> None:
         for _ in range(4):
             (result,) = world.node.tick()
             if result.end is PassEnd.STOPPED:
-                assert world.lane.final_number >= receipt.block_number
+                assert world.lane.head.final_number >= receipt.block_number
                 return
         world.mine()
     raise AssertionError("the lane did not stop")

@@ -258,7 +258,7 @@ def test_watch__the_chain_is_younger_than_the_book__says_so_at_once(
 ) -> None:
     world = new_world()
     world.tick()
-    number = world.lane.head_number + 50
+    number = world.lane.head.number + 50
     final = Block(number, to_hex32(b"\1" * 32), to_hex32(b"\2" * 32), 2_000_000_000, 1, 30_000_000)
     with world.store.transaction(actor="the chain before") as tx:
         chain_book.remember_heads(tx, world.lane.key, [final])

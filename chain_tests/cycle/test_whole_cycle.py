@@ -243,7 +243,7 @@ def test_cycle__blocks_every_second__the_scheduler_settles_by_itself(
         orders = world.orders(4)
         given = world.client.refresh().head.number
         # An order is approved for shares that are there, as the node sees the chain.
-        wait_until(lambda: world.lane.head_number >= given, seconds=120)
+        wait_until(lambda: world.lane.head.number >= given, seconds=120)
         world.take_in(*orders)
         names = [order.external_id for order in orders]
         wait_until(lambda: world.statuses(names) == [S.SETTLED] * 4, seconds=90)

@@ -375,7 +375,7 @@ def test_reorg__head_lower_than_one_seen_before__nothing_planned_until_it_is_the
 
     other.tick(PassEnd.LATER)
     assert other.statuses(names) == [S.APPROVED] * 2
-    assert other.lane.is_behind
+    assert other.lane.head.is_behind
     # Not even by a process that starts now and has the book alone to know it by.
     other.node.stop()
     third = world.new_node(node_id="third")

@@ -65,14 +65,55 @@ class Rehearsal:
     would_wait: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The chain as the newest pass over a lane saw it; block numbers are −1 before the first.
+
+    `final_number` is the highest final block, `highest_number` the highest head that any pass of
+    the lane ever saw. `is_below_final` says that the endpoints were behind what the book knows as
+    final.
+    """
+
+    number: int = -1
+    final_number: int = -1
+    highest_number: int = -1
+    gas_limit: int = 30_000_000
+    finality_answered: bool = True
+    is_below_final: bool = False
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the head is lower than one seen before: a fork half spread, or endpoints that
+        lag. What the chain did in the blocks above is not seen then, so nothing is planned."""
+        return self.number < self.highest_number
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a held lane carries from one pass to the next; losing it costs but a look at the chain.
+
+    `is_prepared` says that under this lease the book's nonce was compared with the chain's. `whole`
+    holds the settlers whose events, as far as they are read, end at the settler's own hash.
+    `stranger_polls` counts by nonce the passes in a row that saw bytes not ours at it.
+    `lowest_unmined` is a nonce and the block since which it is the lowest.
+    """
+
+    is_prepared: bool = False
+    whole: set[Address] = field(default_factory=set)
+    stranger_polls: dict[int, int] = field(default_factory=dict)
+    lowest_unmined: tuple[int, int] | None = None
+    head_changed_at_utc: datetime | None = None
+    final_changed_at_utc: datetime | None = None
+    stalled_since_utc: datetime | None = None
+    stalled_reason: str = ""
+
+
 @dataclass(slots=True)
 class Lane:
     """One signer on one chain, held by the node of `context` under `fence`.
 
-    The last fields are what the stages carry from one pass to the next; losing them costs nothing
-    but a look at the chain. `unscanned` names the funds whose settlers could not be read to the
-    head in this pass, and why: nothing is planned for them, and no nonce is judged by them. `whole`
-    holds the settlers whose events, as far as they are read, end at the settler's own hash.
+    `head` and `unscanned` are of the newest pass: the latter names the funds whose settlers could
+    not be read to the head, and why; nothing is planned for them, and no nonce is judged by them.
     `has_nonce` says whether the book knows the next nonce, as of this pass: a person who accepts a
     stranger's transaction has it read from the chain again, from whichever process they do it.
     """
@@ -83,30 +124,16 @@ class Lane:
     fence: Fence
     chain: ChainContext
     signer: Signer
-    replayed: bool = False
-    has_nonce: bool = False
-    head_number: int = -1
-    highest_head_number: int = -1
-    is_below_final: bool = False
-    final_number: int = -1
-    head_timestamp_seconds: int = 0
-    head_gas_limit: int = 30_000_000
-    stranger_polls: dict[int, int] = field(default_factory=dict)
-    lowest_unmined: tuple[int, int] | None = None
-    head_changed_at_utc: datetime | None = None
-    final_changed_at_utc: datetime | None = None
-    finality_answered: bool = True
+    head: Head = field(default_factory=Head)
     unscanned: dict[str, str] = field(default_factory=dict)
-    whole: set[Address] = field(default_factory=set)
-    stalled_since_utc: datetime | None = None
-    stalled_reason: str = ""
+    has_nonce: bool = False
+    memory: Memory = field(default_factory=Memory)
     rehearsals: dict[str, Rehearsal] = field(default_factory=dict)
 
     @property
-    def is_behind(self) -> bool:
-        """Whether the head is lower than one seen before: a fork half spread, or endpoints that
-        lag. What the chain did in the blocks above is not seen then, so nothing is planned."""
-        return self.head_number < self.highest_head_number
+    def may_act(self) -> bool:
+        """Whether the lane knows its nonce and all that was paid before it."""
+        return self.memory.is_prepared and self.has_nonce
 
     @property
     def store(self) -> Store:

@@ -19,6 +19,7 @@ from settlement_node.errors import (
     Refused,
     SettlementError,
     Transient,
+    cause_of,
 )
 from settlement_node.node.context import Lane
 from settlement_node.node.lanes import prepare, stop_lane
@@ -57,28 +58,14 @@ def run_pass(lane: Lane) -> PassResult:
     """Follow the chain, book what happened, then plan and send. Never raises."""
     try:
         moved = _observe(lane)
-        if lane.replayed:
+        if lane.memory.is_prepared:
             moved += _act(lane)
-        if lane.is_behind:
-            raise Transient(
-                f"the endpoints' head {lane.head_number} is lower than block"
-                f" {lane.highest_head_number}, which was seen before; nothing is planned meanwhile"
-            )
-        if lane.unscanned:
-            raise Transient("; ".join(f"{fund}: {why}" for fund, why in lane.unscanned.items()))
-        if lane.replayed and lane.has_nonce:
-            lane.stalled_since_utc = None
-        else:
-            _note_stall(lane, "the lane's nonce is not final yet; nothing is planned")
-        return PassResult(PassEnd.DONE, moved)
     except LeaseLost as error:
         return PassResult(PassEnd.LEASE_LOST, reason=error.message)
     except InvariantBroken as error:
         return _stop(lane, error)
     except (Transient, OutcomeUnknown, Refused) as error:
-        _note_stall(lane, error.message)
-        log.warning("pass_later", lane=lane.key, code=error.code, reason=error.message)
-        return PassResult(PassEnd.LATER, reason=error.message)
+        return _later(lane, error.message, code=error.code, cause=cause_of(error))
     except SettlementError as error:
         _note_stall(lane, error.message)
         log.error("pass_failed", lane=lane.key, code=error.code, reason=error.message)
@@ -87,19 +74,40 @@ def run_pass(lane: Lane) -> PassResult:
         _note_stall(lane, f"{type(error).__name__}: {error}")
         log.exception("pass_failed", lane=lane.key)
         return PassResult(PassEnd.FAILED, reason=f"{type(error).__name__}: {error}")
+    if lane.head.is_behind:
+        return _later(
+            lane,
+            f"the endpoints' head {lane.head.number} is lower than block"
+            f" {lane.head.highest_number}, which was seen before; nothing is planned meanwhile",
+        )
+    if lane.unscanned:
+        return _later(lane, "; ".join(f"{fund}: {why}" for fund, why in lane.unscanned.items()))
+    if lane.may_act:
+        lane.memory.stalled_since_utc = None
+    else:
+        _note_stall(lane, "the lane's nonce is not final yet; nothing is planned")
+    return PassResult(PassEnd.DONE, moved)
+
+
+def _later(
+    lane: Lane, reason: str, *, code: str = Transient.code, cause: str | None = None
+) -> PassResult:
+    _note_stall(lane, reason)
+    log.warning("pass_later", lane=lane.key, code=code, reason=reason, cause=cause)
+    return PassResult(PassEnd.LATER, reason=reason)
 
 
 def _note_stall(lane: Lane, reason: str) -> None:
     """Since when the lane has not come on, and why last; `watch` makes an alert of it."""
-    if lane.stalled_since_utc is None:
-        lane.stalled_since_utc = lane.store.clock()
-    lane.stalled_reason = reason
+    if lane.memory.stalled_since_utc is None:
+        lane.memory.stalled_since_utc = lane.store.clock()
+    lane.memory.stalled_reason = reason
 
 
 def _observe(lane: Lane) -> int:
     follow_head(lane)
     moved = scan(lane)
-    if not (lane.replayed and lane.has_nonce):
+    if not lane.may_act:
         prepare(lane)
     check_batches(lane)
     return moved + track(lane)

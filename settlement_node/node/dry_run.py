@@ -98,7 +98,7 @@ def _why(
     if lane is None:
         return f"another node holds the lane {key}; stop that one first"
     fault = lane.unscanned.get(fund.fund_id) or state.obstacle or reasons.get(key)
-    return fault or lane.stalled_reason or "the run was stopped"
+    return fault or lane.memory.stalled_reason or "the run was stopped"
 
 
 def _key(fund: FundRow) -> str:

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import structlog
 
+from settlement_node.domain.engine.nonces import (
+    Adopt,
+    NotFinalYet,
+    NotReadYet,
+    Restored,
+    Resumes,
+    Stranger,
+    Unexplained,
+    explain_gap,
+    judge_nonce,
+)
+from settlement_node.domain.engine.stops import LaneStop, LaneStopped, stop_of
 from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.processes import has_ended
@@ -84,36 +96,40 @@ def may_send(tx: Tx, lane: Lane) -> bool:
 
 def prepare(lane: Lane) -> None:
     """Before the first plan under a new lease, and after the events were replayed: the book's next
-    nonce must be the chain's, or the difference must be ours.
+    nonce must be the chain's, or the difference must be ours. Until it is known nothing is planned.
 
-    A nonce is adopted from the chain only once it is final: a reorganisation would leave a gap
-    below it that nobody fills. Until then nothing is planned.
+    Raises LaneStopped when a stranger has used the key, Transient while that cannot be said.
     """
-    client, signer = lane.chain.client, lane.signer_address
-    chain_nonce = client.nonce(signer)
-    final_nonce = client.nonce(signer, lane.final_number) if lane.final_number >= 0 else 0
+    client, signer, final = lane.chain.client, lane.signer_address, lane.head.final_number
     with lane.store.read() as tx:
-        row = get_lane(tx, lane.chain_id, lane.signer_address)
-        highest_own = transactions.highest_unfinal_nonce(tx, lane.chain_id, lane.signer_address)
-    book_nonce = None if row is None else row.next_nonce
-    if (book_nonce is None or chain_nonce > book_nonce) and chain_nonce != final_nonce:
-        log.info("nonce_not_final", lane=lane.key, nonce=chain_nonce, final_nonce=final_nonce)
-        return
-    if row is None or row.next_nonce is None:
-        # After a person accepted a stranger, our own unfinal nonces may lie above the chain's.
-        chain_nonce = max(chain_nonce, 0 if highest_own is None else highest_own + 1)
-        with lane.commit("nonce") as tx:
-            ensure_lane(tx, lane.chain_id, lane.signer_address)
-            set_lane(tx, lane.chain_id, lane.signer_address, next_nonce=chain_nonce)
-            tx.audit("nonce_adopted", "lane", lane.key, {"next_nonce": chain_nonce})
-    elif chain_nonce > row.next_nonce:
-        _adopt_gap(lane, row, book_nonce=row.next_nonce, chain_nonce=chain_nonce)
-    elif highest_own is not None:
-        log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest_own)
-    lane.replayed = lane.has_nonce = True
+        row = get_lane(tx, lane.chain_id, signer)
+        highest_own = transactions.highest_unfinal_nonce(tx, lane.chain_id, signer)
+    chain_nonce = client.nonce(signer)
+    judged = judge_nonce(
+        book_nonce=None if row is None else row.next_nonce,
+        chain_nonce=chain_nonce,
+        final_nonce=client.nonce(signer, final) if final >= 0 else 0,
+        highest_own=highest_own,
+    )
+    match judged:
+        case NotFinalYet():
+            log.info("nonce_not_final", lane=lane.key, nonce=chain_nonce)
+            return
+        case Adopt(next_nonce):
+            with lane.commit("nonce") as tx:
+                ensure_lane(tx, lane.chain_id, signer)
+                set_lane(tx, lane.chain_id, signer, next_nonce=next_nonce)
+                tx.audit("nonce_adopted", "lane", lane.key, {"next_nonce": next_nonce})
+        case Unexplained():
+            assert row is not None
+            _adopt_gap(lane, row, judged)
+        case Resumes(highest):
+            if highest is not None:
+                log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest)
+    lane.memory.is_prepared = lane.has_nonce = True
 
 
-def _adopt_gap(lane: Lane, row: LaneRow, *, book_nonce: int, chain_nonce: int) -> None:
+def _adopt_gap(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
     """The chain has used nonces the book never gave: a restored backup, or a stranger.
 
     A restored book knows itself by the replay: the newest batches on the chain were sent by this
@@ -127,27 +143,33 @@ def _adopt_gap(lane: Lane, row: LaneRow, *, book_nonce: int, chain_nonce: int) -
             for settler in settlers_of(tx, fund.fund_id)
             if (tip := chain_book.ratchet_tip(tx, lane.chain_id, settler["settler_address"]))
         ]
-        is_read = all(is_read_to(tx, fund.fund_id, lane.head_number) for fund in funds)
-    ours = [
-        place
-        for transaction_hash in hashes
-        if (place := lane.chain.client.transaction_place(transaction_hash)) is not None
-        and place[0] == lane.signer_address
-        and book_nonce <= place[1] < chain_nonce
-    ]
-    if not ours and (lane.unscanned or not is_read):
-        raise Transient(
-            f"the chain is at nonce {chain_nonce} of {lane.signer_address}, the book at"
-            f" {book_nonce}, and not every settler could be read that may explain it",
-        )
-    if not ours:
-        raise InvariantBroken(
-            f"the chain is at nonce {chain_nonce} of {lane.signer_address}, the book at"
-            f" {book_nonce}, and no settlement explains the difference: somebody else uses this"
-            " key, or the database is older than its backup",
-            kind="stranger_at_nonce",
-            nonce=book_nonce,
-        )
+        is_read = all(is_read_to(tx, fund.fund_id, lane.head.number) for fund in funds)
+    places = [lane.chain.client.transaction_place(transaction_hash) for transaction_hash in hashes]
+    own = [place[1] for place in places if place is not None and place[0] == lane.signer_address]
+    words = (
+        f"the chain is at nonce {gap.chain_nonce} of {lane.signer_address}, the book at"
+        f" {gap.book_nonce}, and"
+    )
+    match explain_gap(gap, own_nonces=own, is_read=is_read and not lane.unscanned):
+        case NotReadYet():
+            raise Transient(f"{words} not every settler could be read that may explain it")
+        case Stranger():
+            raise LaneStopped(
+                f"{words} no settlement explains the difference: somebody else uses this key, or"
+                " the database is older than its backup",
+                stranger_stop(lane, gap.book_nonce),
+            )
+        case Restored():
+            _go_on_restored(lane, row, gap)
+
+
+def stranger_stop(lane: Lane, nonce: int) -> LaneStop:
+    """The break of a nonce that somebody else has used."""
+    return LaneStop(kind="stranger_at_nonce", subject=f"{lane.key}:{nonce}")
+
+
+def _go_on_restored(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
+    book_nonce, chain_nonce = gap.book_nonce, gap.chain_nonce
     # The backup of a book that was itself just restored: nothing was planned since, and the batches
     # of its own gap may not be called its own yet.
     is_further = row.restored_below_nonce == book_nonce
@@ -176,22 +198,36 @@ def _adopt_gap(lane: Lane, row: LaneRow, *, book_nonce: int, chain_nonce: int) -
                 is_money=False,
                 expected=f"nonce {book_nonce}",
                 # A number alone: only once all is reconciled up to there may it be closed.
-                actual=str(lane.head_number),
+                actual=str(lane.head.number),
                 detail=f"the chain has used nonces {book_nonce} to {chain_nonce - 1} for batches"
                 " that this book does not know: it was restored, or somebody else has its key;"
                 f" what they paid was replayed from the settlers' events up to block"
-                f" {lane.head_number}",
+                f" {lane.head.number}",
             ),
         )
     log.warning("book_was_behind", lane=lane.key, book_nonce=book_nonce, chain_nonce=chain_nonce)
 
 
 def stop_lane(lane: Lane, error: InvariantBroken) -> None:
-    """Something that must never be: pause the lane, open a money break. Tracking goes on."""
+    """Something that must never be: in one commit the lane is paused and a money break opened.
+    Tracking goes on. Said once, however many passes come to it."""
     if isinstance(error, LeaseLost):
         return
-    log.error("lane_stopped", lane=lane.key, reason=error.message)
+    stop = stop_of(error, lane_key=lane.key)
     with lane.commit() as tx:
+        is_new = open_break(
+            tx,
+            chain_id=lane.chain_id,
+            fund_id=None,
+            new=NewBreak(
+                kind=stop.kind,
+                subject=stop.subject,
+                is_money=True,
+                expected=stop.expected,
+                actual=stop.actual,
+                detail=error.message,
+            ),
+        )
         set_lane_paused(
             tx,
             lane.chain_id,
@@ -199,19 +235,5 @@ def stop_lane(lane: Lane, error: InvariantBroken) -> None:
             paused=True,
             reason=error.message[:500],
         )
-        open_break(
-            tx,
-            chain_id=lane.chain_id,
-            fund_id=None,
-            new=NewBreak(
-                kind=str(error.details.get("kind", "invariant_broken")),
-                subject=str(
-                    error.details.get("subject")
-                    or f"{lane.key}:{error.details.get('nonce', '')}".rstrip(":")
-                ),
-                is_money=True,
-                expected="",
-                actual="",
-                detail=error.message,
-            ),
-        )
+    if is_new:
+        log.error("lane_stopped", lane=lane.key, kind=stop.kind, reason=error.message)

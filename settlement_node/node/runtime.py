@@ -14,7 +14,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from settlement_node.errors import SettlementError
+from settlement_node.errors import SettlementError, cause_of
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.cycle import PassEnd, PassResult, run_pass
 from settlement_node.node.lanes import hold_lanes, release_lanes
@@ -215,6 +215,11 @@ class Node:
         self._timed(name, work)
 
     def _timed(self, name: str, work: Callable[[], Any]) -> Any:
+        # Every line of the work says whose it is.
+        with structlog.contextvars.bound_contextvars(worker=name):
+            return self._measured(name, work)
+
+    def _measured(self, name: str, work: Callable[[], Any]) -> Any:
         health = self.health.setdefault(name, WorkerHealth())
         started = time.monotonic()
         try:
@@ -222,7 +227,13 @@ class Node:
         except SettlementError as error:
             health.failures_count += 1
             health.last_error = error.message
-            log.warning("worker_failed", worker=name, code=error.code, reason=error.message)
+            log.warning(
+                "worker_failed",
+                worker=name,
+                code=error.code,
+                reason=error.message,
+                cause=cause_of(error),
+            )
             return None
         except Exception as error:
             health.failures_count += 1

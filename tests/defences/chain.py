@@ -20,10 +20,10 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="another block takes the place of the newest one, at the same height",
         holds="heads are remembered and compared by hash, not by number",
-        at="settlement_node/node/stages/heads.py:follow_head",
+        at="settlement_node/domain/engine/following.py:follow",
         change=Swaps(
-            "latest == (view.head.number, view.head.block_hash)",
-            "latest is not None and latest[0] == view.head.number",
+            "remembered.latest == (head.number, head.block_hash)",
+            "remembered.latest is not None and remembered.latest[0] == head.number",
         ),
         tests=(
             f"{REORG}::test_reorg__same_height_other_hash__seen_although_the_number_is_the_same"
@@ -86,7 +86,7 @@ CHAIN: tuple[Defence, ...] = (
         happens="a payment is called settled and its block is replaced afterwards",
         holds="settled is what stands at or below the final block",
         at="settlement_node/node/stages/track.py:_finish",
-        change=Passes("to_block", "lane.head_number"),
+        change=Passes("to_block", "lane.head.number"),
         tests=(
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
         ),
@@ -111,8 +111,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.DEEP_REORGANISATION,
         happens="the chain replaces blocks below the line that had counted as final",
         holds="the lane is paused with a break, nothing is undone and nothing sent",
-        at="settlement_node/node/stages/heads.py:follow_head",
-        change=Never("crosses_finality"),
+        at="settlement_node/domain/engine/following.py:follow",
+        change=Always("crosses_finality"),
         tests=(
             f"{REORG}::test_reorg__deeper_than_finality__"
             "lane_stops_with_a_break_and_nothing_is_sent_again[sqlite-pyevm]",
@@ -249,8 +249,8 @@ CHAIN: tuple[Defence, ...] = (
         holds="until both were compared nothing is acted on, though no block comes in between",
         at="settlement_node/node/stages/scan.py:_scan_settler",
         change=Swaps(
-            "address not in lane.whole and start == lane.head_number + 1",
-            "first <= lane.head_number",
+            "address not in lane.memory.whole and start == lane.head.number + 1",
+            "first <= lane.head.number",
         ),
         tests=(
             "chain_tests/cycle/test_missing_logs.py::test_scan__a_batch_left_out_and_the_ratchet"

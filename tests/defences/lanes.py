@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.defences.changes import Adds, Drops, Never, Passes, Skips, Swaps, Text
+from tests.defences.changes import Adds, Always, Drops, Never, Passes, Swaps, Text
 from tests.defences.model import Defence, Line
 
 KEEPING = "chain_tests/cycle/test_keeping.py"
@@ -66,8 +66,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="a transaction that is not ours is final at a nonce we gave",
         holds="the lane stops with a break for a person; nothing is sent again",
-        at="settlement_node/node/stages/track.py:_watch_for_strangers",
-        change=Never("stranger_after_polls"),
+        at="settlement_node/domain/engine/nonces.py:judge_sighting",
+        change=Always("polls_min"),
         tests=(
             f"{STRANGERS}::test_stranger__foreign_transaction_mined_at_our_nonce__"
             "lane_stops_and_nothing_is_sent_again[sqlite-pyevm]",
@@ -78,12 +78,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="an endpoint shows a used nonce once, in a block that does not stay",
         holds="a stranger is believed after several sightings, in a final block",
-        at="settlement_node/node/stages/track.py:_watch_for_strangers",
-        change=Swaps(
-            "polls >= it and lane.final_number >= 0 and lane.chain.client.nonce(...) >"
-            " lowest.nonce",
-            "polls >= 1",
-        ),
+        at="settlement_node/domain/engine/nonces.py:judge_sighting",
+        change=Swaps("seen.polls < polls_min or not seen.is_final", "seen.polls < 1"),
         tests=(
             f"{STRANGERS}::test_stranger__only_seen_once_then_gone__lane_goes_on[sqlite-pyevm]",
         ),
@@ -93,8 +89,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.STRANGER,
         happens="while the node was away the key was used at nonces the book never gave",
         holds="they are accepted only if the settlers' events show them as ours",
-        at="settlement_node/node/lanes.py:_adopt_gap",
-        change=Skips("InvariantBroken"),
+        at="settlement_node/domain/engine/nonces.py:explain_gap",
+        change=Swaps("Stranger()", "Restored()"),
         tests=(
             f"{STRANGERS}::test_stranger__used_a_nonce_the_book_never_gave__"
             "next_start_refuses_to_plan[sqlite-pyevm]",
@@ -117,8 +113,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="after a restart the chain's nonce is below the book's: ours are still under way",
         holds="only a nonce above the book's needs an explanation",
-        at="settlement_node/node/lanes.py:prepare",
-        change=Swaps("chain_nonce > row.next_nonce", "chain_nonce != row.next_nonce"),
+        at="settlement_node/domain/engine/nonces.py:judge_nonce",
+        change=Swaps("chain_nonce <= book_nonce", "chain_nonce == book_nonce"),
         tests=(
             f"{SIGNERS}::test_signer__down_while_a_node_restarts__same_transaction_goes_on"
             "[pyevm-sqlite]",
@@ -294,7 +290,7 @@ LANES: tuple[Defence, ...] = (
         holds="a batch is cut to a part of the block's gas before it is planned",
         at="settlement_node/node/stages/plan.py:_fit_gas",
         change=Swaps(
-            "lane.head_gas_limit * context.policy.batch_gas_bps // 10_000",
+            "lane.head.gas_limit * context.policy.batch_gas_bps // 10_000",
             "2 * batching.TRANSACTION_GAS_MAX",
         ),
         tests=(f"{REVERTS}::test_revert__block_gas_limit_below_the_batch__split_not_stuck",),
@@ -342,7 +338,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="the backup of a book that was just restored is restored",
         holds="the batches of both gaps are that book's own, and the lane goes on",
-        at="settlement_node/node/lanes.py:_adopt_gap",
+        at="settlement_node/node/lanes.py:_go_on_restored",
         change=Swaps("row.restored_below_nonce == book_nonce", "False"),
         tests=(
             "chain_tests/cycle/test_restored_book.py::"

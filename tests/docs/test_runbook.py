@@ -43,7 +43,7 @@ def words_of(node: ast.expr) -> Iterator[str]:
         for name in ("payout", "burn"):
             yield f"{name}{tail}"
     elif isinstance(node, ast.Call):
-        # str(error.details.get("kind", "invariant_broken")): the default counts.
+        # str(..., "a default"): the default counts.
         for argument in [*node.args[1:], *(a for a in node.args if isinstance(a, ast.Call))]:
             yield from words_of(argument)
 
@@ -56,16 +56,14 @@ def kinds_in(path: Path, callables: set[str]) -> set[str]:
             continue
         if node.func.id in callables:
             given = [k.value for k in node.keywords if k.arg == "kind"]
-            # An InvariantBroken's first argument is its message.
-            first = node.args[:1] if node.func.id != "InvariantBroken" else []
-            for value in given or first:
+            for value in given or node.args[:1]:
                 found |= set(words_of(value))
     return found
 
 
 def break_kinds() -> set[str]:
-    """Every break kind the code can open. A kind may come as a detail of InvariantBroken."""
-    calls = {"NewBreak", "Difference", "InvariantBroken"}
+    """Every break kind the code can open."""
+    calls = {"NewBreak", "Difference", "LaneStop"}
     return set().union(*(kinds_in(path, calls) for path in PACKAGE.rglob("*.py")))
 
 

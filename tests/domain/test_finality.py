@@ -15,7 +15,7 @@ from settlement_node.domain.engine.finality import (
     final_number,
     find_fork,
 )
-from settlement_node.errors import InvalidInput, InvariantBroken
+from settlement_node.errors import InvalidInput, Transient
 from settlement_node.units import Hex32
 from tests_support.book import block
 
@@ -123,14 +123,14 @@ def test_find_fork__remembered_with_gaps__starts_at_the_lowest_difference() -> N
 
 
 @pytest.mark.parametrize("missing", [False, True], ids=["another hash", "no answer"])
-def test_find_fork__lower_block_differs_under_an_agreeing_one__breaks(missing: bool) -> None:
+def test_find_fork__lower_block_differs_under_an_agreeing_one__asked_again(missing: bool) -> None:
     """No chain of hashes can do this: the endpoints answered from different forks."""
     canonical = chain(1, 10)
     if missing:
         del canonical[6]
     else:
         canonical[6] = block(6, fork="other").block_hash
-    with pytest.raises(InvariantBroken, match="different forks") as broken:
+    with pytest.raises(Transient, match="different forks") as broken:
         find_fork(chain(1, 10), canonical)
     assert broken.value.details == {"block_number": 6}
 

@@ -76,7 +76,7 @@ def track_taking_silence_for_absence(lane: Lane) -> int:
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
     for row in rows:
         signed = attempts[row.transaction_id]
-        old = signed and lane.head_number - signed[0].signed_at_block >= PATIENCE_BLOCKS
+        old = signed and lane.head.number - signed[0].signed_at_block >= PATIENCE_BLOCKS
         if row.status is TransactionStatus.SENT and old:
             with lane.commit() as tx:
                 _declare_void(tx, lane, row, signed[-1])
@@ -91,7 +91,7 @@ def _declare_void(tx: Tx, lane: Lane, row: TransactionRow, attempt: AttemptRow) 
         status="final",
         outcome="void",
         mined_attempt_hash=attempt.attempt_hash,
-        block_number=max(lane.head_number, 0),
+        block_number=max(lane.head.number, 0),
         block_hash="0x" + "00" * 32,
         evm_succeeded=True,
     )
@@ -173,7 +173,7 @@ def send_before_writing(lane: Lane, orders: Sequence[send.Signing]) -> None:
                 raw=bytes_.raw,
                 max_fee_per_gas_wei=order.fees.max_fee_per_gas_wei,
                 max_priority_fee_per_gas_wei=order.fees.max_priority_fee_per_gas_wei,
-                at_block=lane.head_number,
+                at_block=lane.head.number,
             )
             transactions.record_fact(
                 tx, order.row, TransactionFact.ATTEMPT_SIGNED, speed_up_requested=False

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from settlement_node.errors import InvalidInput, InvariantBroken
+from settlement_node.errors import InvalidInput, Transient
 from settlement_node.units import Hex32
 
 
@@ -87,15 +87,15 @@ def find_fork(remembered: Mapping[int, Hex32], canonical: Mapping[int, Hex32]) -
 
     `canonical` must hold every remembered number that the chain still reaches; a remembered
     number above the chain's head is undone as well, and is given as absent. Returns None when
-    all agree. Raises InvariantBroken when a lower block differs while a higher one agrees,
-    which no chain of hashes can do: the endpoints answered from different forks.
+    all agree. Raises Transient when a lower block differs while a higher one agrees, which no
+    chain of hashes can do: the endpoints answered from different forks, and may not next time.
     """
     differing = [n for n in remembered if canonical.get(n) != remembered[n]]
     if not differing:
         return None
     first = min(differing)
     if any(n > first and canonical.get(n) == remembered[n] for n in remembered):
-        raise InvariantBroken(
+        raise Transient(
             f"block {first} changed its hash while a block above it did not:"
             " the endpoints answered from different forks",
             block_number=first,

@@ -2,83 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import structlog
 
 from settlement_node.booking.undo import undo_from
 from settlement_node.chain.views import HeadView
-from settlement_node.domain.engine.finality import (
-    Fork,
-    behind_final,
-    crosses_finality,
-    final_number,
-    find_fork,
-    is_answered,
+from settlement_node.domain.engine import following
+from settlement_node.domain.engine.finality import Fork, final_number, is_answered
+from settlement_node.domain.engine.following import (
+    Behind,
+    BelowFinality,
+    Extends,
+    Forked,
+    HeadSeen,
+    Remembered,
+    Same,
 )
+from settlement_node.domain.engine.stops import LaneStop, LaneStopped
 from settlement_node.domain.observations import Block
-from settlement_node.errors import InvariantBroken, Transient
-from settlement_node.node.context import Lane
+from settlement_node.errors import Transient
+from settlement_node.node.context import Head, Lane
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.engine.lanes import get_lane, set_lane, set_lane_paused
-from settlement_node.store.telling.attention import NewBreak, open_break
-from settlement_node.units import Hex32
+from settlement_node.store.database import Tx
+from settlement_node.store.engine.lanes import get_lane, set_lane
 
 log = structlog.get_logger(__name__)
 
 
-def follow_head(lane: Lane) -> HeadView:
-    """Bring the lane's remembered heads up to the agreed head, in one commit.
+def follow_head(lane: Lane) -> HeadSeen:
+    """Bring the lane's remembered heads up to the agreed head, in one commit; returns what the
+    head was beside them.
 
-    A changed hash undoes what stood on it. A change below the line once called final stops the
-    lane with a money break and raises InvariantBroken: nothing is undone and nothing re-sent. A
-    head below that line, without another hash anywhere, is no change but endpoints that lag, and
-    raises Transient.
+    A changed hash undoes what stood on it. Raises LaneStopped for a change below the line once
+    called final: nothing is undone and nothing sent again. Raises Transient for a head below that
+    line without another hash anywhere, which is no change but endpoints that lag.
     """
     view = lane.chain.client.refresh()
     with lane.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
-        latest = chain_book.latest_head(tx, lane.key)
-        settled_line = chain_book.highest_final(tx, lane.key)
-        known = (
-            {}
-            if latest is None or _is_next(view.head, latest)
-            else chain_book.remembered_heads(tx, lane.key, from_number=max(settled_line - 1, 0))
-        )
-    seen = -1 if row is None or row.highest_head_number is None else row.highest_head_number
-    lane.highest_head_number = seen
-    lane.is_below_final = view.head.number < settled_line
+        remembered = _remembered(tx, lane, view.head)
+    highest = -1 if row is None or row.highest_head_number is None else row.highest_head_number
     lane.has_nonce = row is not None and row.next_nonce is not None
-    lane.head_timestamp_seconds = view.head.timestamp_seconds
-    lane.head_gas_limit = view.head.gas_limit
-    final = max(
-        final_number(
+    head = _head(lane, view, highest=highest, known_final_number=remembered.final_number)
+    seen = _compare(lane, view.head, remembered)
+    match seen:
+        case Same():
+            if head.final_number > remembered.final_number:
+                with lane.commit() as tx:
+                    chain_book.mark_final(tx, lane.key, up_to_number=head.final_number)
+        case Extends(new):
+            _remember(lane, head, new, fork=None)
+        case Forked(fork, new):
+            _remember(lane, head, new, fork=fork)
+        case Behind(words):
+            lane.head = replace(lane.head, is_below_final=True)
+            raise Transient(words)
+        case BelowFinality(fork):
+            raise _stopped(lane, fork, remembered.final_number)
+    _note_changes(lane, head, is_new=not isinstance(seen, Same))
+    lane.head = replace(head, highest_number=max(highest, head.number))
+    return seen
+
+
+def _remembered(tx: Tx, lane: Lane, head: Block) -> Remembered:
+    latest = chain_book.latest_head(tx, lane.key)
+    final = chain_book.highest_final(tx, lane.key)
+    if latest is None or following.is_next(head, latest):
+        return Remembered(latest, final, {})
+    lowest = max(min(final - 1, head.number), 0)
+    return Remembered(latest, final, chain_book.remembered_heads(tx, lane.key, from_number=lowest))
+
+
+def _head(lane: Lane, view: HeadView, *, highest: int, known_final_number: int) -> Head:
+    final = final_number(
+        lane.chain.finality,
+        head_number=view.head.number,
+        safe_number=view.safe_number,
+        finalized_number=view.finalized_number,
+    )
+    return Head(
+        number=view.head.number,
+        final_number=max(final, known_final_number),
+        highest_number=highest,
+        gas_limit=view.head.gas_limit,
+        finality_answered=is_answered(
             lane.chain.finality,
-            head_number=view.head.number,
             safe_number=view.safe_number,
             finalized_number=view.finalized_number,
         ),
-        settled_line,
     )
-    if lane.head_changed_at_utc is None:
-        lane.head_changed_at_utc = lane.store.clock()
-    if lane.final_changed_at_utc is None or final > lane.final_number:
-        lane.final_changed_at_utc = lane.store.clock()
-    lane.finality_answered = is_answered(
-        lane.chain.finality, safe_number=view.safe_number, finalized_number=view.finalized_number
+
+
+def _compare(lane: Lane, head: Block, remembered: Remembered) -> HeadSeen:
+    numbers = following.numbers_to_compare(
+        head, remembered, page_blocks=lane.policy.head_page_blocks
     )
-    if latest == (view.head.number, view.head.block_hash):
-        lane.head_number, lane.final_number = view.head.number, final
-        if final > settled_line:
-            with lane.commit() as tx:
-                chain_book.mark_final(tx, lane.key, up_to_number=final)
-        return view
-    fork, new = _compare(lane, view.head, latest, known)
-    if fork is not None and crosses_finality(fork, final_block_number=settled_line):
-        _check_not_behind(lane, view.head, fork, settled_line)
-        with lane.store.read() as tx:
-            known = chain_book.remembered_heads(tx, lane.key, from_number=0)
-        fork = _compare(lane, view.head, latest, known)[0] or fork
-        _stop_at_deep_fork(lane, fork, settled_line)
-    lane.head_changed_at_utc = lane.store.clock()
+    seen = following.follow(head, remembered, lane.chain.client.blocks(numbers) if numbers else {})
+    if not isinstance(seen, BelowFinality):
+        return seen
+    # How far down the chain is another: whoever accepts it accepts it from there on.
+    with lane.store.read() as tx:
+        everything = replace(remembered, blocks=chain_book.remembered_heads(tx, lane.key))
+    numbers = following.numbers_to_compare(
+        head, everything, page_blocks=lane.policy.head_page_blocks
+    )
+    deep = following.follow(head, everything, lane.chain.client.blocks(numbers))
+    return deep if isinstance(deep, BelowFinality) else seen
+
+
+def _remember(lane: Lane, head: Head, new: Sequence[Block], *, fork: Fork | None) -> None:
     with lane.commit("heads") as tx:
         if fork is not None:
             log.warning("reorganisation", lane=lane.key, depth_blocks=fork.depth_blocks)
@@ -89,78 +123,31 @@ def follow_head(lane: Lane) -> HeadView:
                 first_undone_number=fork.first_undone_number,
             )
         chain_book.remember_heads(tx, lane.key, new)
-        chain_book.mark_final(tx, lane.key, up_to_number=final)
-        chain_book.drop_old_heads(tx, lane.key, below_number=final - lane.policy.heads_kept_blocks)
-        if view.head.number > seen:
-            set_lane(tx, lane.chain_id, lane.signer_address, highest_head_number=view.head.number)
-    lane.head_number, lane.final_number = view.head.number, final
-    lane.highest_head_number = max(seen, view.head.number)
-    return view
-
-
-def _is_next(head: Block, latest: tuple[int, Hex32]) -> bool:
-    number, block_hash = latest
-    return (head.number == number and head.block_hash == block_hash) or (
-        head.number == number + 1 and head.parent_hash == block_hash
-    )
-
-
-def _compare(
-    lane: Lane,
-    head: Block,
-    latest: tuple[int, Hex32] | None,
-    known: dict[int, Hex32],
-) -> tuple[Fork | None, list[Block]]:
-    """The fork, if there is one, and the blocks to remember after it is undone."""
-    if latest is not None and _is_next(head, latest) and head.number == latest[0] + 1:
-        return None, [head]
-    # At the first start too: events below the head are read then, and may be undone like others.
-    newest = max(known, default=-1)
-    # A long sleep leaves a gap; finality needs the remembered blocks and the last ones only.
-    first_new = max(newest + 1, head.number - lane.policy.head_page_blocks + 1)
-    numbers = sorted({*known, *range(first_new, head.number + 1)})
-    canonical = lane.chain.client.blocks([n for n in numbers if n < head.number])
-    canonical = {n: b for n, b in canonical.items() if n < head.number} | {head.number: head}
-    try:
-        fork = find_fork(known, {n: b.block_hash for n, b in canonical.items()})
-    except InvariantBroken as error:
-        # One answer out of several forks says nothing of the chain; the next one may be whole.
-        raise Transient(error.message) from error
-    start = newest + 1 if fork is None else fork.first_undone_number
-    return fork, [canonical[n] for n in sorted(canonical) if n >= start]
-
-
-def _check_not_behind(lane: Lane, head: Block, fork: Fork, settled_line: int) -> None:
-    """Every block up to the head is as remembered, and the rest is only not there yet: wait."""
-    if head.number >= fork.first_undone_number:
-        return
-    with lane.store.read() as tx:
-        known = chain_book.remembered_heads(tx, lane.key, from_number=head.number)
-    words = behind_final(head_number=head.number, known_final_number=settled_line)
-    if words and known.get(head.number, head.block_hash) == head.block_hash:
-        raise Transient(words)
-
-
-def _stop_at_deep_fork(lane: Lane, fork: Fork, settled_line: int) -> None:
-    reason = (
-        f"a reorganisation reaches block {fork.first_undone_number}, but block {settled_line}"
-        " was final"
-    )
-    with lane.commit() as tx:
-        set_lane_paused(tx, lane.chain_id, lane.signer_address, paused=True, reason=reason)
-        open_break(
-            tx,
-            chain_id=lane.chain_id,
-            fund_id=None,
-            new=NewBreak(
-                kind="reorganisation_beyond_finality",
-                subject=lane.key,
-                is_money=True,
-                expected=f"block {settled_line} final",
-                # A number alone: who resolves the break accepts the chain from there on.
-                actual=str(fork.first_undone_number),
-                detail=reason,
-            ),
+        chain_book.mark_final(tx, lane.key, up_to_number=head.final_number)
+        chain_book.drop_old_heads(
+            tx, lane.key, below_number=head.final_number - lane.policy.heads_kept_blocks
         )
-    # Of the same kind as the break above, so that stopping the lane opens no second one.
-    raise InvariantBroken(reason, kind="reorganisation_beyond_finality", lane=lane.key)
+        if head.number > head.highest_number:
+            set_lane(tx, lane.chain_id, lane.signer_address, highest_head_number=head.number)
+
+
+def _note_changes(lane: Lane, head: Head, *, is_new: bool) -> None:
+    """Since when head and finality have stood still; `watch` makes alerts of it."""
+    memory, now = lane.memory, lane.store.clock()
+    if is_new or memory.head_changed_at_utc is None:
+        memory.head_changed_at_utc = now
+    if memory.final_changed_at_utc is None or head.final_number > lane.head.final_number:
+        memory.final_changed_at_utc = now
+
+
+def _stopped(lane: Lane, fork: Fork, final: int) -> LaneStopped:
+    return LaneStopped(
+        f"a reorganisation reaches block {fork.first_undone_number}, but block {final} was final",
+        LaneStop(
+            kind="reorganisation_beyond_finality",
+            subject=lane.key,
+            expected=f"block {final} final",
+            # A number alone: who resolves the break accepts the chain from there on.
+            actual=str(fork.first_undone_number),
+        ),
+    )

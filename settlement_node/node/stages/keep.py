@@ -37,8 +37,8 @@ def keep(lane: Lane) -> int:
     if not unmined or not may:
         return 0
     lowest = unmined[0].nonce
-    if lane.lowest_unmined is None or lane.lowest_unmined[0] != lowest:
-        lane.lowest_unmined = (lowest, lane.head_number)
+    if lane.memory.lowest_unmined is None or lane.memory.lowest_unmined[0] != lowest:
+        lane.memory.lowest_unmined = (lowest, lane.head.number)
     again: list[tuple[TransactionRow, AttemptRow]] = []
     orders: list[Signing] = []
     market: Fees | None = None
@@ -69,12 +69,12 @@ def _view(
     lane: Lane, row: TransactionRow, own: list[AttemptRow], *, is_lowest: bool
 ) -> KeepingView:
     last = own[-1]
-    assert lane.lowest_unmined is not None
+    assert lane.memory.lowest_unmined is not None
     return KeepingView(
-        head_number=lane.head_number,
+        head_number=lane.head.number,
         last_signed_block=last.signed_at_block,
         last_sent_block=last.last_sent_block,
-        lowest_since_block=lane.lowest_unmined[1],
+        lowest_since_block=lane.memory.lowest_unmined[1],
         is_lowest=is_lowest,
         is_cancelling=last.kind is AttemptKind.CANCEL,
         attempts_count=len(own),

@@ -68,7 +68,7 @@ class Priced:
 def plan(context: NodeContext, lane: Lane) -> int:
     """Plan at most one settlement for each fund of the lane whose settlers are read to the head;
     returns how many were planned. Nothing is planned while the head is behind one seen before."""
-    if lane.is_behind:
+    if lane.head.is_behind:
         return 0
     with context.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
@@ -224,7 +224,7 @@ def _fit_gas(
 ) -> tuple[list[Priced], bytes, int]:
     """Cut the batch to the gas one transaction may ask for."""
     gas_max = min(
-        lane.head_gas_limit * context.policy.batch_gas_bps // 10_000, batching.TRANSACTION_GAS_MAX
+        lane.head.gas_limit * context.policy.batch_gas_bps // 10_000, batching.TRANSACTION_GAS_MAX
     )
     item_gas = state.settler.item_gas_limit
     count = batching.fits(
@@ -242,7 +242,7 @@ def _fit_gas(
             margin_bps=context.policy.gas_margin_bps,
         )
         if gas_limit <= gas_max or count <= 1:
-            return good, data, min(gas_limit, lane.head_gas_limit, batching.TRANSACTION_GAS_MAX)
+            return good, data, min(gas_limit, lane.head.gas_limit, batching.TRANSACTION_GAS_MAX)
         count = max(1, count * 9 // 10 - 1)
     return [], b"", 0
 
@@ -318,7 +318,7 @@ def _commit_settlement(
         data=data,
         gas_limit=gas_limit,
         deadline_block=(
-            lane.head_number + context.policy.cancel_after_blocks
+            lane.head.number + context.policy.cancel_after_blocks
             if context.policy.cancel_after_blocks
             else None
         ),

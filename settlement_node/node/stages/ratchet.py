@@ -67,7 +67,7 @@ def read_book_state(
         lane_row is None
         or lane_row.next_nonce is None
         # A re-scan has taken events out of the book.
-        or not is_read_to(tx, fund.fund_id, lane.head_number)
+        or not is_read_to(tx, fund.fund_id, lane.head.number)
         or len(unmined) >= policy.in_flight_max
         or transactions.count_unfinal(tx, lane.chain_id, lane.signer_address) >= policy.unfinal_max
         or not _ratchet_is_clear(undecided, last_live, chain_tip)

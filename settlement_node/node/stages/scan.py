@@ -73,10 +73,10 @@ def _scan_settler(lane: Lane, fund: FundRow, settler: RowMapping) -> int:
     address = Address(settler["settler_address"])
     first = start = settler["scanned_to_block"] + 1
     found = 0
-    if first <= lane.head_number:
-        lane.whole.discard(address)
-    while start <= lane.head_number:
-        end = min(start + lane.policy.log_page_blocks - 1, lane.head_number)
+    if first <= lane.head.number:
+        lane.memory.whole.discard(address)
+    while start <= lane.head.number:
+        end = min(start + lane.policy.log_page_blocks - 1, lane.head.number)
         new = _scan_page(lane, fund, address, start, end)
         if new is None:
             raise Transient("a reorganisation is under way; the events are read again")
@@ -87,15 +87,15 @@ def _scan_settler(lane: Lane, fund: FundRow, settler: RowMapping) -> int:
                 fund_id=fund.fund_id,
                 settler=address,
                 block_number=end,
-                head_number=lane.head_number,
+                head_number=lane.head.number,
             )
         start = end + 1
-    if address not in lane.whole and start == lane.head_number + 1:
+    if address not in lane.memory.whole and start == lane.head.number + 1:
         with lane.store.read() as tx:
             tip = chain_book.ratchet_tip(tx, lane.chain_id, address)
         if lane.chain.client.batch_hash(address) != _hash_of(tip):
             _read_again(lane, fund, address, tip)
-        lane.whole.add(address)
+        lane.memory.whole.add(address)
     return found
 
 

@@ -83,7 +83,7 @@ def send(lane: Lane) -> int:
 def _first_kind(lane: Lane, row: TransactionRow) -> AttemptKind:
     """What to sign for a transaction of which nothing was signed yet: a no-op if it is to be
     cancelled or overdue, so that its nonce is used and its redemptions are freed."""
-    overdue = row.deadline_block is not None and lane.head_number > row.deadline_block
+    overdue = row.deadline_block is not None and lane.head.number > row.deadline_block
     return AttemptKind.CANCEL if row.cancel_requested or overdue else AttemptKind.ORIGINAL
 
 
@@ -113,7 +113,7 @@ def sign_and_broadcast(lane: Lane, orders: Sequence[Signing]) -> None:
                 raw=bytes_.raw,
                 max_fee_per_gas_wei=order.fees.max_fee_per_gas_wei,
                 max_priority_fee_per_gas_wei=order.fees.max_priority_fee_per_gas_wei,
-                at_block=lane.head_number,
+                at_block=lane.head.number,
             )
             row = transactions.record_fact(
                 tx, order.row, TransactionFact.ATTEMPT_SIGNED, speed_up_requested=False
@@ -194,7 +194,7 @@ def _record_answer(
         kind=attempt.kind.value,
         answer=words,
     )
-    transactions.record_send(tx, attempt.attempt_hash, at_block=lane.head_number, answer=words)
+    transactions.record_send(tx, attempt.attempt_hash, at_block=lane.head.number, answer=words)
     changes: dict[str, object] = {}
     if row.first_sent_at_utc is None:
         changes["first_sent_at_utc"] = tx.now_utc

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import structlog
 
-from settlement_node.errors import InvariantBroken, Transient
+from settlement_node.domain.engine.stops import LaneStop, LaneStopped
+from settlement_node.errors import Transient
 from settlement_node.node.context import Lane
 from settlement_node.store.book.funds import list_funds
 from settlement_node.store.book.settlers import settlers_of
@@ -28,10 +29,10 @@ def check_batches(lane: Lane) -> None:
 
     What was there before this book first read a settler to its end is history. What the lane's
     own signer sent at the nonces that a restored book was behind is that book's. Raises
-    InvariantBroken for the first batch of any other kind, once for each; Transient where no
+    LaneStopped for the first batch of any other kind, once for each; Transient where no
     endpoint says who sent it.
     """
-    if not (lane.replayed and lane.has_nonce):
+    if not lane.may_act:
         return
     with lane.store.read() as tx:
         funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
@@ -82,11 +83,9 @@ def _explain(lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
             )
         log.warning("batch_of_restored_book", lane=lane.key, nonce=nonce)
         return
-    raise InvariantBroken(
+    raise LaneStopped(
         f"a batch that this book did not plan was settled at {batch.settler_address} in transaction"
         f" {batch.transaction_hash}, sent by {sender} with nonce {nonce}: somebody else settles"
         " with this key or was made operator, or another node runs on another database",
-        kind="unknown_batch",
-        subject=_subject(lane, batch),
-        nonce=nonce,
+        LaneStop(kind="unknown_batch", subject=_subject(lane, batch)),
     )

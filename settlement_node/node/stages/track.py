@@ -9,11 +9,19 @@ import structlog
 from settlement_node.booking.outcomes import record_displaced, record_final, record_mined
 from settlement_node.booking.undo import undo_from
 from settlement_node.chain.views import Undecided
+from settlement_node.domain.engine.nonces import (
+    Displaced,
+    Sighting,
+    Stranger,
+    Unproven,
+    judge_sighting,
+)
+from settlement_node.domain.engine.stops import LaneStop, LaneStopped
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import Receipt
-from settlement_node.errors import InvariantBroken, Transient
+from settlement_node.errors import Transient
 from settlement_node.node.context import Lane
-from settlement_node.node.lanes import may_send
+from settlement_node.node.lanes import may_send, stranger_stop
 from settlement_node.node.stages.preflight import refused_whole
 from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
@@ -87,7 +95,7 @@ def _book_receipt(lane: Lane, row: TransactionRow, attempt: AttemptRow, receipt:
     with lane.commit("track") as tx:
         record_mined(tx, row, attempt, receipt)
         clear_alert(tx, kind="fee_at_ceiling", subject=f"{lane.key}:{row.nonce}")
-    lane.stranger_polls.pop(row.nonce, None)
+    lane.memory.stranger_polls.pop(row.nonce, None)
     log.info(
         "transaction_mined",
         nonce=row.nonce,
@@ -106,7 +114,7 @@ def _finish(lane: Lane) -> int:
             tx,
             lane.chain_id,
             lane.signer_address,
-            to_block=lane.final_number,
+            to_block=lane.head.final_number,
             limit=FINISHED_PER_PASS_MAX,
         )
         attempts = transactions.attempts_of(tx, [row.transaction_id for row in ready])
@@ -161,7 +169,7 @@ def _watch_for_strangers(
         return
     chain_nonce = lane.chain.client.nonce(lane.signer_address)
     if chain_nonce <= lowest.nonce:
-        lane.stranger_polls.pop(lowest.nonce, None)
+        lane.memory.stranger_polls.pop(lowest.nonce, None)
         if chain_nonce < lowest.nonce:
             with lane.store.read() as tx:
                 may = may_send(tx, lane)
@@ -170,24 +178,28 @@ def _watch_for_strangers(
         return
     if _adopt_found(lane, lowest, attempts):
         return
-    polls = lane.stranger_polls.get(lowest.nonce, 0) + 1
-    lane.stranger_polls[lowest.nonce] = polls
-    if (
-        polls >= lane.policy.stranger_after_polls
-        and lane.final_number >= 0
-        and lane.chain.client.nonce(lane.signer_address, lane.final_number) > lowest.nonce
-    ):
-        if lowest.displacement_accepted:
+    polls = lane.memory.stranger_polls.get(lowest.nonce, 0) + 1
+    lane.memory.stranger_polls[lowest.nonce] = polls
+    seen = Sighting(
+        polls=polls,
+        is_final=lane.head.final_number >= 0
+        and lane.chain.client.nonce(lane.signer_address, lane.head.final_number) > lowest.nonce,
+        displacement_accepted=lowest.displacement_accepted,
+    )
+    match judge_sighting(seen, polls_min=lane.policy.stranger_after_polls):
+        case Unproven():
+            return
+        case Displaced():
             with lane.commit() as tx:
                 record_displaced(tx, lowest)
             log.warning("transaction_displaced", nonce=lowest.nonce)
-            return
-        raise InvariantBroken(
-            f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a transaction"
-            " that is not ours; nothing is re-sent. Find out who else holds this key",
-            kind="stranger_at_nonce",
-            nonce=lowest.nonce,
-        )
+        case Stranger():
+            raise LaneStopped(
+                f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a"
+                " transaction that is not ours; nothing is re-sent. Find out who else holds this"
+                " key",
+                stranger_stop(lane, lowest.nonce),
+            )
 
 
 def _fill_gap(lane: Lane, *, first: int, below: int) -> None:
@@ -204,11 +216,10 @@ def _fill_gap(lane: Lane, *, first: int, below: int) -> None:
         if row.status is not TransactionStatus.FINAL:
             continue
         if row.outcome is not TransactionOutcome.SUCCEEDED:
-            raise InvariantBroken(
+            raise LaneStopped(
                 f"the chain has lost nonce {row.nonce} of {lane.signer_address}, whose transaction"
                 f" was {row.outcome}: use that nonce with a transfer of nothing to yourself",
-                kind="nonce_lost",
-                nonce=row.nonce,
+                LaneStop(kind="nonce_lost", subject=f"{lane.key}:{row.nonce}"),
             )
         for attempt in attempts[row.transaction_id]:
             if attempt.attempt_hash == row.mined_attempt_hash and attempt.raw:
@@ -226,7 +237,7 @@ def _adopt_found(lane: Lane, row: TransactionRow, attempts: Sequence[AttemptRow]
         event = chain_book.batch_event(
             tx, lane.chain_id, settlement.settler_address, settlement.batch_hash
         )
-        is_read = is_read_to(tx, settlement.fund_id, lane.head_number)
+        is_read = is_read_to(tx, settlement.fund_id, lane.head.number)
     if event is None:
         return not is_read
     if any(attempt.attempt_hash == event.transaction_hash for attempt in attempts):
@@ -243,7 +254,7 @@ def _adopt_found(lane: Lane, row: TransactionRow, attempts: Sequence[AttemptRow]
             raw=b"",
             max_fee_per_gas_wei=Wei(0),
             max_priority_fee_per_gas_wei=Wei(0),
-            at_block=lane.head_number,
+            at_block=lane.head.number,
         )
     log.warning("attempt_found", nonce=row.nonce, attempt_hash=event.transaction_hash)
     return True

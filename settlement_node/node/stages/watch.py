@@ -140,7 +140,7 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
         f"nothing is planned or signed: {row.pause_reason}" if row and paused else None,
     )
     waiting = [
-        (x.nonce, lane.head_number - attempts[x.transaction_id][0].signed_at_block)
+        (x.nonce, lane.head.number - attempts[x.transaction_id][0].signed_at_block)
         for x in unmined
         if x.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
         and attempts[x.transaction_id]
@@ -158,25 +158,28 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
     now = context.store.clock()
     silent = (
         0.0
-        if lane.head_changed_at_utc is None
-        else (now - lane.head_changed_at_utc).total_seconds()
+        if lane.memory.head_changed_at_utc is None
+        else (now - lane.memory.head_changed_at_utc).total_seconds()
     )
     yield Finding(
         "chain_halted",
         lane.key,
-        f"no new block since {int(silent)} s; the last one known is {lane.head_number}"
+        f"no new block since {int(silent)} s; the last one known is {lane.head.number}"
         if silent >= HALTED_AFTER_SECONDS
         else None,
     )
     yield Finding("finality_stalled", lane.key, _finality_words(lane))
     stalled = (
-        0.0 if lane.stalled_since_utc is None else (now - lane.stalled_since_utc).total_seconds()
+        0.0
+        if lane.memory.stalled_since_utc is None
+        else (now - lane.memory.stalled_since_utc).total_seconds()
     )
     yield Finding(
         "lane_not_advancing",
         lane.key,
-        f"nothing is planned for {int(stalled)} s: {lane.stalled_reason}"[:1000]
-        if stalled >= STALLED_AFTER_SECONDS or (lane.stalled_since_utc and lane.is_below_final)
+        f"nothing is planned for {int(stalled)} s: {lane.memory.stalled_reason}"[:1000]
+        if stalled >= STALLED_AFTER_SECONDS
+        or (lane.memory.stalled_since_utc and lane.head.is_below_final)
         else None,
     )
     for fund in funds:
@@ -193,20 +196,20 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
 
 def _finality_words(lane: Lane) -> str | None:
     """What to say of finality when the head has gone on without it for too long."""
-    if lane.final_changed_at_utc is None or lane.head_changed_at_utc is None:
+    if lane.memory.final_changed_at_utc is None or lane.memory.head_changed_at_utc is None:
         return None
-    seconds = (lane.head_changed_at_utc - lane.final_changed_at_utc).total_seconds()
-    known = f"block {lane.final_number}" if lane.final_number >= 0 else "none"
+    seconds = (lane.memory.head_changed_at_utc - lane.memory.final_changed_at_utc).total_seconds()
+    known = f"block {lane.head.final_number}" if lane.head.final_number >= 0 else "none"
     mode = lane.chain.finality.mode.value
-    if not lane.finality_answered and seconds >= FINALITY_UNANSWERED_AFTER_SECONDS:
+    if not lane.head.finality_answered and seconds >= FINALITY_UNANSWERED_AFTER_SECONDS:
         return (
             f"too few endpoints answer the tag {mode!r}, so no block becomes final: the last one"
-            f" is {known}, since {int(seconds)} s, the head is {lane.head_number}"
+            f" is {known}, since {int(seconds)} s, the head is {lane.head.number}"
         )
     if seconds >= FINALITY_STALLED_AFTER_SECONDS:
         return (
             f"no block has become final for {int(seconds)} s ({mode}): the last one is {known},"
-            f" the head is {lane.head_number}"
+            f" the head is {lane.head.number}"
         )
     return None
 
@@ -233,7 +236,7 @@ def _gas(context: NodeContext, client: ChainClient, lane: Lane) -> Iterable[Find
 def _comfortable_wei(lane: Lane) -> int:
     """Enough for a batch of a tenth of the block at a hundredth of the fee ceiling: a warning
     line, not a need."""
-    return lane.head_gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
+    return lane.head.gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
 
 
 def _settler(lane: Lane, fund: FundRow, view: SettlerView) -> Iterable[Finding]:
