@@ -20,7 +20,6 @@ from pathlib import Path
 import structlog
 
 from settlement_node.chain.contracts.tokens import encode_transfer
-from settlement_node.chain.deploy import grant_fund_role
 from settlement_node.demo.book import account
 from settlement_node.demo.play import prepare_demo
 from settlement_node.demo.stage import Stage
@@ -28,6 +27,7 @@ from settlement_node.desk.intake import take_in
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.methods.deploy import grant_fund_role
 from settlement_node.store.book import redemptions
 from settlement_node.units import Payout, Shares
 

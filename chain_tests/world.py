@@ -97,7 +97,12 @@ class World:
 
     def orders(self, count: int, prefix: str = "order") -> list[RedemptionOrder]:
         """Orders of different size by different investors, who then hold the shares."""
-        return [self.order(f"{prefix}-{n}", (n + 1) * SHARE) for n in range(count)]
+        orders = [
+            RedemptionOrder(name, account(name), account(name), Shares((n + 1) * SHARE))
+            for n, name in enumerate(f"{prefix}-{n}" for n in range(count))
+        ]
+        self.stage.give_shares({o.investor_address: o.shares_base_units for o in orders})
+        return orders
 
     def take_in(self, *orders: RedemptionOrder) -> list[RedemptionRow]:
         """Enter approved orders."""

@@ -15,14 +15,6 @@ from settlement_node.chain.contracts.settler import (
     decode_settler_events,
     encode_settle,
 )
-from settlement_node.chain.deploy import (
-    Deployer,
-    SettlerSettings,
-    deploy_settler,
-    deploy_test_tokens,
-    grant_fund_role,
-    permit_payee,
-)
 from settlement_node.chain.endpoints.endpoint import CallRequest, CallReverted
 from settlement_node.chain.signers import KeySigner
 from settlement_node.domain.observations import (
@@ -34,6 +26,14 @@ from settlement_node.domain.observations import (
     SkipReason,
 )
 from settlement_node.errors import Refused
+from settlement_node.methods.deploy import (
+    Deployer,
+    SettlerSettings,
+    deploy_settler,
+    deploy_test_tokens,
+    grant_fund_role,
+    permitting_payee,
+)
 from settlement_node.units import (
     ZERO_ADDRESS,
     ZERO_HASH,
@@ -281,7 +281,7 @@ def test_restricted_payees__another_than_the_investor__skipped_until_permitted(
 
     previews = fund.client.preview(fund.settler, items, from_address=fund.operator.address)
     refused, paid, _batch = settle(fund, items)
-    permit_payee(fund.admin, fund.settler, fund.investor_address, PAYEE)
+    fund.admin.send_all([permitting_payee(fund.settler, fund.investor_address, PAYEE)])
     paid_then, _batch = settle(fund, items[:1])
 
     assert [preview.skip_reason for preview in previews] == [

@@ -10,7 +10,6 @@ import pytest
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.chain.contracts.tokens import encode_approve
-from settlement_node.chain.deploy import SettlerSettings, deploy_settler, grant_fund_role
 from settlement_node.desk.succession import (
     add_settlers,
     check_successor,
@@ -22,6 +21,7 @@ from settlement_node.desk.succession import (
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import Conflict, NotFound, Refused
+from settlement_node.methods.deploy import SettlerSettings, deploy_settler, grant_fund_role
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import NewFund, add_fund
 from settlement_node.store.book.settlers import settlers_of

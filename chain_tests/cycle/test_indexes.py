@@ -8,10 +8,10 @@ from dataclasses import replace
 from chain_tests.marks import both_chains
 from chain_tests.world import CONFIRMATIONS_BLOCKS, SHARE, World
 from settlement_node.chain.contracts.settler import encode_settle
-from settlement_node.chain.deploy import Deployer
 from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import SettleItem
+from settlement_node.methods.deploy import Deployer
 from settlement_node.store.database import Store
 from settlement_node.units import Payout, Shares, redemption_id_of
 

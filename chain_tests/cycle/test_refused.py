@@ -10,7 +10,6 @@ import rlp
 from sqlalchemy import select
 
 from chain_tests.world import World, build_world, later
-from settlement_node.chain.deploy import Deployer
 from settlement_node.chain.wire.transport import RpcError, RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
 from settlement_node.desk import operators
@@ -19,6 +18,7 @@ from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
+from settlement_node.methods.deploy import Deployer
 from settlement_node.node import cycle
 from settlement_node.node.cycle import PassEnd
 from settlement_node.node.stages.watch import STALLED_AFTER_SECONDS, watch

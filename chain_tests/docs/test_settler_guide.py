@@ -18,12 +18,12 @@ import pytest
 from chain_tests.crash.daemon import KEY_VARIABLE, PATIENCE_SECONDS, Daemon, settings_text
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.tokens import encode_approve
-from settlement_node.chain.deploy import Deployer, grant_fund_role, permit_payee
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.cli.fund_file import FundFile, read_fund_file
 from settlement_node.demo.book import account
 from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.methods.deploy import Deployer, grant_fund_role, permitting_payee
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store, open_engine
 from settlement_node.units import Address, Payout
@@ -149,8 +149,9 @@ def follow_the_guide(desk: Desk, old: FundFile) -> None:
     desk.variables["NEW_SETTLER"] = new
     grant_fund_role(owner, old.share_token_address, "BURNER_ROLE", new)
     desk.approve(old, new, ALLOWANCE)
-    for name in NEW:
-        permit_payee(owner, new, account(name), account(f"payee of {name}"))
+    owner.send_all(
+        [permitting_payee(new, account(name), account(f"payee of {name}")) for name in NEW]
+    )
     # 2. Add. 3. Pause, and wait.
     desk.run(add)
     desk.run(pause)

@@ -10,13 +10,13 @@ from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.chain.contracts.tokens import encode_approve
-from settlement_node.chain.deploy import SettlerSettings, deploy_settler, grant_fund_role
 from settlement_node.desk import operators
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import HoldReason
+from settlement_node.methods.deploy import SettlerSettings, deploy_settler, grant_fund_role
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store.book.ledger import Account, postings_of
 from settlement_node.store.book.settlers import add_settler

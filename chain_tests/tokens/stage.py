@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,16 @@ from chain_tests.world import Chain
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.artifacts import Artifact
 from settlement_node.chain.contracts.tokens import encode_approve
-from settlement_node.chain.deploy import (
+from settlement_node.chain.signers.local import KeySigner
+from settlement_node.demo.stage import Stage
+from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
+from settlement_node.methods.deploy import (
     Deployer,
     SettlerSettings,
     deploy_settler,
     grant_fund_role,
 )
-from settlement_node.chain.signers.local import KeySigner
-from settlement_node.demo.stage import Stage
-from settlement_node.domain.observations import BurnStyle
-from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
 from settlement_node.store.book.funds import NewFund
 from settlement_node.units import Address, Payout, Shares
 
@@ -34,14 +34,16 @@ class OddStage(Stage):
     share_artifact: Artifact | str
     payout_artifact: Artifact | str
 
-    def mint_shares(self, holder: Address, shares_base_units: Shares) -> None:
+    def give_shares(self, shares_of_holders: Mapping[Address, Shares]) -> None:
         if self.share_artifact == "FundToken":
-            Stage.mint_shares(self, holder, shares_base_units)
+            Stage.give_shares(self, shares_of_holders)
             return
-        self.shares("mint", holder, shares_base_units)
+        for holder, shares_base_units in shares_of_holders.items():
+            self.shares("mint", holder, shares_base_units)
 
-    def mint_money(self, holder: Address, payout_base_units: Payout) -> None:
-        self.money("mint", holder, payout_base_units)
+    def give_money(self, holders: Sequence[Address], payout_base_units: Payout) -> None:
+        for holder in holders:
+            self.money("mint", holder, payout_base_units)
 
     def shares(self, function: str, *arguments: object) -> None:
         """Call the share token as its people."""

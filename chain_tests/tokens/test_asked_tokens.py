@@ -16,7 +16,6 @@ from chain_tests.tokens.packages import OPENZEPPELIN_4, STABLECOIN, packaged
 from chain_tests.tokens.stage import TREASURY, OddStage, fund_of, hands, set_odd_stage
 from chain_tests.tokens.test_burn_styles import order_of_key
 from chain_tests.world import SHARE, Chain, World, build_world
-from settlement_node.chain.deploy import grant_fund_role
 from settlement_node.cli.findings import Verdict
 from settlement_node.cli.token_trials import other_burn_style, try_fund
 from settlement_node.demo.book import account
@@ -31,6 +30,7 @@ from settlement_node.domain.token_checks import (
     FundChecks,
     own_check,
 )
+from settlement_node.methods.deploy import grant_fund_role
 from settlement_node.store.database import Store
 from settlement_node.store.telling.attention import open_alerts
 from settlement_node.units import Address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,9 +14,9 @@ from chain_tests.tokens.packages import TREX, packaged
 from chain_tests.tokens.stage import TREASURY, fund_of, hands
 from chain_tests.world import Chain
 from settlement_node.chain.contracts.artifacts import Artifact
-from settlement_node.chain.deploy import Deployer
 from settlement_node.demo.stage import Stage
 from settlement_node.domain.token_checks import FundChecks
+from settlement_node.methods.deploy import Deployer
 from settlement_node.units import ZERO_ADDRESS, Address, Shares
 
 KYC = 1
@@ -59,7 +60,11 @@ class TrexStage(Stage):
             self.registry_address, trex("IdentityRegistry"), function, list(arguments)
         )
 
-    def mint_shares(self, holder: Address, shares_base_units: Shares) -> None:
+    def give_shares(self, shares_of_holders: Mapping[Address, Shares]) -> None:
+        for holder, shares_base_units in shares_of_holders.items():
+            self._give(holder, shares_base_units)
+
+    def _give(self, holder: Address, shares_base_units: Shares) -> None:
         """To a holder with an identity and a claim, made if it has none."""
         if holder not in self.identities:
             identity = self.deployer.deploy(trex("Identity"), [self.deployer.address, False])

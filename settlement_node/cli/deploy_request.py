@@ -10,7 +10,7 @@ from pathlib import Path
 
 from settlement_node.assembly import build_signers
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.deploy import SettlerSettings, contract_address
+from settlement_node.chain.contracts.artifacts import contract_address
 from settlement_node.chain.signers import KeySigner, Signer
 from settlement_node.cli.findings import Finding
 from settlement_node.cli.fund_file import FundFile, new_fund
@@ -22,6 +22,7 @@ from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
 from settlement_node.errors import InvalidInput, Refused
+from settlement_node.methods.deploy import SettlerSettings
 from settlement_node.sources.orders_csv import BadLine, read_orders
 from settlement_node.store.rows import FundRow
 from settlement_node.units import (
@@ -95,6 +96,7 @@ class Checked:
 
     tokens: Tokens
     settings: SettlerSettings
+    deployer_address: Address
     owner_address: Address
     guardian_address: Address
     fund: FundFile
@@ -229,7 +231,8 @@ def check(
         path=Path("the command line"),
     )
     _check_price(fund, PriceBand(floor_price, ceiling_price, tokens.payout_decimals))
-    return Checked(tokens, settings, owner, guardian, fund, _orders(fund, shares_for))
+    orders = _orders(fund, shares_for)
+    return Checked(tokens, settings, plan.deployer.address, owner, guardian, fund, orders)
 
 
 def before_deploying(client: ChainClient, checked: Checked) -> list[Finding]:

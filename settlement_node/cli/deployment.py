@@ -1,9 +1,9 @@
-"""What `deploy` does on the chain, step by step, once all it was asked for is checked."""
+"""What `deploy` does on the chain, once all it was asked for is checked."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,26 +11,31 @@ from rich.markup import escape
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.tokens import encode_approve
-from settlement_node.chain.deploy import (
-    Deployer,
-    deploy_settler,
-    deploy_test_tokens,
-    grant_fund_role,
-    permit_payee,
-)
 from settlement_node.chain.signers import Signer
 from settlement_node.cli.deploy_request import TEST_SHARE_DECIMALS, Checked, Plan
 from settlement_node.cli.fund_file import FundFile, write_fund_file
 from settlement_node.cli.output import LeftUndone, notes
 from settlement_node.errors import SettlementError
-from settlement_node.units import Payout, Shares, Wei
+from settlement_node.methods.deploy import (
+    Deployer,
+    Wanted,
+    calling,
+    deploy_settler,
+    deploy_test_tokens,
+    giving_shares,
+    granting_role,
+    permitting_payee,
+)
+from settlement_node.units import Payout, Wei
 
 TEST_TREASURY_WHOLE = 10_000_000
 TEST_SHARES_WHOLE = 1_000
-LANE_COINS_WEI = 10 * 10**18
+LANE_COINS_WEI = Wei(10 * 10**18)
 POLL_SECONDS = 0.5
+APPROVING = "approving the settler from the treasury"
 
-Step = tuple[str, Callable[[], None]]
+Step = tuple[str, Sequence[Wanted]]
+"""What it is for people, and what is to be sent for it."""
 
 
 def carry_out(client: ChainClient, plan: Plan, checked: Checked, fund_file: Path) -> FundFile:
@@ -39,8 +44,9 @@ def carry_out(client: ChainClient, plan: Plan, checked: Checked, fund_file: Path
     Once the settler is on the chain every failure is LeftUndone, with its address and what is left
     to do: the command cannot simply be given again.
     """
-    deployer = _deployer(client, plan.deployer)
-    if checked.tokens.treasury_signer is not None:
+    deployer, treasury = _deployer(client, plan.deployer), checked.tokens.treasury_signer
+    lacks_coins = client.native_balance(plan.lane_address) < LANE_COINS_WEI // 2
+    if treasury is not None:
         checked = _with_test_tokens(deployer, checked)
     _progress("deploying the settler")
     settler = deploy_settler(
@@ -52,15 +58,24 @@ def carry_out(client: ChainClient, plan: Plan, checked: Checked, fund_file: Path
     )
     fund = checked.fund.model_copy(update={"settler_address": settler})
     notes().print(f"the settler is at {settler}")
-    steps: list[Step] = [(f"writing {fund_file}", lambda: _write(fund_file, fund))]
-    if checked.tokens.treasury_signer is not None:
-        steps += _making_ready(client, deployer, plan, checked, fund)
-    for place, (what, act) in enumerate(steps):
-        _progress(what)
-        try:
-            act()
-        except (SettlementError, OSError) as error:
-            raise _left_off(fund, error, [what for what, _ in steps[place:]]) from error
+    steps = _making_ready(checked, fund, lacks_coins=lacks_coins) if treasury else []
+    done: set[Wanted] = set()
+    is_written = False
+    try:
+        _progress(f"writing {fund_file}")
+        _write(fund_file, fund)
+        is_written = True
+        for what, _ in steps:
+            _progress(what)
+        if treasury is not None:
+            deployer.send_all([one for _, wanted in steps for one in wanted], mined=done.add)
+            _progress(APPROVING)
+            approval = encode_approve(settler, _treasury_money(checked))
+            _deployer(client, treasury).send(fund.payout_token_address, approval)
+    except (SettlementError, OSError) as error:
+        left = [] if is_written else [f"writing {fund_file}"]
+        left += [what for what, wanted in steps if not done.issuperset(wanted)]
+        raise _left_off(fund, error, [*left, APPROVING] if treasury else left) from error
     return fund
 
 
@@ -97,57 +112,41 @@ def _with_test_tokens(deployer: Deployer, checked: Checked) -> Checked:
     )
 
 
-def _making_ready(
-    client: ChainClient, deployer: Deployer, plan: Plan, checked: Checked, fund: FundFile
-) -> list[Step]:
-    """Burn right, treasury with money and approval, coins for the lane, shares for investors,
-    permission for their payees."""
-    treasury = checked.tokens.treasury_signer
-    assert treasury is not None
+def _treasury_money(checked: Checked) -> Payout:
+    return Payout(TEST_TREASURY_WHOLE * 10**checked.tokens.payout_decimals)
+
+
+def _making_ready(checked: Checked, fund: FundFile, *, lacks_coins: bool) -> list[Step]:
+    """Burn right, money for the treasury, coins for the lane, shares for investors, permission for
+    their payees: what the deployer sends."""
     share, payout = fund.share_token_address, fund.payout_token_address
-    money = Payout(TEST_TREASURY_WHOLE * 10**checked.tokens.payout_decimals)
-
-    def fund_treasury() -> None:
-        deployer.transact(payout, "TestStablecoin", "mint", [fund.treasury_address, money])
-        approval = encode_approve(fund.settler_address, money)
-        _deployer(client, treasury).send(payout, approval)
-
-    def fund_lane() -> None:
-        if client.native_balance(plan.lane_address) < LANE_COINS_WEI // 2:
-            deployer.send(plan.lane_address, b"", value_wei=Wei(LANE_COINS_WEI))
-
-    def give_shares() -> None:
-        for investor, shares in checked.shares_of_investors().items():
-            _progress(f"giving {investor} its shares")
-            deployer.transact(share, "FundToken", "setPermitted", [investor, True])
-            deployer.transact(share, "FundToken", "mint", [investor, shares])
-        # Somebody who redeems nothing: a fund is more than its open orders.
-        staying = Shares(TEST_SHARES_WHOLE * 10**TEST_SHARE_DECIMALS)
-        deployer.transact(share, "FundToken", "setPermitted", [deployer.address, True])
-        deployer.transact(share, "FundToken", "mint", [deployer.address, staying])
-
-    return [
+    minted = [fund.treasury_address, _treasury_money(checked)]
+    coins = Wanted(
+        f"the coins for {fund.lane_address}", fund.lane_address, b"", value_wei=LANE_COINS_WEI
+    )
+    steps: list[Step] = [
         (
             "giving the settler the right to burn",
-            lambda: grant_fund_role(deployer, share, "BURNER_ROLE", fund.settler_address),
+            [granting_role(share, "BURNER_ROLE", fund.settler_address)],
         ),
-        ("funding the treasury and approving the settler", fund_treasury),
-        (f"giving {plan.lane_address} coins for gas", fund_lane),
-        *(
-            [
-                ("giving the investors their shares", give_shares),
-                (
-                    "permitting payees that are not their investor",
-                    lambda: _permit_payees(deployer, checked, fund),
-                ),
-            ]
-            if checked.orders
-            else []
-        ),
+        ("funding the treasury", [calling(payout, "TestStablecoin", "mint", minted)]),
+        (f"giving {fund.lane_address} coins for gas", [coins] if lacks_coins else []),
     ]
+    if checked.orders:
+        # Somebody who redeems nothing: a fund is more than its open orders.
+        staying = {checked.deployer_address: TEST_SHARES_WHOLE * 10**TEST_SHARE_DECIMALS}
+        holders = [*checked.shares_of_investors().items(), *staying.items()]
+        steps.append(
+            (
+                "giving the investors their shares",
+                [one for holder, shares in holders for one in giving_shares(share, holder, shares)],
+            )
+        )
+        steps.append(("permitting payees that are not their investor", _permitting(checked, fund)))
+    return steps
 
 
-def _permit_payees(deployer: Deployer, checked: Checked, fund: FundFile) -> None:
+def _permitting(checked: Checked, fund: FundFile) -> list[Wanted]:
     """Permit every payee that is not its investor, where the settler asks for it."""
     pairs = {
         (order.investor_address, order.payee_address): None
@@ -155,16 +154,14 @@ def _permit_payees(deployer: Deployer, checked: Checked, fund: FundFile) -> None
         if order.payee_address != order.investor_address
     }
     if not pairs or not checked.settings.restrict_payees:
-        return
-    if checked.owner_address != deployer.address:
+        return []
+    if checked.owner_address != checked.deployer_address:
         notes().print(
             f"note: {len(pairs)} payees are not their investor; the owner"
             f" {checked.owner_address} or the investors must permit them"
         )
-        return
-    for investor, payee in pairs:
-        _progress(f"permitting {payee} as payee of {investor}")
-        permit_payee(deployer, fund.settler_address, investor, payee)
+        return []
+    return [permitting_payee(fund.settler_address, *pair) for pair in pairs]
 
 
 def _write(path: Path, fund: FundFile) -> None:

@@ -60,11 +60,8 @@ def write_book(
         shares = Shares(numbers.randrange(SHARE, 500 * SHARE))
         wanted[investor] += shares
         orders.append(RedemptionOrder(f"ORDER-{place + 1:05}", investor, investor, shares))
-    for place, investor in enumerate(investors):
-        stage.mint_shares(investor, Shares(wanted[investor]))
-        stage.mint_money(investor, Payout(1))
-        if place % 20 == 19:
-            confirmed(f"{place + 1} of {len(investors)} investors hold their shares")
+    stage.give_shares({investor: Shares(wanted[investor]) for investor in investors})
+    stage.give_money(investors, Payout(1))
     confirmed(f"{len(investors)} investors hold their shares")
     odd_orders, odd_cases = _odd_cases(stage)
     step = max(1, len(orders) // (len(odd_orders) + 1))
@@ -85,8 +82,8 @@ def write_book(
 
 def _odd_cases(stage: Stage) -> tuple[list[RedemptionOrder], list[OddCase]]:
     newcomer, blocked, short = account("newcomer"), account("blocked"), account("short")
-    for investor, shares in ((newcomer, 25), (blocked, 40), (short, 3)):
-        stage.mint_shares(investor, Shares(shares * SHARE))
+    held = {newcomer: 25, blocked: 40, short: 3}
+    stage.give_shares({holder: Shares(shares * SHARE) for holder, shares in held.items()})
     stage.set_blocked(blocked, blocked=True)
     orders = [
         RedemptionOrder("ODD-FIRST-PAYEE", newcomer, newcomer, Shares(25 * SHARE)),

@@ -6,22 +6,24 @@ Used by the demonstration and by the chain tests; both then run the real node ag
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.tokens import encode_approve
-from settlement_node.chain.deploy import (
-    Deployer,
-    SettlerSettings,
-    deploy_settler,
-    deploy_test_tokens,
-    grant_fund_role,
-)
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import Transport
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.methods.deploy import (
+    Deployer,
+    SettlerSettings,
+    calling,
+    deploy_settler,
+    deploy_test_tokens,
+    giving_shares,
+    grant_fund_role,
+)
 from settlement_node.store.book.funds import NewFund
 from settlement_node.units import Address, Payout, Shares
 
@@ -61,14 +63,30 @@ class Stage:
 
     def mint_shares(self, holder: Address, shares_base_units: Shares) -> None:
         """Permit a holder and give it shares."""
-        share = self.fund.share_token_address
-        self.deployer.transact(share, "FundToken", "setPermitted", [holder, True])
-        self.deployer.transact(share, "FundToken", "mint", [holder, shares_base_units])
+        self.give_shares({holder: shares_base_units})
+
+    def give_shares(self, shares_of_holders: Mapping[Address, Shares]) -> None:
+        """Permit holders and give them shares, all at once."""
+        self.deployer.send_all(
+            [
+                one
+                for holder, shares in shares_of_holders.items()
+                for one in giving_shares(self.fund.share_token_address, holder, shares)
+            ]
+        )
 
     def mint_money(self, holder: Address, payout_base_units: Payout) -> None:
         """Give an account stablecoin."""
-        self.deployer.transact(
-            self.fund.payout_token_address, "TestStablecoin", "mint", [holder, payout_base_units]
+        self.give_money([holder], payout_base_units)
+
+    def give_money(self, holders: Sequence[Address], payout_base_units: Payout) -> None:
+        """Give each account that much stablecoin, all at once."""
+        token = self.fund.payout_token_address
+        self.deployer.send_all(
+            [
+                calling(token, "TestStablecoin", "mint", [holder, payout_base_units])
+                for holder in holders
+            ]
         )
 
     def set_blocked(self, account: Address, *, blocked: bool) -> None:

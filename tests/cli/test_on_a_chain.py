@@ -223,10 +223,10 @@ def test_deploy__wrong_options_with_tokens_of_ones_own__send_nothing(
 def test_deploy__a_failure_behind_the_settler__names_it_and_what_is_left(
     chain_desk: Desk, anvil: AnvilProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise Transient("the endpoints are away")
 
-    monkeypatch.setattr("settlement_node.cli.deployment.grant_fund_role", away)
+    monkeypatch.setattr("settlement_node.cli.deployment.Deployer.send_all", away)
     file = chain_desk.folder / "f.toml"
     told = chain_desk.json("deploy", "--out", file, code=1, **LANE)["error"]
     settler = told["details"]["settler_address"]

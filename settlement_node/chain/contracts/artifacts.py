@@ -10,13 +10,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from eth_typing import ABIElement
+from eth_typing import ABIElement, HexAddress, HexStr
 from eth_utils.conversions import to_bytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import Web3Exception
+from web3.types import Nonce
+from web3.utils import get_create_address
 
 from settlement_node.errors import InvalidInput
+from settlement_node.units import Address
 
 _PACKAGED = Path(__file__).parent / "abi"
 """In an installed package."""
@@ -68,3 +71,8 @@ def load_artifact(name: str) -> Artifact:
                 bytecode=bytes.fromhex(content["bytecode"][2:]),
             )
     raise InvalidInput(f"this installation has no artifact of contract {name}")
+
+
+def contract_address(sender: Address, nonce: int) -> Address:
+    """Where a creation by `sender` at `nonce` puts its contract."""
+    return Address(get_create_address(HexAddress(HexStr(sender)), Nonce(nonce)))

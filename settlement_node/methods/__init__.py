@@ -1,0 +1,1 @@
+"""How a fund settles, and how its contracts come onto a chain."""
