@@ -32,6 +32,7 @@ from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionStatus
+from settlement_node.domain.postings import Account
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.cycle import PassEnd, PassResult
@@ -39,7 +40,7 @@ from settlement_node.node.runtime import Node
 from settlement_node.node.stages.reconcile import reconcile_fund
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import add_fund, get_fund
-from settlement_node.store.book.ledger import Account, balance
+from settlement_node.store.book.ledger import balance
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.lanes import get_lane

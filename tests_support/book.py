@@ -21,6 +21,7 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.domain.redemption import Priced, PriceTerms, RedemptionOrder, price_redemption
 from settlement_node.store.book import funds, orders, redemptions
+from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.database import Store, Tx
 from settlement_node.store.engine import lanes, settlements, transactions
 from settlement_node.store.engine.leases import lane_key
@@ -104,15 +105,9 @@ def approve(
     """Record orders and approve them."""
     rows = request(store, fund, wanted)
     with store.transaction(actor="test") as tx:
-        return [
-            redemptions.record_fact(
-                tx,
-                row,
-                RedemptionFact.APPROVAL_GIVEN,
-                changes={"approved_at_utc": tx.now_utc},
-            )
-            for row in rows
-        ]
+        return redemptions.record_facts(
+            tx, [Advance(row, RedemptionFact.APPROVAL_GIVEN) for row in rows]
+        )
 
 
 def plan_transaction(tx: Tx, *, nonce: int, signer: Address = LANE_ADDRESS) -> TransactionRow:
@@ -135,20 +130,15 @@ def plan(
     """Settle approved rows in one transaction, each paid one whole stablecoin."""
     with store.transaction(actor="test") as tx:
         transaction = plan_transaction(tx, nonce=nonce, signer=fund.lane_address)
-        priced = [
-            redemptions.record_fact(
-                tx,
-                row,
-                RedemptionFact.SETTLEMENT_PLANNED,
-                changes={
-                    "gross_base_units": 1_000_000,
-                    "fee_base_units": 0,
-                    "payout_base_units": 1_000_000,
-                    "nav_per_share": 1_000_000,
-                },
-            )
-            for row in rows
-        ]
+        price = {
+            "gross_base_units": 1_000_000,
+            "fee_base_units": 0,
+            "payout_base_units": 1_000_000,
+            "nav_per_share": 1_000_000,
+        }
+        priced = redemptions.record_facts(
+            tx, [Advance(row, RedemptionFact.SETTLEMENT_PLANNED, price) for row in rows]
+        )
         settlement = settlements.add_settlement(
             tx,
             fund,

@@ -15,10 +15,10 @@ from settlement_node.demo.book import account
 from settlement_node.desk import operators
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.postings import Account
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import Conflict, InvalidInput
 from settlement_node.node.cycle import PassEnd
-from settlement_node.store.book.ledger import Account
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.tables import AttemptKind

@@ -13,8 +13,8 @@ from settlement_node.demo.stage import set_stage
 from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionOutcome
+from settlement_node.domain.postings import Account
 from settlement_node.node.runtime import Intervals
-from settlement_node.store.book.ledger import Account
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.telling import records
 from settlement_node.units import ZERO_HASH, Payout

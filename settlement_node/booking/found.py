@@ -7,15 +7,15 @@ fund's price is a money break until a person closes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from settlement_node.booking.bookkeeping import post_owed, post_paid
 from settlement_node.domain.found import FoundPayment, Judgement, PastTerms, judge
 from settlement_node.domain.lifecycle import RedemptionFact
 from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.domain.reconciliation import Difference, price_difference
-from settlement_node.store.book import redemptions
+from settlement_node.store.book import payments, redemptions
+from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.book.terms import terms_of
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
@@ -28,7 +28,7 @@ from settlement_node.units import Payout, Shares
 def find_settled(tx: Tx, fund: FundRow, *, limit: int) -> int:
     """After a replay: book every waiting redemption that final events show as paid."""
     final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
-    waiting = redemptions.waiting_but_settled(tx, fund, final_number=final_number, limit=limit)
+    waiting = payments.waiting_but_settled(tx, fund, final_number=final_number, limit=limit)
     paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in waiting])
     record_found_settled(tx, fund, [(row, paid[row.redemption_id]) for row in waiting])
     return len(waiting)
@@ -39,8 +39,24 @@ def record_found_settled(
 ) -> list[RedemptionRow]:
     """The chain shows these redemptions as paid: book them so, with the chain's own figures. Where
     these are not what our own payment would have been, a money break opens in the same commit."""
-    history = terms_of(tx, fund) if found else []
-    return [_record(tx, fund, row, event, history) for row, event in found]
+    if not found:
+        return []
+    history = terms_of(tx, fund)
+    judgements = [
+        judged(row, event, history, timestamp_seconds=event.block_timestamp_seconds)
+        for row, event in found
+    ]
+    settled = redemptions.record_facts(
+        tx,
+        [
+            _advance(row, event, judgement)
+            for (row, event), judgement in zip(found, judgements, strict=True)
+        ],
+    )
+    for (row, event), judgement in zip(found, judgements, strict=True):
+        for difference in _differences(row, event, judgement):
+            _open(tx, fund, difference)
+    return settled
 
 
 def is_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> bool:
@@ -78,46 +94,39 @@ def _waited_from(row: RedemptionRow) -> datetime:
     return max([row.requested_at_utc, *(at for at in since if at is not None)])
 
 
-def _record(
-    tx: Tx,
-    fund: FundRow,
-    row: RedemptionRow,
-    event: SettlerEventRow,
-    history: Sequence[PastTerms],
-) -> RedemptionRow:
-    assert event.payout_base_units is not None
-    assert event.shares_base_units is not None
-    judgement = judged(row, event, history, timestamp_seconds=event.block_timestamp_seconds)
-    settled = redemptions.record_fact(
-        tx,
+def _advance(row: RedemptionRow, event: SettlerEventRow, judgement: Judgement) -> Advance:
+    """The fact, with the figures of the chain."""
+    expected = judgement.expected_base_units
+    return Advance(
         row,
         RedemptionFact.FOUND_SETTLED,
         changes={
             "payout_base_units": event.payout_base_units,
-            "settled_at_utc": tx.now_utc,
             "found_block_number": event.block_number,
         },
         detail={
             "transaction_hash": event.transaction_hash,
             "block_number": event.block_number,
             "payout_base_units": str(event.payout_base_units),
-            "expected_payout_base_units": (
-                None
-                if judgement.expected_base_units is None
-                else str(judgement.expected_base_units)
-            ),
+            "expected_payout_base_units": None if expected is None else str(expected),
         },
+        burned_base_units=event.shares_base_units,
     )
-    post_owed(tx, fund, settled, fee_base_units=0)
-    post_paid(tx, fund, settled, burned_base_units=event.shares_base_units)
+
+
+def _differences(
+    row: RedemptionRow, event: SettlerEventRow, judgement: Judgement
+) -> Iterator[Difference]:
+    """What a person must look at."""
     where = f"in transaction {event.transaction_hash}"
     if not is_as_ordered(row, event):
-        _open(tx, fund, _otherwise_than_ordered(row, event, where))
-    for difference in price_difference(
-        row.redemption_id, judgement, paid_base_units=event.payout_base_units, where=where
-    ):
-        _open(tx, fund, difference)
-    return settled
+        yield _otherwise_than_ordered(row, event, where)
+    yield from price_difference(
+        row.redemption_id,
+        judgement,
+        paid_base_units=Payout(event.payout_base_units or 0),
+        where=where,
+    )
 
 
 def _otherwise_than_ordered(row: RedemptionRow, event: SettlerEventRow, where: str) -> Difference:

@@ -7,9 +7,8 @@ redemptions, the ledger and the outbox never disagree.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from settlement_node.booking.bookkeeping import post_not_owed, post_paid, post_unpaid
-from settlement_node.booking.holds import place_hold
 from settlement_node.chain.contracts.logs import incomplete_batch
 from settlement_node.chain.contracts.reverts import skip_words
 from settlement_node.chain.contracts.settler import decode_settler_events
@@ -27,24 +26,24 @@ from settlement_node.domain.observations import (
     SkipReason,
 )
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.domain.skips import SHARED_SKIPS, TEMPORARY_SKIPS
+from settlement_node.domain.skips import SKIPS, Bearing, SkipMeaning
 from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
+from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import (
     AttemptRow,
-    FundRow,
     ItemRow,
     RedemptionRow,
     SettlementRow,
     TransactionRow,
 )
 from settlement_node.store.tables import AttemptKind, ItemOutcome, SettlementStatus
-from settlement_node.units import ZERO_HASH, Hex32
+from settlement_node.units import ZERO_HASH
 
 SKIPS_MAX = 3
 """Most often one redemption is skipped on the chain before a person must decide."""
@@ -91,31 +90,28 @@ def record_mined(
     skipped = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSkippedEvent)}
     items = settlements.items_of(tx, settlement.settlement_id)
     rows = redemptions.get_many(tx, [item.redemption_id for item in items])
+    where = {
+        "transaction_hash": receipt.transaction_hash,
+        "block_number": receipt.block_number,
+        "block_hash": receipt.block_hash,
+    }
+    advances: list[Advance] = []
+    happened: list[ItemRow] = []
     for item in items:
         redemption = rows[item.redemption_id]
         if item.redemption_id in paid:
             _check_paid(item, redemption, paid[item.redemption_id])
-            settlements.set_item(tx, item, outcome=ItemOutcome.SETTLED, live=True)
-            settled = redemptions.record_fact(
-                tx,
-                redemption,
-                RedemptionFact.PAYMENT_MINED,
-                detail={
-                    "transaction_hash": receipt.transaction_hash,
-                    "block_number": receipt.block_number,
-                    "block_hash": receipt.block_hash,
-                },
-            )
-            post_paid(tx, fund, settled)
+            happened.append(replace(item, outcome=ItemOutcome.SETTLED))
+            advances.append(Advance(redemption, RedemptionFact.PAYMENT_MINED, detail=where))
         elif item.redemption_id in skipped:
             event = skipped[item.redemption_id]
-            settlements.set_item(
-                tx,
-                item,
-                outcome=ItemOutcome.SKIPPED,
-                live=True,
-                skip_reason=event.skip_reason.value,
-                skip_detail=skip_words(event.skip_reason, event.detail, fund.error_signatures),
+            happened.append(
+                replace(
+                    item,
+                    outcome=ItemOutcome.SKIPPED,
+                    skip_reason=event.skip_reason.value,
+                    skip_detail=skip_words(event.skip_reason, event.detail, fund.error_signatures),
+                )
             )
         else:
             raise InvariantBroken(
@@ -123,6 +119,8 @@ def record_mined(
                 f" in {receipt.transaction_hash}",
                 redemption_id=item.redemption_id,
             )
+    settlements.set_items(tx, happened)
+    redemptions.record_facts(tx, advances)
     return mined
 
 
@@ -165,22 +163,25 @@ def undo_mined(tx: Tx, row: TransactionRow) -> TransactionRow:
     settlement = settlements.of_transaction(tx, row.transaction_id)
     if settlement is None:
         return undone
-    fund = get_fund(tx, settlement.fund_id)
     items = settlements.items_of(tx, settlement.settlement_id)
-    rows = redemptions.get_many(tx, [item.redemption_id for item in items])
-    for item in items:
-        if item.outcome is ItemOutcome.PENDING:
-            continue
-        settlements.set_item(tx, item, outcome=ItemOutcome.PENDING, live=True)
-        redemption = rows[item.redemption_id]
-        if redemption.status is RedemptionStatus.PAID:
-            settling = redemptions.record_fact(
-                tx,
-                redemption,
-                RedemptionFact.PAYMENT_UNDONE,
-                detail={"block_number": row.block_number, "block_hash": row.block_hash},
-            )
-            post_unpaid(tx, fund, settling)
+    happened = [item for item in items if item.outcome is not ItemOutcome.PENDING]
+    settlements.set_items(
+        tx,
+        [
+            replace(item, outcome=ItemOutcome.PENDING, skip_reason=None, skip_detail=None)
+            for item in happened
+        ],
+    )
+    where = {"block_number": row.block_number, "block_hash": row.block_hash}
+    rows = redemptions.get_many(tx, [item.redemption_id for item in happened])
+    redemptions.record_facts(
+        tx,
+        [
+            Advance(paid, RedemptionFact.PAYMENT_UNDONE, detail=where)
+            for paid in rows.values()
+            if paid.status is RedemptionStatus.PAID
+        ],
+    )
     return undone
 
 
@@ -194,9 +195,7 @@ def record_displaced(tx: Tx, row: TransactionRow) -> None:
     settlement = settlements.of_transaction(tx, row.transaction_id)
     if settlement is not None:
         items = settlements.items_of(tx, settlement.settlement_id)
-        rows = redemptions.get_many(tx, [item.redemption_id for item in items])
-        fund = get_fund(tx, settlement.fund_id)
-        _void(tx, fund, row, settlement, items, rows, outcome, at_fault=False)
+        _void(tx, row, settlement, _rows_of(tx, items), outcome, at_fault=False)
 
 
 def record_final(
@@ -219,62 +218,50 @@ def record_final(
     settlement = settlements.of_transaction(tx, row.transaction_id)
     if settlement is None:
         return outcome
-    fund = get_fund(tx, settlement.fund_id)
     items = settlements.items_of(tx, settlement.settlement_id)
-    rows = redemptions.get_many(tx, [item.redemption_id for item in items])
+    rows = _rows_of(tx, items)
     if outcome is TransactionOutcome.SUCCEEDED:
         settlements.end_settlement(tx, settlement, SettlementStatus.SETTLED)
-        for item in items:
-            _settle_item(tx, fund, item, rows[item.redemption_id])
+        skipped = [item for item in items if item.outcome is not ItemOutcome.SETTLED]
+        settlements.set_items(
+            tx, [replace(item, outcome=ItemOutcome.SKIPPED, live=False) for item in skipped]
+        )
+        redemptions.record_facts(
+            tx, [_settled(tx, item, row) for item, row in zip(items, rows, strict=True)]
+        )
     else:
         at_fault = (
             row.refused_words is not None
             if outcome is TransactionOutcome.VOID
             else not refused_whole and _ratchet_fitted(tx, row.chain_id, settlement)
         )
-        _void(tx, fund, row, settlement, items, rows, outcome, at_fault=at_fault)
+        _void(tx, row, settlement, rows, outcome, at_fault=at_fault)
     return outcome
 
 
-def _settle_item(tx: Tx, fund: FundRow, item: ItemRow, row: RedemptionRow) -> None:
+def _rows_of(tx: Tx, items: Sequence[ItemRow]) -> list[RedemptionRow]:
+    """The redemptions of items, in their order."""
+    found = redemptions.get_many(tx, [item.redemption_id for item in items])
+    return [found[item.redemption_id] for item in items]
+
+
+def _settled(tx: Tx, item: ItemRow, row: RedemptionRow) -> Advance:
+    """What an item of a final batch means for its redemption."""
     if item.outcome is ItemOutcome.SETTLED:
-        redemptions.record_fact(
-            tx,
-            row,
-            RedemptionFact.PAYMENT_FINAL,
-            changes={"settled_at_utc": tx.now_utc},
-        )
-        return
+        return Advance(row, RedemptionFact.PAYMENT_FINAL)
     reason = SkipReason(item.skip_reason or SkipReason.INVALID_ITEM.value)
-    settlements.set_item(
-        tx,
-        item,
-        outcome=ItemOutcome.SKIPPED,
-        live=False,
-        skip_reason=item.skip_reason,
-        skip_detail=item.skip_detail,
-    )
-    post_not_owed(tx, fund, row)
-    if reason in TEMPORARY_SKIPS or _preflight_can_tell(tx, row, reason):
-        redemptions.record_fact(
-            tx, row, RedemptionFact.SETTLEMENT_VOIDED, detail={"skip_reason": reason.value}
-        )
-        return
-    why = (item.skip_detail or "")[:500]
-    redemptions.record_fact(
-        tx,
-        row,
-        RedemptionFact.ITEM_SKIPPED,
-        changes={"hold_reason": HoldReason(reason.value).value, "hold_detail": why},
-        detail={"hold_reason": reason.value, "hold_detail": why},
-    )
+    meaning = SKIPS[reason]
+    if meaning.bearing is Bearing.TEMPORARY or _preflight_can_tell(tx, row, meaning):
+        return Advance(row, RedemptionFact.SETTLEMENT_VOIDED, detail={"skip_reason": reason.value})
+    fact = RedemptionFact.ITEM_SKIPPED
+    return redemptions.hold(row, meaning.hold_reason, item.skip_detail or "", fact=fact)
 
 
-def _preflight_can_tell(tx: Tx, row: RedemptionRow, reason: SkipReason) -> bool:
+def _preflight_can_tell(tx: Tx, row: RedemptionRow, meaning: SkipMeaning) -> bool:
     """Whether a skip may be the fault of something all items share, a paused token or an empty
     treasury. Such an item goes back to planning, where the preflight holds it or waits with it;
     one that passes there and is skipped on the chain again and again is held."""
-    if reason not in SHARED_SKIPS:
+    if meaning.bearing is not Bearing.SHARED:
         return False
     earlier = settlements.items_of_redemption(tx, row.redemption_id)
     return sum(item.outcome is ItemOutcome.SKIPPED for item in earlier) < SKIPS_MAX
@@ -282,11 +269,9 @@ def _preflight_can_tell(tx: Tx, row: RedemptionRow, reason: SkipReason) -> bool:
 
 def _void(
     tx: Tx,
-    fund: FundRow,
     transaction: TransactionRow,
     settlement: SettlementRow,
-    items: Sequence[ItemRow],
-    rows: dict[Hex32, RedemptionRow],
+    rows: Sequence[RedemptionRow],
     outcome: TransactionOutcome,
     *,
     at_fault: bool,
@@ -295,23 +280,17 @@ def _void(
     would take (`at_fault`), go on in smaller batches; alone, one is held. A batch refused because
     the ratchet had moved or the settler was paused is no fault of its items."""
     settlements.end_settlement(tx, settlement, SettlementStatus.VOID)
-    for item in items:
-        row = rows[item.redemption_id]
-        post_not_owed(tx, fund, row)
-        if at_fault and settlement.items_count == 1:
-            place_hold(tx, row, *_why_held(transaction))
-            continue
-        redemptions.record_fact(
-            tx,
-            row,
-            RedemptionFact.SETTLEMENT_VOIDED,
-            changes={"reverted_batch_size": settlement.items_count} if at_fault else {},
-            detail={
-                "settlement_id": settlement.settlement_id,
-                "transaction_hash": transaction.mined_attempt_hash,
-                "outcome": outcome.value,
-            },
-        )
+    if at_fault and settlement.items_count == 1:
+        advances = [redemptions.hold(row, *_why_held(transaction)) for row in rows]
+    else:
+        changes = {"reverted_batch_size": settlement.items_count} if at_fault else {}
+        detail = {
+            "settlement_id": settlement.settlement_id,
+            "transaction_hash": transaction.mined_attempt_hash,
+            "outcome": outcome.value,
+        }
+        advances = [Advance(row, RedemptionFact.SETTLEMENT_VOIDED, changes, detail) for row in rows]
+    redemptions.record_facts(tx, advances)
 
 
 def _why_held(transaction: TransactionRow) -> tuple[HoldReason, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from settlement_node.booking.holds import place_hold
 from settlement_node.booking.outcomes import undo_mined
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
@@ -46,15 +45,19 @@ def undo_events(tx: Tx, fund: FundRow, *, first_undone_number: int) -> None:
             paid = chain_book.settled_from(
                 tx, fund.chain_id, address, from_number=first_undone_number
             )
-            for row in redemptions.get_many(tx, list(paid)).values():
-                if row.status in (RedemptionStatus.APPROVED, RedemptionStatus.HELD):
-                    place_hold(
-                        tx,
+            redemptions.record_facts(
+                tx,
+                [
+                    redemptions.hold(
                         row,
                         HoldReason.PAYMENT_UNDONE,
                         f"settler {address} paid it in {paid[row.redemption_id]}, which a"
                         " reorganisation took back and which may be mined again",
                     )
+                    for row in redemptions.get_many(tx, list(paid)).values()
+                    if row.status in (RedemptionStatus.APPROVED, RedemptionStatus.HELD)
+                ],
+            )
         chain_book.forget_events(
             tx, fund.chain_id, fund.fund_id, address, from_number=first_undone_number
         )

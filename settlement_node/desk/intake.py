@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from settlement_node.booking.bookkeeping import release_shares, reserve_shares
 from settlement_node.booking.found import is_as_ordered, record_found_settled
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
@@ -17,6 +16,7 @@ from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.orders import new_rows, write_new
+from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
@@ -51,31 +51,21 @@ def take_in(
     final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
     # An event that is not final yet may be undone; the plan stage leaves such a row alone.
     final = {key: event for key, event in paid.items() if event.block_number <= final_number}
-    entered = []
-    for row in rows:
-        reserve_shares(tx, fund, row)
-        if row.redemption_id in final:
-            entered.append(row)
-            continue
-        entered.append(
-            redemptions.advance_new(
-                tx,
-                row,
-                RedemptionFact.APPROVAL_GIVEN,
-                changes={"approved_at_utc": tx.now_utc},
-                detail={"approved_by": approved_by},
-            )
-        )
-    write_new(tx, entered)
-    taken = []
-    for row in entered:
-        event = final.get(row.redemption_id)
-        if event is None:
-            taken.append(row)
-        else:
-            _check_paid_as_ordered(row, event)
-            taken += record_found_settled(tx, fund, [(row, event)])
-    return taken
+    approved = redemptions.advance_new(
+        tx,
+        [
+            Advance(row, RedemptionFact.APPROVAL_GIVEN, detail={"approved_by": approved_by})
+            for row in rows
+            if row.redemption_id not in final
+        ],
+    )
+    entered = {row.redemption_id: row for row in [*rows, *approved]}
+    write_new(tx, list(entered.values()))
+    found = [(row, final[row.redemption_id]) for row in rows if row.redemption_id in final]
+    for row, event in found:
+        _check_paid_as_ordered(row, event)
+    settled = record_found_settled(tx, fund, found)
+    return list((entered | {row.redemption_id: row for row in settled}).values())
 
 
 def check_order(fund: FundRow, order: RedemptionOrder) -> RedemptionOrder:
@@ -144,7 +134,7 @@ def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
     row = redemptions.get(tx, redemption_id)
     if row is None:
         raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
-    if row.status not in CANCELLABLE:
+    if row.standing not in CANCELLABLE:
         raise Conflict(
             f"a {row.status.value} redemption can no longer be cancelled",
             status=row.status.value,
@@ -158,8 +148,6 @@ def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
             status=row.status.value,
             field="redemption_id",
         )
-    cancelled = redemptions.record_fact(
+    return redemptions.record_fact(
         tx, row, RedemptionFact.CANCELLATION_GIVEN, detail={"reason": reason}
     )
-    release_shares(tx, fund, cancelled)
-    return cancelled

@@ -91,7 +91,6 @@ def release_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> Redempti
         tx,
         row,
         RedemptionFact.HOLD_RELEASED,
-        changes={"reverted_batch_size": None},
         detail={"reason": check_reason(reason), "was_held_for": row.hold_reason},
     )
 

@@ -1,9 +1,11 @@
 """The two life cycles, redemption and transaction, each as one table, and `advance()`.
 
 A *fact* is something seen; a *status* is where a machine stands. `advance(table, status, fact)`
-gives the next status. A pair that is not in the table raises `InvariantBroken` and changes nothing:
-the caller met something that must never be, and stops its lane. Every state before the last can be
-taken back by the chain, so the facts of un-doing (`PAYMENT_UNDONE`, `UNMINED`) are ordinary rows.
+gives the next status. Where a redemption stands is its status and, where that alone does not say
+what may follow, the status it goes back to (`Standing`). A pair that is not in the table raises
+`InvariantBroken` and changes nothing: the caller met something that must never be, and stops its
+lane. Every state before the last can be taken back by the chain, so the facts of un-doing
+(`PAYMENT_UNDONE`, `UNMINED`) are ordinary rows.
 
 Facts that carry no change in a status (a second broadcast, the same receipt again) are rows too:
 carrying a fact out twice does no harm.
@@ -12,6 +14,7 @@ carrying a fact out twice does no harm.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
@@ -25,24 +28,45 @@ class RedemptionStatus(StrEnum):
     REQUESTED = "requested"
     APPROVED = "approved"
     SETTLING = "settling"
+    BURNING = "burning"
     BURNED = "burned"
+    PAYING = "paying"
     PAID = "paid"
     SETTLED = "settled"
     HELD = "held"
+    RETURNING = "returning"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     RETURNED = "returned"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a redemption stands. `back_to` is the status that a release brings a held one back to,
+    and a reorganisation a paid one; None for every other."""
+
+    status: RedemptionStatus
+    back_to: RedemptionStatus | None = None
+
+    def __str__(self) -> str:
+        """The standing in a word, as the diagram names it."""
+        return self.status if self.back_to is None else f"{self.status}_from_{self.back_to}"
+
+
 class RedemptionFact(StrEnum):
-    """What can happen to a redemption."""
+    """What can happen to a redemption. A settlement is one transaction: both legs of an atomic
+    one, or one leg (burn, payout, return) in two steps. Voided, it is proven that its transaction
+    did nothing."""
 
     APPROVAL_GIVEN = "approval_given"
     REJECTION_GIVEN = "rejection_given"
     CANCELLATION_GIVEN = "cancellation_given"
     EXPIRY_PASSED = "expiry_passed"
     SETTLEMENT_PLANNED = "settlement_planned"
+    BURN_PLANNED = "burn_planned"
+    PAYOUT_PLANNED = "payout_planned"
+    RETURN_PLANNED = "return_planned"
     HOLD_PLACED = "hold_placed"
     HOLD_RELEASED = "hold_released"
     PAYMENT_MINED = "payment_mined"
@@ -84,43 +108,69 @@ class TransactionOutcome(StrEnum):
     VOID = "void"
 
 
-StatusT = TypeVar("StatusT", RedemptionStatus, TransactionStatus)
+StatusT = TypeVar("StatusT", Standing, TransactionStatus)
 FactT = TypeVar("FactT", RedemptionFact, TransactionFact)
 
 _R, _F = RedemptionStatus, RedemptionFact
-
-REDEMPTION_TABLE: Mapping[tuple[RedemptionStatus, RedemptionFact], RedemptionStatus] = (
-    MappingProxyType(
-        {
-            (_R.REQUESTED, _F.APPROVAL_GIVEN): _R.APPROVED,
-            (_R.REQUESTED, _F.REJECTION_GIVEN): _R.REJECTED,
-            (_R.REQUESTED, _F.CANCELLATION_GIVEN): _R.CANCELLED,
-            (_R.REQUESTED, _F.EXPIRY_PASSED): _R.EXPIRED,
-            (_R.REQUESTED, _F.FOUND_SETTLED): _R.SETTLED,
-            (_R.APPROVED, _F.SETTLEMENT_PLANNED): _R.SETTLING,
-            (_R.APPROVED, _F.HOLD_PLACED): _R.HELD,
-            (_R.APPROVED, _F.CANCELLATION_GIVEN): _R.CANCELLED,
-            (_R.APPROVED, _F.FOUND_SETTLED): _R.SETTLED,
-            (_R.SETTLING, _F.PAYMENT_MINED): _R.PAID,
-            (_R.SETTLING, _F.BURN_FINAL): _R.BURNED,
-            (_R.SETTLING, _F.SETTLEMENT_VOIDED): _R.APPROVED,
-            (_R.SETTLING, _F.ITEM_SKIPPED): _R.HELD,
-            (_R.SETTLING, _F.HOLD_PLACED): _R.HELD,
-            (_R.BURNED, _F.SETTLEMENT_PLANNED): _R.SETTLING,
-            (_R.BURNED, _F.HOLD_PLACED): _R.HELD,
-            (_R.BURNED, _F.SHARES_RETURNED): _R.RETURNED,
-            (_R.PAID, _F.PAYMENT_MINED): _R.PAID,
-            (_R.PAID, _F.PAYMENT_UNDONE): _R.SETTLING,
-            (_R.PAID, _F.PAYMENT_FINAL): _R.SETTLED,
-            (_R.HELD, _F.HOLD_PLACED): _R.HELD,
-            (_R.HELD, _F.HOLD_RELEASED): _R.APPROVED,
-            (_R.HELD, _F.CANCELLATION_GIVEN): _R.CANCELLED,
-            (_R.HELD, _F.SHARES_RETURNED): _R.RETURNED,
-            (_R.HELD, _F.FOUND_SETTLED): _R.SETTLED,
-        }
-    )
+HELD_FROM_APPROVED = Standing(_R.HELD, _R.APPROVED)
+HELD_FROM_BURNED = Standing(_R.HELD, _R.BURNED)
+PAID_FROM_SETTLING = Standing(_R.PAID, _R.SETTLING)
+PAID_FROM_PAYING = Standing(_R.PAID, _R.PAYING)
+RETURNED_TO: Mapping[RedemptionStatus, tuple[RedemptionStatus, ...]] = MappingProxyType(
+    {_R.HELD: (_R.APPROVED, _R.BURNED), _R.PAID: (_R.SETTLING, _R.PAYING)}
 )
-"""(status, fact) → next status of a redemption; what is absent must never happen."""
+"""The statuses whose standing has a `back_to`, and which it may be."""
+STANDINGS: tuple[Standing, ...] = tuple(
+    Standing(status, back_to) for status in _R for back_to in RETURNED_TO.get(status, (None,))
+)
+"""Everywhere a redemption can stand."""
+
+REDEMPTION_TABLE: Mapping[tuple[Standing, RedemptionFact], Standing] = MappingProxyType(
+    {
+        (Standing(_R.REQUESTED), _F.APPROVAL_GIVEN): Standing(_R.APPROVED),
+        (Standing(_R.REQUESTED), _F.REJECTION_GIVEN): Standing(_R.REJECTED),
+        (Standing(_R.REQUESTED), _F.CANCELLATION_GIVEN): Standing(_R.CANCELLED),
+        (Standing(_R.REQUESTED), _F.EXPIRY_PASSED): Standing(_R.EXPIRED),
+        (Standing(_R.REQUESTED), _F.FOUND_SETTLED): Standing(_R.SETTLED),
+        (Standing(_R.APPROVED), _F.SETTLEMENT_PLANNED): Standing(_R.SETTLING),
+        (Standing(_R.APPROVED), _F.BURN_PLANNED): Standing(_R.BURNING),
+        (Standing(_R.APPROVED), _F.HOLD_PLACED): HELD_FROM_APPROVED,
+        (Standing(_R.APPROVED), _F.CANCELLATION_GIVEN): Standing(_R.CANCELLED),
+        (Standing(_R.APPROVED), _F.FOUND_SETTLED): Standing(_R.SETTLED),
+        (Standing(_R.SETTLING), _F.PAYMENT_MINED): PAID_FROM_SETTLING,
+        (Standing(_R.SETTLING), _F.SETTLEMENT_VOIDED): Standing(_R.APPROVED),
+        (Standing(_R.SETTLING), _F.ITEM_SKIPPED): HELD_FROM_APPROVED,
+        (Standing(_R.SETTLING), _F.HOLD_PLACED): HELD_FROM_APPROVED,
+        (Standing(_R.BURNING), _F.BURN_FINAL): Standing(_R.BURNED),
+        (Standing(_R.BURNING), _F.SETTLEMENT_VOIDED): Standing(_R.APPROVED),
+        (Standing(_R.BURNING), _F.ITEM_SKIPPED): HELD_FROM_APPROVED,
+        (Standing(_R.BURNING), _F.HOLD_PLACED): HELD_FROM_APPROVED,
+        # Its shares are gone: from here on it is paid, or they are returned, and nothing else.
+        (Standing(_R.BURNED), _F.PAYOUT_PLANNED): Standing(_R.PAYING),
+        (Standing(_R.BURNED), _F.RETURN_PLANNED): Standing(_R.RETURNING),
+        (Standing(_R.BURNED), _F.HOLD_PLACED): HELD_FROM_BURNED,
+        (Standing(_R.PAYING), _F.PAYMENT_MINED): PAID_FROM_PAYING,
+        (Standing(_R.PAYING), _F.SETTLEMENT_VOIDED): Standing(_R.BURNED),
+        (Standing(_R.PAYING), _F.ITEM_SKIPPED): HELD_FROM_BURNED,
+        (Standing(_R.PAYING), _F.HOLD_PLACED): HELD_FROM_BURNED,
+        (PAID_FROM_SETTLING, _F.PAYMENT_MINED): PAID_FROM_SETTLING,
+        (PAID_FROM_SETTLING, _F.PAYMENT_UNDONE): Standing(_R.SETTLING),
+        (PAID_FROM_SETTLING, _F.PAYMENT_FINAL): Standing(_R.SETTLED),
+        (PAID_FROM_PAYING, _F.PAYMENT_MINED): PAID_FROM_PAYING,
+        (PAID_FROM_PAYING, _F.PAYMENT_UNDONE): Standing(_R.PAYING),
+        (PAID_FROM_PAYING, _F.PAYMENT_FINAL): Standing(_R.SETTLED),
+        (HELD_FROM_APPROVED, _F.HOLD_PLACED): HELD_FROM_APPROVED,
+        (HELD_FROM_APPROVED, _F.HOLD_RELEASED): Standing(_R.APPROVED),
+        (HELD_FROM_APPROVED, _F.CANCELLATION_GIVEN): Standing(_R.CANCELLED),
+        (HELD_FROM_APPROVED, _F.FOUND_SETTLED): Standing(_R.SETTLED),
+        (HELD_FROM_BURNED, _F.HOLD_PLACED): HELD_FROM_BURNED,
+        (HELD_FROM_BURNED, _F.HOLD_RELEASED): Standing(_R.BURNED),
+        (HELD_FROM_BURNED, _F.RETURN_PLANNED): Standing(_R.RETURNING),
+        (Standing(_R.RETURNING), _F.SETTLEMENT_VOIDED): Standing(_R.BURNED),
+        (Standing(_R.RETURNING), _F.SHARES_RETURNED): Standing(_R.RETURNED),
+    }
+)
+"""(standing, fact) → next standing of a redemption; what is absent must never happen."""
 
 _T, _G = TransactionStatus, TransactionFact
 
@@ -148,10 +198,10 @@ TRANSACTION_TABLE: Mapping[tuple[TransactionStatus, TransactionFact], Transactio
 
 REDEMPTION_ENDED = frozenset({_R.SETTLED, _R.REJECTED, _R.CANCELLED, _R.EXPIRED, _R.RETURNED})
 """Statuses nothing follows."""
-REDEMPTION_LIVE = frozenset(_R) - REDEMPTION_ENDED
-"""Statuses in which the redemption's shares are reserved."""
-CANCELLABLE = frozenset({_R.REQUESTED, _R.APPROVED, _R.HELD})
-"""Statuses a person may still cancel from: nothing of it can be on the chain."""
+IN_FLIGHT = frozenset({_R.SETTLING, _R.BURNING, _R.PAYING, _R.RETURNING})
+"""Statuses in one live settlement that is not seen mined, or whose leg is not final."""
+CANCELLABLE = frozenset({Standing(_R.REQUESTED), Standing(_R.APPROVED), HELD_FROM_APPROVED})
+"""Where a person may still cancel: nothing of it can be on the chain."""
 
 
 def advance(
@@ -161,17 +211,17 @@ def advance(
     following = table.get((status, fact))
     if following is None:
         raise InvariantBroken(
-            f"{fact.value} cannot happen to a {status.value} "
-            f"{'redemption' if isinstance(status, RedemptionStatus) else 'transaction'}",
-            status=status.value,
+            f"{fact} cannot happen to a {status}"
+            f" {'redemption' if isinstance(status, Standing) else 'transaction'}",
+            status=str(status),
             fact=fact.value,
         )
     return following
 
 
-def advance_redemption(status: RedemptionStatus, fact: RedemptionFact) -> RedemptionStatus:
+def advance_redemption(standing: Standing, fact: RedemptionFact) -> Standing:
     """`advance()` over the redemption table."""
-    return advance(REDEMPTION_TABLE, status, fact)
+    return advance(REDEMPTION_TABLE, standing, fact)
 
 
 def advance_transaction(status: TransactionStatus, fact: TransactionFact) -> TransactionStatus:
@@ -183,7 +233,6 @@ def diagram(table: Mapping[tuple[StatusT, FactT], StatusT]) -> str:
     """The table as a Mermaid state diagram, in table order; the docs hold exactly this text."""
     lines = ["stateDiagram-v2"]
     lines += [
-        f"    {status.value} --> {following.value}: {fact.value}"
-        for (status, fact), following in table.items()
+        f"    {status} --> {following}: {fact}" for (status, fact), following in table.items()
     ]
     return "\n".join(lines) + "\n"

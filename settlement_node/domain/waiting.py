@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.lifecycle import IN_FLIGHT, RedemptionStatus
 
 
 class WaitingFor(StrEnum):
@@ -114,7 +114,7 @@ def waiting_for(
         return (Waiting(WaitingFor.APPROVALS),)
     if status in (RedemptionStatus.APPROVED, RedemptionStatus.BURNED):
         return tuple(Waiting(o) for o in obstacles) or (Waiting(WaitingFor.PLANNING),)
-    if status is RedemptionStatus.SETTLING:
+    if status in IN_FLIGHT:
         return (Waiting(WaitingFor.MINING if attempt_sent else WaitingFor.BROADCAST),)
     if status is RedemptionStatus.PAID:
         return (

@@ -12,6 +12,7 @@ from sqlalchemy.engine import RowMapping
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import (
     RedemptionStatus,
+    Standing,
     TransactionOutcome,
     TransactionStatus,
 )
@@ -23,6 +24,7 @@ from settlement_node.units import Address, Hex32, Payout, Shares, Wei
 
 _WORDS: dict[tuple[str, str], Any] = {
     ("RedemptionRow", "status"): RedemptionStatus,
+    ("RedemptionRow", "back_to"): RedemptionStatus,
     ("TransactionRow", "status"): TransactionStatus,
     ("TransactionRow", "outcome"): TransactionOutcome,
     ("SettlementRow", "status"): SettlementStatus,
@@ -112,6 +114,7 @@ class RedemptionRow(_Row):
     payout_base_units: Payout | None
     nav_per_share: int | None
     status: RedemptionStatus
+    back_to: RedemptionStatus | None
     version: int
     hold_reason: str | None
     hold_detail: str | None
@@ -124,6 +127,11 @@ class RedemptionRow(_Row):
     settled_at_utc: datetime | None
     found_block_number: int | None
     updated_at_utc: datetime
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands, as the life cycle's table has it."""
+        return Standing(self.status, self.back_to)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from settlement_node.domain.postings import Account
 from settlement_node.store.book import ledger
-from settlement_node.store.book.ledger import Account
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
 from tests.api.support import Api, body, problem_of

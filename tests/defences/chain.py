@@ -7,6 +7,7 @@ from tests.defences.model import Defence, Line
 
 HEADS = "tests/chain/test_heads.py"
 LOGS = "tests/chain/test_logs.py"
+POSTINGS = "tests/domain/test_postings.py"
 REORG = "chain_tests/reorg/test_reorganisation.py"
 MISSING = (
     "chain_tests/cycle/test_missing_logs.py::"
@@ -48,10 +49,42 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="a payment is taken back by the chain and the ledger keeps it",
         holds="the posting is reversed in the same commit as the status",
-        at="settlement_node/booking/outcomes.py:undo_mined",
-        change=Skips("post_unpaid"),
+        at="settlement_node/domain/postings.py:movements",
+        change=Swaps("(*left, *changed)", "(*changed,)"),
         tests=(
+            f"{POSTINGS}::test_ledger__any_path__balances_and_says_what_is_burned_owed_and_paid",
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="held_remembers_where_from",
+        line=Line.MEANWHILE,
+        happens="an order whose shares are burned already is held, and released again",
+        holds="it goes back to where it was held from, and can only be paid or returned from there",
+        at="settlement_node/domain/lifecycle.py:advance_redemption",
+        change=Swaps(
+            "REDEMPTION_TABLE",
+            "{**REDEMPTION_TABLE, (HELD_FROM_BURNED, _F.HOLD_RELEASED): Standing(_R.APPROVED)}",
+        ),
+        tests=(
+            "tests/domain/test_lifecycle.py::"
+            "test_advance_redemption__burned_held_and_released__can_only_be_paid",
+        ),
+    ),
+    Defence(
+        name="void_payout_leaves_it_burned",
+        line=Line.NO_OP_MINED,
+        happens="the payout of an order whose shares are burned is proven void",
+        holds="it is burned again, not approved: its shares are never burned twice",
+        at="settlement_node/domain/lifecycle.py:advance_redemption",
+        change=Swaps(
+            "REDEMPTION_TABLE",
+            "{**REDEMPTION_TABLE, (Standing(_R.PAYING), _F.SETTLEMENT_VOIDED):"
+            " Standing(_R.APPROVED)}",
+        ),
+        tests=(
+            "tests/domain/test_lifecycle.py::"
+            "test_advance_redemption__payout_of_a_burned_one_void__is_burned_again",
         ),
     ),
     Defence(

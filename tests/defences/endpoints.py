@@ -193,7 +193,7 @@ ENDPOINTS: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="an order that another book paid is entered again with another payee or amount",
         holds="a money break opens with both sides, and the ledger follows the chain",
-        at="settlement_node/booking/found.py:_record",
+        at="settlement_node/booking/found.py:_differences",
         change=Never("is_as_ordered"),
         tests=(
             f"{RESTORED}::test_restore__entered_otherwise_before_the_replay__"

@@ -301,7 +301,7 @@ LANES: tuple[Defence, ...] = (
         happens="one redemption makes every batch it is in revert",
         holds="those of a reverted batch go on in halves, until the culprit stands alone",
         at="settlement_node/booking/outcomes.py:_void",
-        change=Passes("changes", "{}"),
+        change=Swaps('{"reverted_batch_size": settlement.items_count} if at_fault else {}', "{}"),
         tests=(
             f"{REVERTS}::"
             "test_revert__one_item_spoils_every_batch__halved_until_it_stands_alone_and_is_held",

@@ -8,12 +8,15 @@ import pytest
 
 from settlement_node.domain.lifecycle import (
     CANCELLABLE,
+    HELD_FROM_BURNED,
+    IN_FLIGHT,
     REDEMPTION_ENDED,
-    REDEMPTION_LIVE,
     REDEMPTION_TABLE,
+    STANDINGS,
     TRANSACTION_TABLE,
     RedemptionFact,
     RedemptionStatus,
+    Standing,
     TransactionFact,
     TransactionStatus,
     advance_redemption,
@@ -32,36 +35,58 @@ LEGAL_REDEMPTION = {
     },
     "approved": {
         "settlement_planned": "settling",
-        "hold_placed": "held",
+        "burn_planned": "burning",
+        "hold_placed": "held_from_approved",
         "cancellation_given": "cancelled",
         "found_settled": "settled",
     },
     "settling": {
-        "payment_mined": "paid",
+        "payment_mined": "paid_from_settling",
+        "settlement_voided": "approved",
+        "item_skipped": "held_from_approved",
+        "hold_placed": "held_from_approved",
+    },
+    "burning": {
         "burn_final": "burned",
         "settlement_voided": "approved",
-        "item_skipped": "held",
-        "hold_placed": "held",
+        "item_skipped": "held_from_approved",
+        "hold_placed": "held_from_approved",
     },
     "burned": {
-        "settlement_planned": "settling",
-        "hold_placed": "held",
-        "shares_returned": "returned",
+        "payout_planned": "paying",
+        "return_planned": "returning",
+        "hold_placed": "held_from_burned",
     },
-    "paid": {
-        "payment_mined": "paid",
+    "paying": {
+        "payment_mined": "paid_from_paying",
+        "settlement_voided": "burned",
+        "item_skipped": "held_from_burned",
+        "hold_placed": "held_from_burned",
+    },
+    "paid_from_settling": {
+        "payment_mined": "paid_from_settling",
         "payment_undone": "settling",
         "payment_final": "settled",
     },
-    "held": {
-        "hold_placed": "held",
+    "paid_from_paying": {
+        "payment_mined": "paid_from_paying",
+        "payment_undone": "paying",
+        "payment_final": "settled",
+    },
+    "held_from_approved": {
+        "hold_placed": "held_from_approved",
         "hold_released": "approved",
         "cancellation_given": "cancelled",
-        "shares_returned": "returned",
         "found_settled": "settled",
     },
+    "held_from_burned": {
+        "hold_placed": "held_from_burned",
+        "hold_released": "burned",
+        "return_planned": "returning",
+    },
+    "returning": {"settlement_voided": "burned", "shares_returned": "returned"},
 }
-"""Written from what each fact means, not from the code: status, fact, next status."""
+"""Written from what each fact means, not from the code: standing, fact, next standing."""
 
 LEGAL_TRANSACTION = {
     "planned": {"attempt_signed": "signed"},
@@ -81,20 +106,35 @@ LEGAL_TRANSACTION = {
 }
 
 
-@pytest.mark.parametrize(
-    ("status", "fact"), [*product(RedemptionStatus, RedemptionFact)], ids=lambda word: word.value
-)
+@pytest.mark.parametrize(("standing", "fact"), [*product(STANDINGS, RedemptionFact)], ids=str)
 def test_advance_redemption__every_pair__moves_as_designed_or_breaks(
-    status: RedemptionStatus, fact: RedemptionFact
+    standing: Standing, fact: RedemptionFact
 ) -> None:
-    expected = LEGAL_REDEMPTION.get(status.value, {}).get(fact.value)
+    expected = LEGAL_REDEMPTION.get(str(standing), {}).get(fact.value)
     if expected is None:
         with pytest.raises(InvariantBroken) as broken:
-            advance_redemption(status, fact)
-        assert {"status": status.value, "fact": fact.value} == broken.value.details
-        assert f"{fact.value} cannot happen to a {status.value} redemption" == str(broken.value)
+            advance_redemption(standing, fact)
+        assert {"status": str(standing), "fact": fact.value} == broken.value.details
+        assert f"{fact.value} cannot happen to a {standing} redemption" == str(broken.value)
     else:
-        assert expected == advance_redemption(status, fact).value
+        assert expected == str(advance_redemption(standing, fact))
+
+
+def test_advance_redemption__burned_held_and_released__can_only_be_paid() -> None:
+    standing = Standing(RedemptionStatus.BURNED)
+    for fact in (RedemptionFact.HOLD_PLACED, RedemptionFact.HOLD_RELEASED):
+        standing = advance_redemption(standing, fact)
+    assert Standing(RedemptionStatus.BURNED) == standing
+    for fact in (RedemptionFact.SETTLEMENT_PLANNED, RedemptionFact.BURN_PLANNED):
+        with pytest.raises(InvariantBroken):
+            advance_redemption(standing, fact)
+
+
+def test_advance_redemption__payout_of_a_burned_one_void__is_burned_again() -> None:
+    standing = Standing(RedemptionStatus.BURNED)
+    for fact in (RedemptionFact.PAYOUT_PLANNED, RedemptionFact.SETTLEMENT_VOIDED):
+        standing = advance_redemption(standing, fact)
+    assert Standing(RedemptionStatus.BURNED) == standing
 
 
 @pytest.mark.parametrize(
@@ -120,34 +160,33 @@ def test_tables__all__cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("status", sorted(REDEMPTION_ENDED))
 def test_redemption_ended__status__has_nothing_after_it(status: RedemptionStatus) -> None:
-    assert [fact for (s, fact) in REDEMPTION_TABLE if s is status] == []
+    assert [fact for (s, fact) in REDEMPTION_TABLE if s.status is status] == []
 
 
-@pytest.mark.parametrize("status", sorted(REDEMPTION_LIVE))
-def test_redemption_live__status__can_still_end(status: RedemptionStatus) -> None:
-    reached = {status}
-    for _ in RedemptionStatus:
+@pytest.mark.parametrize("standing", [s for s in STANDINGS if s.status not in REDEMPTION_ENDED])
+def test_redemption_unfinished__standing__can_still_end(standing: Standing) -> None:
+    reached = {standing}
+    for _ in STANDINGS:
         reached |= {after for (s, _), after in REDEMPTION_TABLE.items() if s in reached}
-    assert reached & REDEMPTION_ENDED
+    assert {s.status for s in reached} & REDEMPTION_ENDED
 
 
-def test_redemption_statuses__each__is_live_or_ended_and_can_be_reached() -> None:
-    reached = {RedemptionStatus.REQUESTED} | set(REDEMPTION_TABLE.values())
-    assert set(RedemptionStatus) == reached == REDEMPTION_LIVE | REDEMPTION_ENDED
-    assert REDEMPTION_LIVE & REDEMPTION_ENDED == frozenset()
+def test_standings__each__can_be_reached() -> None:
+    reached = {Standing(RedemptionStatus.REQUESTED), *REDEMPTION_TABLE.values()}
+    assert set(STANDINGS) == reached
+    assert set(RedemptionStatus) == {standing.status for standing in STANDINGS}
 
 
-@pytest.mark.parametrize("status", list(RedemptionStatus))
-def test_cancellable__each_status__agrees_with_the_table(status: RedemptionStatus) -> None:
-    may = (status, RedemptionFact.CANCELLATION_GIVEN) in REDEMPTION_TABLE
-    assert may == (status in CANCELLABLE)
+@pytest.mark.parametrize("standing", STANDINGS, ids=str)
+def test_cancellable__each_standing__agrees_with_the_table(standing: Standing) -> None:
+    may = (standing, RedemptionFact.CANCELLATION_GIVEN) in REDEMPTION_TABLE
+    assert may == (standing in CANCELLABLE)
 
 
-@pytest.mark.parametrize("status", [RedemptionStatus.SETTLING, RedemptionStatus.PAID])
-def test_cancel__while_something_may_be_on_the_chain__is_impossible(
-    status: RedemptionStatus,
-) -> None:
-    assert status not in CANCELLABLE
+def test_cancel__while_something_may_be_on_the_chain__is_impossible() -> None:
+    on_chain = {*IN_FLIGHT, RedemptionStatus.BURNED, RedemptionStatus.PAID}
+    assert not on_chain & {standing.status for standing in CANCELLABLE}
+    assert HELD_FROM_BURNED not in CANCELLABLE
 
 
 @pytest.mark.parametrize(
@@ -162,7 +201,7 @@ def test_diagram__of_a_table__draws_one_arrow_per_row_in_table_order() -> None:
     for table in (REDEMPTION_TABLE, TRANSACTION_TABLE):
         lines = diagram(table).splitlines()  # type: ignore[type-var]
         expected = [
-            f"    {status.value} --> {after.value}: {fact.value}"
+            f"    {status} --> {after}: {fact.value}"
             for (status, fact), after in table.items()  # type: ignore[attr-defined]
         ]
         assert ["stateDiagram-v2", *expected] == lines

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from tests.simulation.chain.blocks import Block
     from tests.simulation.world import World
 
-RESERVED = ("requested", "approved", "settling", "held", "burned")
-BURNED = ("paid", "settled")
+RESERVED = ("requested", "approved", "settling", "burning", "held")
+BURNED = ("burned", "paying", "returning", "paid", "settled")
+PAID = ("paid", "settled")
 VOIDS_MAX = 30
 """More void settlements than any redemption can have come to in a run that makes progress."""
 
@@ -263,15 +264,17 @@ class Checker:
             self._balances[fund_id, debit] += int(units)
             self._balances[fund_id, credit] -= int(units)
         expected: Counter[tuple[str, str]] = Counter()
-        for fund_id, status, shares, payout in self._rows(
-            "SELECT fund_id, status, shares_base_units, payout_base_units FROM redemptions"
+        for fund_id, status, back_to, shares, payout in self._rows(
+            "SELECT fund_id, status, back_to, shares_base_units, payout_base_units FROM redemptions"
         ):
-            if status in RESERVED:
+            at = "burned" if (status, back_to) == ("held", "burned") else status
+            if at in RESERVED:
                 expected[fund_id, "shares_reserved"] += int(shares)
-            elif status in BURNED:
+            elif at in BURNED:
                 expected[fund_id, "shares_burned"] += int(shares)
+            if at in PAID:
                 expected[fund_id, "treasury"] -= int(payout)
-            if status == "settling":
+            elif at in BURNED or at in ("settling", "burning"):
                 expected[fund_id, "redemptions_payable"] -= int(payout)
         for fund in self.world.scenario.funds:
             for name in ("shares_reserved", "shares_burned", "treasury", "redemptions_payable"):

@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from settlement_node.booking.bookkeeping import post_not_owed
 from settlement_node.chain import client as pool
 from settlement_node.chain.endpoints.endpoint_set import EndpointSet
 from settlement_node.chain.signers import base
@@ -33,7 +32,6 @@ from settlement_node.node.context import Lane
 from settlement_node.node.stages import keep, send, track
 from settlement_node.store import tables as t
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.lanes import set_lane
@@ -104,9 +102,7 @@ def _declare_void(tx: Tx, lane: Lane, row: TransactionRow, attempt: AttemptRow) 
 def _free(tx: Tx, settlement: SettlementRow) -> None:
     """Back to planning with every redemption of a settlement."""
     items = settlements.items_of(tx, settlement.settlement_id)
-    fund = get_fund(tx, settlement.fund_id)
     for row in redemptions.get_many(tx, [item.redemption_id for item in items]).values():
-        post_not_owed(tx, fund, row)
         redemptions.record_fact(tx, row, RedemptionFact.SETTLEMENT_VOIDED)
 
 

@@ -311,7 +311,7 @@ class People:
         return bool(waiting) and self.enter(self.world.rng.choice(waiting))
 
     def _cancel(self) -> bool:
-        rows = [row for row in self._rows() if row.status in CANCELLABLE]
+        rows = [row for row in self._rows() if row.standing in CANCELLABLE]
         if not rows:
             return False
         victim = self.world.rng.choice(rows).redemption_id

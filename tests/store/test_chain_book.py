@@ -8,7 +8,7 @@ import pytest
 
 from settlement_node.domain.observations import RedemptionSkippedEvent, SkipReason
 from settlement_node.errors import Transient
-from settlement_node.store.book import funds, redemptions, settlers
+from settlement_node.store.book import funds, payments, settlers
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from tests_support.book import (
@@ -249,5 +249,5 @@ def test_waiting_but_settled__paid_by_two_settlers__is_found_once(store: Store) 
             ]
             chain_book.record_events(tx, CHAIN_ID, events)
     with store.read() as tx:
-        found = redemptions.waiting_but_settled(tx, fund, final_number=20, limit=2)
+        found = payments.waiting_but_settled(tx, fund, final_number=20, limit=2)
     assert [row.external_id for row in found] == ["a", "b"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -254,20 +255,20 @@ def test_end_settlement__void_frees_its_items__settled_keeps_them(
     assert (still_live, event["topic"]) == (None, f"settlement.{status.value}")
 
 
-def test_set_item__skipped__keeps_the_reason_and_leaves_the_others(
+def test_set_items__skipped__keeps_the_reason_and_leaves_the_others(
     store: Store, planned: tuple[TransactionRow, SettlementRow]
 ) -> None:
     _, settlement = planned
     with store.transaction(actor="test") as tx:
         first = settlements.items_of(tx, settlement.settlement_id)[0]
-        settlements.set_item(
-            tx,
+        skipped = replace(
             first,
             outcome=ItemOutcome.SKIPPED,
             live=False,
             skip_reason="burn_failed",
             skip_detail="0x" + "ff" * 1000,
         )
+        settlements.set_items(tx, [skipped])
         items = settlements.items_of(tx, settlement.settlement_id)
     assert [(ItemOutcome.SKIPPED, False, "burn_failed"), (ItemOutcome.PENDING, True, None)] == [
         (item.outcome, item.live, item.skip_reason) for item in items[:2]

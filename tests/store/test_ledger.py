@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from settlement_node.domain.postings import Account
 from settlement_node.store import tables as t
 from settlement_node.store.book import ledger
-from settlement_node.store.book.ledger import Account
 from settlement_node.store.database import Store
 from settlement_node.units import UINT256_MAX, Hex32
 from tests_support.book import NEW_FUND, add_fund, request
@@ -52,7 +52,11 @@ def balances(store: Store) -> dict[Account, int]:
 
 @pytest.fixture
 def redemption_id(store: Store) -> Hex32:
-    return request(store, add_fund(store), ["a"])[0].redemption_id
+    """Of an order whose reservation is left out."""
+    row = request(store, add_fund(store), ["a"])[0]
+    with store.transaction(actor="test") as tx:
+        tx.connection.execute(t.ledger_postings.delete())
+    return row.redemption_id
 
 
 @settings(

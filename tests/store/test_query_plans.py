@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from settlement_node.domain.postings import Account
 from settlement_node.store import tables as t
-from settlement_node.store.book import ledger, redemptions
-from settlement_node.store.book.ledger import Account
+from settlement_node.store.book import ledger, payments, redemptions
 from settlement_node.store.book.redemptions import RedemptionFilter
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store, Tx, open_engine
@@ -59,15 +59,15 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
     ),
     "get_many": (lambda tx: redemptions.get_many(tx, [HASH]), "pk_redemptions"),
     "times_settled": (
-        lambda tx: redemptions.times_settled(tx, CHAIN_ID, [HASH]),
+        lambda tx: payments.times_settled(tx, CHAIN_ID, [HASH]),
         "ix_settler_events_redemption",
     ),
     "booked_paid_between": (
-        lambda tx: redemptions.booked_paid_between(tx, "alpha", from_block=1, to_block=2),
+        lambda tx: payments.booked_paid_between(tx, "alpha", from_block=1, to_block=2),
         "ix_transactions_block",
     ),
     "found_paid_between": (
-        lambda tx: redemptions.found_paid_between(tx, "alpha", from_block=1, to_block=2),
+        lambda tx: payments.found_paid_between(tx, "alpha", from_block=1, to_block=2),
         "ix_redemptions_found",
     ),
     "page": (

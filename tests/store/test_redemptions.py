@@ -9,7 +9,7 @@ import pytest
 
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.errors import InvalidInput, InvariantBroken, Transient
-from settlement_node.store.book import funds, redemptions
+from settlement_node.store.book import funds, payments, redemptions
 from settlement_node.store.book.orders import insert_orders
 from settlement_node.store.book.redemptions import RedemptionFilter
 from settlement_node.store.chain_memory import chain_book
@@ -259,7 +259,7 @@ def test_waiting_but_settled__final_event_of_a_waiting_one__is_found(store: Stor
             tx, CHAIN_ID, [settled_event(final, place(20)), settled_event(recent, place(21))]
         )
     with store.read() as tx:
-        found = redemptions.waiting_but_settled(tx, fund, final_number=20, limit=10)
+        found = payments.waiting_but_settled(tx, fund, final_number=20, limit=10)
     assert [row.external_id for row in found] == ["final"]
 
 
@@ -270,7 +270,7 @@ def test_waiting_but_settled__one_in_flight__is_left_to_its_own_settlement(store
     with store.transaction(actor="test") as tx:
         chain_book.record_events(tx, CHAIN_ID, [settled_event(rows[0], place(20))])
     with store.read() as tx:
-        assert redemptions.waiting_but_settled(tx, fund, final_number=20, limit=10) == []
+        assert payments.waiting_but_settled(tx, fund, final_number=20, limit=10) == []
 
 
 def test_set_waiting_on__noted_twice__changes_once(store: Store) -> None:
@@ -386,9 +386,7 @@ def test_times_settled__events_of_two_settlers__are_both_counted(store: Store) -
                 settled_event(row, place(30, settler_address=address("older settler"))),
             ],
         )
-        assert redemptions.times_settled(tx, CHAIN_ID, [row.redemption_id]) == {
-            row.redemption_id: 2
-        }
+        assert payments.times_settled(tx, CHAIN_ID, [row.redemption_id]) == {row.redemption_id: 2}
 
 
 def raised(store: Store, *settled: int) -> int:

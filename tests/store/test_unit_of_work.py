@@ -8,10 +8,10 @@ import time
 import pytest
 import sqlalchemy as sa
 
+from settlement_node.domain.postings import Account
 from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book import ledger
-from settlement_node.store.book.ledger import Account
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.telling import outbox, records
 from tests_support.book import add_fund, request
@@ -34,8 +34,8 @@ def write_everything(store: Store, *, fail: bool) -> None:
             fund_id=fund.fund_id,
             redemption_id=row.redemption_id,
             asset_address=fund.share_token_address,
-            debit=Account.SHARES_RESERVED,
-            credit=Account.SHARES_OUTSTANDING,
+            debit=Account.FEES_RETAINED,
+            credit=Account.TREASURY,
             units_base_units=5,
         )
         tx.connection.execute(t.funds.update().values(name="changed"))
@@ -49,7 +49,7 @@ def test_transaction__ended_well__commits_rows_facts_postings_and_events(store: 
         name = tx.connection.execute(sa.select(t.funds.c.name)).scalar_one()
         facts = records.audit_of(tx, "thing", "1")
         events = [e for e in outbox.after(tx, 0) if e["topic"] == "thing.tried"]
-        balance = ledger.balance(tx, fund_id="alpha", account=Account.SHARES_RESERVED)
+        balance = ledger.balance(tx, fund_id="alpha", account=Account.FEES_RETAINED)
     assert (name, [f["actor"] for f in facts], [e["payload"] for e in events], balance) == (
         "changed",
         ["someone"],
@@ -65,7 +65,7 @@ def test_transaction__ended_by_an_error__leaves_nothing_behind(store: Store) -> 
         name = tx.connection.execute(sa.select(t.funds.c.name)).scalar_one()
         facts = records.audit_of(tx, "thing", "1")
         events = [e for e in outbox.after(tx, 0) if e["topic"] == "thing.tried"]
-        balance = ledger.balance(tx, fund_id="alpha", account=Account.SHARES_RESERVED)
+        balance = ledger.balance(tx, fund_id="alpha", account=Account.FEES_RETAINED)
     assert (name, facts, events, balance) == ("Alpha Income Fund", [], [], 0)
 
 

@@ -27,9 +27,9 @@ from settlement_node.api.pages import CursorOut
 from settlement_node.api.transactions.schemas import TransactionOut
 from settlement_node.desk.intake import ORDERS_MAX
 from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.postings import Account
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.domain.waiting import WaitingFor
-from settlement_node.store.book.ledger import Account
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.tables import ItemOutcome, SettlementStatus
 from settlement_node.units import Shares

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from settlement_node.booking.bookkeeping import post_owed
-from settlement_node.booking.holds import place_hold
 from settlement_node.chain.contracts.settler import batch_hash_of, encode_settle
 from settlement_node.domain import batching
 from settlement_node.domain.engine.fees import market_fees
@@ -33,6 +31,7 @@ from settlement_node.node.stages.ratchet import BookState, read_book_state
 from settlement_node.node.stages.waits import alert_gas, money_alerts, note_stopped, note_waiting
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import list_funds, lock_fund_to_plan
+from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.lanes import lock_lane
@@ -261,12 +260,16 @@ def _commit(
 ) -> bool:
     with lane.commit("plan") as tx:
         _stand_on(tx, lane, fund)
-        for row, reason, why in unpriced:
-            place_hold(tx, row, reason, why)
-        for redemption_id, (reason, detail) in checked.failing.items():
-            held = redemptions.get(tx, redemption_id)
-            if held is not None and held.status is RedemptionStatus.APPROVED:
-                place_hold(tx, held, reason, detail)
+        failing = redemptions.get_many(tx, list(checked.failing))
+        redemptions.record_facts(
+            tx,
+            [redemptions.hold(row, reason, why) for row, reason, why in unpriced]
+            + [
+                redemptions.hold(row, *checked.failing[redemption_id])
+                for redemption_id, row in failing.items()
+                if row.status is RedemptionStatus.APPROVED
+            ],
+        )
         for waiting_on in {w for _, w in selection.waiting}:
             redemptions.set_waiting_on(
                 tx, [i for i, w in selection.waiting if w is waiting_on], waiting_on.value
@@ -323,27 +326,28 @@ def _commit_settlement(
             else None
         ),
     )
-    rows: list[RedemptionRow] = []
-    for p in good:
-        row = redemptions.record_fact(
-            tx,
-            p.row,
-            RedemptionFact.SETTLEMENT_PLANNED,
-            changes={
-                "gross_base_units": p.gross_base_units,
-                "fee_base_units": p.fee_base_units,
-                "payout_base_units": p.payout_base_units,
-                "nav_per_share": fund.nav_per_share,
-            },
-            detail={
-                "transaction_id": transaction.transaction_id,
-                "payout_base_units": str(p.payout_base_units),
-                "fee_base_units": str(p.fee_base_units),
-                "nav_per_share": str(fund.nav_per_share),
-            },
-        )
-        post_owed(tx, fund, row, fee_base_units=p.fee_base_units)
-        rows.append(row)
+    rows = redemptions.record_facts(
+        tx,
+        [
+            Advance(
+                p.row,
+                RedemptionFact.SETTLEMENT_PLANNED,
+                changes={
+                    "gross_base_units": p.gross_base_units,
+                    "fee_base_units": p.fee_base_units,
+                    "payout_base_units": p.payout_base_units,
+                    "nav_per_share": fund.nav_per_share,
+                },
+                detail={
+                    "transaction_id": transaction.transaction_id,
+                    "payout_base_units": str(p.payout_base_units),
+                    "fee_base_units": str(p.fee_base_units),
+                    "nav_per_share": str(fund.nav_per_share),
+                },
+            )
+            for p in good
+        ],
+    )
     settlements.add_settlement(
         tx,
         fund,

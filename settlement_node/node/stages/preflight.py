@@ -14,7 +14,7 @@ from settlement_node.chain.views import SettlerView
 from settlement_node.chain.wire.words import selector
 from settlement_node.domain.observations import ItemPreview, SettleItem, SkipReason
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.domain.skips import TEMPORARY_SKIPS
+from settlement_node.domain.skips import SKIPS, Bearing
 from settlement_node.domain.waiting import Obstacle, WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane
@@ -101,11 +101,12 @@ def check_items(store: Store, lane: Lane, fund: FundRow, items: Sequence[SettleI
     passing = {p.redemption_id_hex: p for p in previews if p.skip_reason is SkipReason.NONE}
     failing = {
         p.redemption_id_hex: (
-            HoldReason(p.skip_reason.value),
+            SKIPS[p.skip_reason].hold_reason,
             skip_words(p.skip_reason, p.detail, fund.error_signatures),
         )
         for p in previews
-        if p.skip_reason is not SkipReason.NONE and p.skip_reason not in TEMPORARY_SKIPS
+        if p.skip_reason is not SkipReason.NONE
+        and SKIPS[p.skip_reason].bearing is not Bearing.TEMPORARY
     }
     if (
         not passing

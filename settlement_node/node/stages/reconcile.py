@@ -30,7 +30,7 @@ from settlement_node.domain.reconciliation import (
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import NodeContext
 from settlement_node.node.stages.judge import judge_found
-from settlement_node.store.book import redemptions
+from settlement_node.store.book import payments, redemptions
 from settlement_node.store.book.funds import list_funds, lock_fund_to_change
 from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import chain_book
@@ -167,7 +167,7 @@ def reconcile_fund(context: NodeContext, fund: FundRow) -> ReconciliationResult:
     events = [e for e in seen if isinstance(e, RedemptionSettledEvent)]
     with context.store.read() as tx:
         book, in_flight = _read_book(tx, fund, events, from_block=start, to_block=end)
-        times = redemptions.times_settled(tx, fund.chain_id, list(book))
+        times = payments.times_settled(tx, fund.chain_id, list(book))
     unbooked = [e.place.block_number for e in events if e.redemption_id_hex in in_flight]
     if unbooked:
         # Seen here before the tracker booked it; reconcile up to just before and come back.
@@ -213,8 +213,8 @@ def _read_book(
     to_block: int,
 ) -> tuple[dict[Hex32, BookEntry], set[Hex32]]:
     blocks = {"from_block": from_block, "to_block": to_block}
-    own = redemptions.booked_paid_between(tx, fund.fund_id, **blocks)
-    booked = own | redemptions.found_paid_between(tx, fund.fund_id, **blocks)
+    own = payments.booked_paid_between(tx, fund.fund_id, **blocks)
+    booked = own | payments.found_paid_between(tx, fund.fund_id, **blocks)
     ids = list(booked | {e.redemption_id_hex for e in events})
     rows = redemptions.get_many(tx, ids)
     book = {

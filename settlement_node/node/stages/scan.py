@@ -24,7 +24,7 @@ from settlement_node.domain.observations import (
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane
 from settlement_node.node.stages.settlers import know_predecessors
-from settlement_node.store.book import orders, redemptions
+from settlement_node.store.book import orders, payments
 from settlement_node.store.book.funds import list_funds, lock_fund_to_plan, raise_next_index
 from settlement_node.store.book.settlers import set_scanned, settlers_of
 from settlement_node.store.chain_memory import chain_book, foreign
@@ -158,7 +158,7 @@ def _find_settled(lane: Lane, fund: FundRow) -> int:
     """Book a batch of waiting redemptions that the chain shows as paid; returns how many."""
     limit = lane.policy.intake_batch_max
     with lane.store.read() as tx:
-        if not redemptions.waiting_but_settled(
+        if not payments.waiting_but_settled(
             tx, fund, final_number=chain_book.highest_final(tx, lane.key), limit=1
         ):
             return 0

@@ -3,26 +3,14 @@ journal balances by its shape; a correction is a new posting the other way round
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import sqlalchemy as sa
 
+from settlement_node.domain.postings import Account, movements
 from settlement_node.store import tables as t
 from settlement_node.store.database import Tx
+from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.types import sum_base_units
 from settlement_node.units import Address, Hex32
-
-
-class Account(StrEnum):
-    """Accounts of one fund. Shares: outstanding, reserved, burned. Money: the other four."""
-
-    SHARES_OUTSTANDING = "shares_outstanding"
-    SHARES_RESERVED = "shares_reserved"
-    SHARES_BURNED = "shares_burned"
-    CAPITAL_REDEEMED = "capital_redeemed"
-    REDEMPTIONS_PAYABLE = "redemptions_payable"
-    FEES_RETAINED = "fees_retained"
-    TREASURY = "treasury"
 
 
 def post(
@@ -52,6 +40,32 @@ def post(
             "posted_at_utc": tx.now_utc,
         }
     )
+
+
+def post_movements(
+    tx: Tx,
+    fund: FundRow,
+    fact: str,
+    row: RedemptionRow,
+    *,
+    before: RedemptionRow | None,
+) -> None:
+    """Post what a fact moved of a redemption, `row` as the fact left it; `before` is None for one
+    that is new. A journal is one fact of one redemption."""
+    moved = movements(None if before is None else (before.standing, before), (row.standing, row))
+    for movement in moved:
+        post(
+            tx,
+            journal=f"{fact}:{row.redemption_id}:{row.version}",
+            fund_id=fund.fund_id,
+            redemption_id=row.redemption_id,
+            asset_address=(
+                fund.share_token_address if movement.is_shares else fund.payout_token_address
+            ),
+            debit=movement.debit,
+            credit=movement.credit,
+            units_base_units=movement.units_base_units,
+        )
 
 
 def balance(tx: Tx, *, fund_id: str, account: Account) -> int:

@@ -12,6 +12,7 @@ from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
+from settlement_node.store.book.ledger import post_movements
 from settlement_node.store.book.redemptions import IN_CHUNK
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
@@ -30,6 +31,7 @@ WRITTEN_FIRST = (
     "payee_address",
     "shares_base_units",
     "status",
+    "back_to",
     "version",
     "settle_after_utc",
     "requested_at_utc",
@@ -65,8 +67,9 @@ def new_rows(
     *,
     known_ids: Mapping[str, Hex32] | None = None,
 ) -> list[RedemptionRow]:
-    """Orders as `requested` redemptions, each with its id and index given for ever. The caller
-    writes them in the same commit, with `write_new`, and has checked the shape of each.
+    """Orders as `requested` redemptions, each with its id and index given for ever and its shares
+    reserved in the ledger. The caller writes them in the same commit, with `write_new`, and has
+    checked the shape of each.
 
     `known_ids` is what `ids_of` gave before the database was held. Raises InvalidInput naming the
     order that repeats an external_id, in the batch or in the book.
@@ -87,9 +90,7 @@ def new_rows(
     _refuse_duplicates(tx, fund, orders)
     investor_ids = _investor_ids(tx, fund, {o.investor_address for o in orders})
     ids = ids_of(fund, (o.external_id for o in orders)) if known_ids is None else known_ids
-    for order in orders:
-        tx.audit("requested", "redemption", ids[order.external_id], {})
-    return [
+    rows = [
         RedemptionRow(
             **_NOTHING_YET
             | {
@@ -110,6 +111,10 @@ def new_rows(
         )
         for place, order in enumerate(orders)
     ]
+    for row in rows:
+        tx.audit(row.status.value, "redemption", row.redemption_id, {})
+        post_movements(tx, fund, row.status.value, row, before=None)
+    return rows
 
 
 def write_new(tx: Tx, rows: Sequence[RedemptionRow]) -> None:

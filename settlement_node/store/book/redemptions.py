@@ -1,33 +1,34 @@
-"""Redemptions and investors. `record_fact` is the only way a written redemption's status changes:
-it advances the table, writes the row, the audit fact and the outbox event in one commit."""
+"""Redemptions. `record_facts` is the only way a written redemption's status changes: as the domain
+decides, it writes rows, ledger, audit facts and outbox events in one commit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from settlement_node.domain.lifecycle import (
-    RedemptionFact,
-    RedemptionStatus,
-    advance_redemption,
-)
+from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
+from settlement_node.domain.postings import changed_columns
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
+from settlement_node.store.book.ledger import post_movements
 from settlement_node.store.database import Tx
-from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.types import sum_base_units
-from settlement_node.units import Address, Hex32, normal_external_id
+from settlement_node.units import Address, Hex32, Shares, normal_external_id
 
 r = t.redemptions
 IN_CHUNK = 500
 """Most values in one IN list, below SQLite's variable bound."""
+HOLD_DETAIL_MAX = 500
 MUTABLE = (
     "status",
+    "back_to",
     "version",
     "gross_base_units",
     "fee_base_units",
@@ -54,84 +55,102 @@ _ADVANCE = (
 """One statement for every fact, made once: building it anew cost more than running it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """One fact of one redemption, `row` as it was read. `changes` are the columns that come with
+    the fact (`domain.postings.COLUMNS`), `detail` goes into audit and event. A payment that was
+    found says with `burned_base_units` what the chain burned, where that is not what was ordered.
+    """
+
+    row: RedemptionRow
+    fact: RedemptionFact
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    burned_base_units: Shares | None = None
+
+
+def hold(
+    row: RedemptionRow,
+    reason: HoldReason,
+    detail: str,
+    *,
+    fact: RedemptionFact = RedemptionFact.HOLD_PLACED,
+) -> Advance:
+    """Hold a redemption for a person; `detail` is cut to what the book keeps."""
+    words = {"hold_reason": reason.value, "hold_detail": detail[:HOLD_DETAIL_MAX]}
+    return Advance(row, fact, changes=words, detail=words)
+
+
+def record_facts(tx: Tx, advances: Sequence[Advance]) -> list[RedemptionRow]:
+    """Advance redemptions by a fact each, if nobody else did since they were read: status, columns,
+    ledger, audit and event, in a bounded number of statements. Returns them in the same order.
+
+    Raises InvariantBroken for an illegal fact, and Transient when one has moved on meanwhile (a
+    cancellation met the plan stage, say): nothing may be committed, and the caller reads again.
+    """
+    if not advances:
+        return []
+    advanced = advance_new(tx, advances)
+    updated = tx.connection.execute(
+        _ADVANCE,
+        [
+            {
+                "of_redemption_id": advance.row.redemption_id,
+                "of_version": advance.row.version,
+                **{f"new_{name}": getattr(row, name) for name in MUTABLE},
+            }
+            for advance, row in zip(advances, advanced, strict=True)
+        ],
+    ).rowcount
+    if updated != len(advances):
+        names = [advance.row.redemption_id for advance in advances]
+        raise Transient(
+            f"{len(advances) - updated} of {len(advances)} redemptions changed while facts were"
+            f" recorded, from {names[0]} to {names[-1]}; read them again",
+            redemption_id=names[0],
+        )
+    return advanced
+
+
 def record_fact(
     tx: Tx,
     row: RedemptionRow,
     fact: RedemptionFact,
     *,
-    changes: dict[str, Any] | None = None,
-    detail: dict[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    detail: Mapping[str, Any] | None = None,
 ) -> RedemptionRow:
-    """Advance one redemption by a fact, if nobody else did since `row` was read.
-
-    Raises InvariantBroken for an illegal fact, and Transient when the row has moved on meanwhile
-    (a cancellation met the plan stage, say): nothing happened, and the caller reads again.
-    """
-    advanced = _advanced(tx, row, fact, changes)
-    updated = tx.connection.execute(
-        _ADVANCE,
-        {
-            "of_redemption_id": row.redemption_id,
-            "of_version": row.version,
-            **{f"new_{name}": getattr(advanced, name) for name in MUTABLE},
-        },
-    ).rowcount
-    if updated != 1:
-        raise Transient(
-            f"redemption {row.redemption_id} changed while a fact was recorded; read it again",
-            redemption_id=row.redemption_id,
-        )
-    _tell(tx, row, advanced.status, fact, detail)
-    return advanced
+    """`record_facts` of one."""
+    return record_facts(tx, [Advance(row, fact, changes or {}, detail or {})])[0]
 
 
-def advance_new(
-    tx: Tx,
-    row: RedemptionRow,
-    fact: RedemptionFact,
-    *,
-    changes: dict[str, Any] | None = None,
-    detail: dict[str, Any] | None = None,
-) -> RedemptionRow:
-    """As `record_fact`, of a redemption that the same commit writes afterwards, so that a large
+def advance_new(tx: Tx, advances: Sequence[Advance]) -> list[RedemptionRow]:
+    """As `record_facts`, of redemptions that the same commit writes afterwards, so that a large
     file's orders are each written once (`orders.write_new`)."""
-    advanced = _advanced(tx, row, fact, changes)
-    _tell(tx, row, advanced.status, fact, detail)
+    advanced = []
+    for advance in advances:
+        columns = changed_columns(
+            advance.row.standing, advance.fact, advance.changes, now_utc=tx.now_utc
+        )
+        advanced.append(replace(advance.row, **columns, version=advance.row.version + 1))
+    funds = {fund_id: get_fund(tx, fund_id) for fund_id in {row.fund_id for row in advanced}}
+    for advance, row in zip(advances, advanced, strict=True):
+        _tell(tx, advance, row.status)
+        booked = row
+        if advance.burned_base_units is not None:
+            booked = replace(row, shares_base_units=advance.burned_base_units)
+        post_movements(tx, funds[row.fund_id], advance.fact, booked, before=advance.row)
     return advanced
 
 
-def _advanced(
-    tx: Tx, row: RedemptionRow, fact: RedemptionFact, changes: dict[str, Any] | None
-) -> RedemptionRow:
-    assert not set(changes or {}) - set(MUTABLE), f"{set(changes or {})} may not change"
-    following = advance_redemption(row.status, fact)
-    held = following is RedemptionStatus.HELD
-    return replace(
-        row,
-        **{
-            "status": following,
-            "version": row.version + 1,
-            "updated_at_utc": tx.now_utc,
-            "waiting_on": None,
-            **({} if held else {"hold_reason": None, "hold_detail": None}),
-            **(changes or {}),
-        },
-    )
-
-
-def _tell(
-    tx: Tx,
-    row: RedemptionRow,
-    following: RedemptionStatus,
-    fact: RedemptionFact,
-    detail: dict[str, Any] | None,
-) -> None:
+def _tell(tx: Tx, advance: Advance, following: RedemptionStatus) -> None:
     """The audit fact and the event of one advance."""
+    row, fact = advance.row, advance.fact
     tx.audit(
         fact.value,
         "redemption",
         row.redemption_id,
-        {"from": row.status.value, "to": following.value, **(detail or {})},
+        {"from": row.status.value, "to": following.value, **advance.detail},
     )
     tx.emit(
         f"redemption.{following.value}",
@@ -142,7 +161,7 @@ def _tell(
             "fund_id": row.fund_id,
             "status": following.value,
             "fact": fact.value,
-            **(detail or {}),
+            **advance.detail,
         },
     )
 
@@ -198,36 +217,6 @@ def due_smallest(tx: Tx, fund_id: str, *, at_utc: datetime, limit: int) -> list[
     )
     rows = [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
     return sorted(rows, key=lambda row: row.redemption_index)
-
-
-def waiting_but_settled(
-    tx: Tx, fund: FundRow, *, final_number: int, limit: int
-) -> list[RedemptionRow]:
-    """Redemptions nothing of which is in flight, whose id a final settler event shows as paid."""
-    ev = t.settler_events
-    query = (
-        sa.select(r)
-        .where(
-            r.c.fund_id == fund.fund_id,
-            # Not a join: two settlers may both have paid one id, and it is booked once.
-            sa.exists().where(
-                ev.c.redemption_id == r.c.redemption_id,
-                ev.c.kind == "settled",
-                ev.c.chain_id == fund.chain_id,
-                ev.c.block_number <= final_number,
-            ),
-            r.c.status.in_(
-                [
-                    RedemptionStatus.REQUESTED.value,
-                    RedemptionStatus.APPROVED.value,
-                    RedemptionStatus.HELD.value,
-                ]
-            ),
-        )
-        .order_by(r.c.redemption_index)
-        .limit(limit)
-    )
-    return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
 def set_waiting_on(tx: Tx, redemption_ids: Sequence[Hex32], waiting_on: str | None) -> int:
@@ -347,51 +336,4 @@ def count_by_status(tx: Tx, fund_id: str | None = None) -> dict[RedemptionStatus
         query = query.where(r.c.fund_id == fund_id)
     counts = dict.fromkeys(RedemptionStatus, 0)
     counts.update({RedemptionStatus(s): n for s, n in tx.connection.execute(query)})
-    return counts
-
-
-def booked_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:
-    """Redemptions booked as settled by a transaction mined in blocks (from, to]."""
-    i, s, x = t.settlement_items, t.settlements, t.transactions
-    query = (
-        sa.select(i.c.redemption_id)
-        .join(s, s.c.settlement_id == i.c.settlement_id)
-        .join(x, x.c.transaction_id == s.c.transaction_id)
-        .where(
-            s.c.fund_id == fund_id,
-            i.c.outcome == "settled",
-            x.c.block_number > from_block,
-            x.c.block_number <= to_block,
-        )
-    )
-    return {Hex32(value) for value in tx.connection.execute(query).scalars()}
-
-
-def found_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:
-    """Redemptions that the chain showed as paid in blocks (from, to], by no settlement of this
-    book."""
-    query = sa.select(r.c.redemption_id).where(
-        r.c.fund_id == fund_id,
-        r.c.found_block_number.is_not(None),
-        r.c.found_block_number > from_block,
-        r.c.found_block_number <= to_block,
-    )
-    return {Hex32(value) for value in tx.connection.execute(query).scalars()}
-
-
-def times_settled(tx: Tx, chain_id: int, redemption_ids: Sequence[Hex32]) -> dict[Hex32, int]:
-    """How many settled events, of any settler, the canonical chain has for each redemption."""
-    e = t.settler_events
-    counts: dict[Hex32, int] = {}
-    for start in range(0, len(redemption_ids), IN_CHUNK):
-        query = (
-            sa.select(e.c.redemption_id, sa.func.count())
-            .where(
-                e.c.chain_id == chain_id,
-                e.c.kind == "settled",
-                e.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
-            )
-            .group_by(e.c.redemption_id)
-        )
-        counts |= {Hex32(i): n for i, n in tx.connection.execute(query)}
     return counts

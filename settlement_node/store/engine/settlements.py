@@ -131,27 +131,23 @@ def end_settlement(tx: Tx, settlement: SettlementRow, status: SettlementStatus) 
     )
 
 
-def set_item(
-    tx: Tx,
-    item: ItemRow,
-    *,
-    outcome: ItemOutcome,
-    live: bool,
-    skip_reason: str | None = None,
-    skip_detail: str | None = None,
-) -> None:
-    """Record what came of one item; a final skip is no longer live."""
-    tx.connection.execute(
-        _SET_ITEM,
-        {
-            "of_settlement_id": item.settlement_id,
-            "of_item_position": item.item_position,
-            "new_outcome": outcome.value,
-            "new_live": live,
-            "new_skip_reason": skip_reason,
-            "new_skip_detail": skip_detail,
-        },
-    )
+def set_items(tx: Tx, items: Sequence[ItemRow]) -> None:
+    """Write what came of items down, as these rows say it."""
+    if items:
+        tx.connection.execute(
+            _SET_ITEM,
+            [
+                {
+                    "of_settlement_id": item.settlement_id,
+                    "of_item_position": item.item_position,
+                    "new_outcome": item.outcome.value,
+                    "new_live": item.live,
+                    "new_skip_reason": item.skip_reason,
+                    "new_skip_detail": item.skip_detail,
+                }
+                for item in items
+            ],
+        )
 
 
 def of_transaction(tx: Tx, transaction_id: int) -> SettlementRow | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -75,8 +76,13 @@ class AlertStatus(StrEnum):
 
 def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
     """CHECK that a column holds one of the words of an enumeration."""
-    listed = ", ".join(f"'{value.value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+    return sa.CheckConstraint(among(column, values), name=f"{column}_known")
+
+
+def among(column: str, values: Iterable[StrEnum]) -> str:
+    """CHECK text that a column holds one of these words, each given once, in their order."""
+    listed = ", ".join(f"'{value.value}'" for value in dict.fromkeys(values))
+    return f"{column} IN ({listed})"
 
 
 def units(name: str, *, nullable: bool = False) -> tuple[sa.Column[Any], sa.CheckConstraint]:

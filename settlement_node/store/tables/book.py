@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.domain.lifecycle import RETURNED_TO, RedemptionStatus
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.postings import BOOKED, OWED
 from settlement_node.domain.waiting import WaitingFor
 from settlement_node.store.tables.base import (
     ADDRESS,
     HASH,
+    among,
     metadata,
     one_of,
     units,
@@ -87,6 +89,11 @@ investors = sa.Table(
     comment="Who holds shares of a fund, as far as redemptions named them.",
 )
 
+PRICED = [
+    standing.status
+    for standing, lines in BOOKED.items()
+    if set(OWED) <= set(lines) and standing.status is not RedemptionStatus.HELD
+]
 redemptions = sa.Table(
     "redemptions",
     metadata,
@@ -103,6 +110,7 @@ redemptions = sa.Table(
     *units("payout_base_units", nullable=True),
     *units("nav_per_share", nullable=True),
     sa.Column("status", sa.String(12), nullable=False),
+    sa.Column("back_to", sa.String(12)),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("hold_reason", sa.String(40)),
     sa.Column("hold_detail", Note(500)),
@@ -122,11 +130,19 @@ redemptions = sa.Table(
     sa.CheckConstraint("redemption_index >= 0", name="index_range"),
     sa.CheckConstraint("(status = 'held') = (hold_reason IS NOT NULL)", name="held_has_reason"),
     sa.CheckConstraint(
-        "status NOT IN ('settling', 'paid', 'settled', 'burned') OR payout_base_units IS NOT NULL",
+        f"NOT ({among('status', PRICED)}) OR payout_base_units IS NOT NULL",
         name="settling_is_priced",
     ),
-    comment="An order to redeem. redemption_index is its bit in the settler; found_block_number is"
-    " where the chain showed it as paid, if no settlement of this book paid it.",
+    sa.CheckConstraint(
+        " OR ".join(
+            [f"NOT ({among('status', RETURNED_TO)}) AND back_to IS NULL"]
+            + [f"status = '{s}' AND {among('back_to', to)}" for s, to in RETURNED_TO.items()]
+        ),
+        name="back_to_known",
+    ),
+    comment="An order to redeem. redemption_index is its bit in the settler; back_to is where a"
+    " release brings a held one and a reorganisation a paid one; found_block_number is where the"
+    " chain showed it as paid, if no settlement of this book paid it.",
 )
 sa.Index(
     "ix_redemptions_plan",

@@ -390,6 +390,7 @@ CREATE TABLE redemptions (
     payout_base_units NUMERIC(78, 0),
     nav_per_share NUMERIC(78, 0),
     status VARCHAR(12) NOT NULL,
+    back_to VARCHAR(12),
     version INTEGER NOT NULL,
     hold_reason VARCHAR(40),
     hold_detail VARCHAR(500),
@@ -410,11 +411,12 @@ CREATE TABLE redemptions (
     CONSTRAINT ck_redemptions_nav_per_share_range CHECK (nav_per_share >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND nav_per_share <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
     CONSTRAINT uq_redemptions_fund_id_external_id UNIQUE (fund_id, external_id),
     CONSTRAINT uq_redemptions_fund_id_redemption_index UNIQUE (fund_id, redemption_index),
-    CONSTRAINT ck_redemptions_status_known CHECK (status IN ('requested', 'approved', 'settling', 'burned', 'paid', 'settled', 'held', 'rejected', 'cancelled', 'expired', 'returned')),
+    CONSTRAINT ck_redemptions_status_known CHECK (status IN ('requested', 'approved', 'settling', 'burning', 'burned', 'paying', 'paid', 'settled', 'held', 'returning', 'rejected', 'cancelled', 'expired', 'returned')),
     CONSTRAINT ck_redemptions_waiting_on_known CHECK (waiting_on IN ('approvals', 'nav', 'settlement_date', 'liquidity', 'limits', 'price_band', 'lane_paused', 'fund_paused', 'break_open', 'settler', 'token_paused', 'burn_right', 'gas', 'earlier_batch', 'planning', 'broadcast', 'mining', 'confirmations', 'person')),
     CONSTRAINT ck_redemptions_index_range CHECK (redemption_index >= 0),
     CONSTRAINT ck_redemptions_held_has_reason CHECK ((status = 'held') = (hold_reason IS NOT NULL)),
-    CONSTRAINT ck_redemptions_settling_is_priced CHECK (status NOT IN ('settling', 'paid', 'settled', 'burned') OR payout_base_units IS NOT NULL),
+    CONSTRAINT ck_redemptions_settling_is_priced CHECK (NOT (status IN ('settling', 'burning', 'burned', 'paying', 'returning', 'paid', 'settled')) OR payout_base_units IS NOT NULL),
+    CONSTRAINT ck_redemptions_back_to_known CHECK (NOT (status IN ('held', 'paid')) AND back_to IS NULL OR status = 'held' AND back_to IN ('approved', 'burned') OR status = 'paid' AND back_to IN ('settling', 'paying')),
     CONSTRAINT fk_redemptions_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id),
     CONSTRAINT fk_redemptions_investor_id FOREIGN KEY(investor_id) REFERENCES investors (investor_id)
 );
@@ -427,7 +429,7 @@ CREATE INDEX ix_redemptions_page ON redemptions (requested_at_utc, redemption_id
 
 CREATE INDEX ix_redemptions_plan ON redemptions (fund_id, status, redemption_index);
 
-COMMENT ON TABLE redemptions IS 'An order to redeem. redemption_index is its bit in the settler; found_block_number is where the chain showed it as paid, if no settlement of this book paid it.';
+COMMENT ON TABLE redemptions IS 'An order to redeem. redemption_index is its bit in the settler; back_to is where a release brings a held one and a reorganisation a paid one; found_block_number is where the chain showed it as paid, if no settlement of this book paid it.';
 
 CREATE TABLE ledger_postings (
     posting_id BIGSERIAL NOT NULL,
