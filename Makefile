@@ -35,6 +35,11 @@ $(VENV)/bin/python:
 	@$(call install,requirements-aws.lock)
 	@mkdir -p .setup && touch $@
 
+.setup/demo: requirements-demo.lock .setup/run
+	@echo "Installing the chain that the demonstration runs on ..."
+	@$(call install,requirements-demo.lock)
+	@mkdir -p .setup && touch $@
+
 .setup/node: package-lock.json package.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed for anvil and the contract tests"; exit 1; }
 	@echo "Installing the chain tools (anvil, forge, solc) ..."
@@ -45,7 +50,7 @@ setup: .setup/dev .setup/node  ## Install everything, for development and for an
 
 aws: .setup/aws  ## Install what a lane with its key in AWS KMS needs
 
-demo: .setup/run  ## Settle a realistic book on an embedded chain (ARGS="--redemptions 200 --no-serve --json")
+demo: .setup/demo  ## Settle a realistic book on an embedded chain (ARGS="--redemptions 200 --no-serve --json")
 	@$(BIN)/settlement-node demo $(ARGS)
 
 run: .setup/run  ## Run the node (ARGS="--config settlement-node.toml")
@@ -66,6 +71,7 @@ locks:  ## Write the locks anew from pyproject.toml; what still fits stays (need
 	@$(LOCK) pyproject.toml --group build -o requirements.lock
 	@$(LOCK) pyproject.toml --group build --group dev -o requirements-dev.lock
 	@$(LOCK) --group aws -c requirements-dev.lock -o requirements-aws.lock
+	@$(LOCK) --group demo -c requirements-dev.lock -o requirements-demo.lock
 
 abi: .setup/node  ## Compile the contracts and write abi/
 	@node tools/build-abi.mjs
@@ -73,7 +79,7 @@ abi: .setup/node  ## Compile the contracts and write abi/
 docs: .setup/run  ## Write the parts of the documentation that are drawn from the code
 	@$(BIN)/python -m tools.make_docs
 
-bench: .setup/run  ## Measure gas, latency and throughput, as ratios from one run
+bench: .setup/demo  ## Measure gas, latency and throughput, as ratios from one run
 	@$(BIN)/python -m benchmarks.settlement $(ARGS)
 
 simulate: .setup/dev  ## Run the deterministic simulator (SEEDS=n [SEED=k])

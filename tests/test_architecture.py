@@ -186,7 +186,8 @@ NO_QUERIES = {
 
 
 @pytest.mark.parametrize(
-    ("library", "home"), [("sqlalchemy", "store"), ("alembic", "store"), ("web3", "chain")]
+    ("library", "home"),
+    [("sqlalchemy", "store"), ("alembic", "store"), ("web3", "chain"), ("eth", "devchain")],
 )
 def test_library__of_one_layer__is_used_nowhere_else(library: str, home: str) -> None:
     elsewhere = [

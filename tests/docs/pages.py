@@ -19,6 +19,7 @@ COPIED = (
     "pyproject.toml",
     "setup.py",
     "requirements.lock",
+    "requirements-demo.lock",
     "requirements-dev.lock",
     "package.json",
     "package-lock.json",
@@ -56,7 +57,7 @@ def fresh_clone(folder: Path) -> Path:
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
         program.chmod(0o755)
     (folder / ".setup").mkdir()
-    for name in ("run", "node", "dev"):
+    for name in ("run", "demo", "node", "dev"):
         (folder / ".setup" / name).touch()
     return folder
 

@@ -20,6 +20,7 @@ LOCKS = {
     "requirements.lock": ("build",),
     "requirements-dev.lock": ("build", "dev"),
     "requirements-aws.lock": ("aws",),
+    "requirements-demo.lock": ("demo",),
 }
 """Each lock, and the dependency groups it serves; what the node needs is in the first two."""
 PYTHONS = ("3.11", "3.12")
