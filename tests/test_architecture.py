@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "settlement_node"
 LINES_MAX = 400
-BIGGEST_ROOM = 0.22
+BIGGEST_ROOM = 0.2
 
 ROOMS = (
     ("units", "errors"),

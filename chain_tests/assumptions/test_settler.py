@@ -42,6 +42,7 @@ from settlement_node.units import (
     Shares,
     redemption_id_of,
 )
+from tests_support.abi import is_settled
 
 from .conftest import PAYEE, Program
 
@@ -187,7 +188,7 @@ def test_settle__two_items__burned_paid_recorded_and_the_hash_foreseen(fund: Fun
     assert shares.total_supply_base_units == 998 * SHARES
     assert coins.balances_base_units == {PAYEE: 2 * PAYOUT}
     assert coins.allowance_base_units == 10**12 - 2 * PAYOUT
-    assert fund.client.is_settled(fund.settler, [1, 2, 3]) == {1: True, 2: True, 3: False}
+    assert is_settled(fund.client, fund.settler, [1, 2, 3]) == {1: True, 2: True, 3: False}
 
 
 def test_settler_events__two_batches__as_in_the_receipts_and_in_order(fund: Fund) -> None:

@@ -14,6 +14,7 @@ from settlement_node.domain.observations import (
     SkipReason,
 )
 from settlement_node.units import ZERO_HASH, Payout, Wei
+from tests_support.abi import is_settled
 
 from .conftest import DAILY_LIMIT, DOLLAR, GWEI, OTHER_PAYEE, PAYEE, SHARE, Rig
 
@@ -67,7 +68,7 @@ def test_settle__index_settled_before__skipped_and_nothing_moves(rig: Rig) -> No
     receipt = rig.settle([rig.item(1), rig.item(2)])
     assert [(1, SkipReason.ALREADY_SETTLED)] == skips(rig.events(receipt))
     assert rig.paid() == 200 * DOLLAR
-    assert rig.client.is_settled(rig.settler, [1, 2, 3]) == {1: True, 2: True, 3: False}
+    assert is_settled(rig.client, rig.settler, [1, 2, 3]) == {1: True, 2: True, 3: False}
 
 
 def test_settle__same_index_twice_in_one_batch__the_second_is_skipped(rig: Rig) -> None:

@@ -10,10 +10,10 @@ from chain_tests.cycle.test_isolation import items_of
 from chain_tests.marks import both_chains
 from chain_tests.tokens.stage import OddStage, set_odd_stage
 from chain_tests.world import SHARE, Chain, World, build_world
-from settlement_node.chain.contracts.error_abi import error_signatures
 from settlement_node.demo.book import account
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
+from settlement_node.methods.error_abi import error_signatures
 from settlement_node.store.book.funds import set_checks
 from settlement_node.store.database import Store
 from tests_support.abi import signatures

@@ -22,7 +22,6 @@ from settlement_node.chain.contracts.settler import (
     GAS_TOO_LOW_SELECTOR,
     REDEMPTION_SETTLED_TOPIC,
     REDEMPTION_SKIPPED_TOPIC,
-    encode_is_settled,
 )
 from settlement_node.chain.contracts.settler_reads import preview_items, read_settler
 from settlement_node.chain.contracts.token_reads import read_token, read_token_metadata
@@ -294,22 +293,6 @@ class ChainClient:
                 reason="not_a_settler",
                 settler_address=settler,
             ) from error
-
-    def is_settled(self, settler: Address, redemption_indexes: Sequence[int]) -> dict[int, bool]:
-        """The settler's own record of what it has settled, in one round trip."""
-        outcomes = self.calls(
-            [CallRequest(settler, encode_is_settled(index)) for index in redemption_indexes]
-        )
-        settled: dict[int, bool] = {}
-        for index, outcome in zip(redemption_indexes, outcomes, strict=True):
-            if not isinstance(outcome, CallReturned) or len(outcome.data) != 32:
-                raise Refused(
-                    f"there is no settler at {settler}: isSettled(uint256) did not answer",
-                    reason="not_a_settler",
-                    settler_address=settler,
-                )
-            settled[index] = any(outcome.data)
-        return settled
 
     def settler_events(
         self, settlers: Sequence[Address], *, from_block: int, to_block: int

@@ -16,7 +16,6 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validat
 from sqlalchemy import RowMapping
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.contracts.error_abi import error_signatures, read_error_abi
 from settlement_node.chain.views import SettlerView
 from settlement_node.config import ConfigurationInvalid, Fault
 from settlement_node.config.faults import parse_tree
@@ -32,6 +31,7 @@ from settlement_node.domain.token_checks import (
     read_checks,
 )
 from settlement_node.errors import InvalidInput, Refused, Transient
+from settlement_node.methods.error_abi import error_signatures, read_error_abi
 from settlement_node.node.stages.eligibility import try_checks
 from settlement_node.store.book.funds import NewFund
 from settlement_node.store.book.settlers import PastSettler

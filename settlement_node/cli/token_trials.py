@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.contracts.burn_trial import FUNCTIONS, BurnTrial, try_burn
 from settlement_node.cli.findings import Finding, note, right, wrong
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import PRESETS, CheckedToken, FundChecks
 from settlement_node.errors import Refused
+from settlement_node.methods.burn_trial import FUNCTIONS, BurnTrial, try_burn
 from settlement_node.node.stages.eligibility import CheckedFund, try_checks
 from settlement_node.node.stages.preflight import treasury_refusal
 from settlement_node.store.book import redemptions

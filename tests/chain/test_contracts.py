@@ -102,7 +102,6 @@ def test_selectors__settler__are_in_the_generated_abi() -> None:
     assert functions >= {
         contracts.SETTLE_SELECTOR,
         contracts.PREVIEW_SELECTOR,
-        contracts.IS_SETTLED_SELECTOR,
     }
     assert errors >= {
         contracts.PREVIEW_RESULT_SELECTOR,

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from eth_abi.abi import encode as abi_encode
 
-from settlement_node.chain.contracts.error_abi import (
+from settlement_node.chain.contracts.reverts import revert_reason
+from settlement_node.chain.wire.words import selector
+from settlement_node.errors import InvalidInput
+from settlement_node.methods.error_abi import (
     ABI_FILE_BYTES_MAX,
     ERRORS_MAX,
     error_signatures,
     read_error_abi,
 )
-from settlement_node.chain.contracts.reverts import revert_reason
-from settlement_node.chain.wire.words import selector
-from settlement_node.errors import InvalidInput
 
 from .scripted import ACCOUNT
 

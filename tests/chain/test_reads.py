@@ -16,7 +16,6 @@ from settlement_node.chain.endpoints.endpoint import CallRequest, CallReturned, 
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
 from settlement_node.chain.wire.words import selector
 from settlement_node.errors import InvalidInput, Refused, Transient
-from settlement_node.units import Address
 
 from .scripted import (
     ACCOUNT,
@@ -321,13 +320,3 @@ def test_token_metadata__old_token_with_bytes32_symbol__read() -> None:
 def test_token_metadata__not_a_sensible_token__refused(change: dict[str, RpcResult]) -> None:
     with pytest.raises(Refused):
         client_of(erc20(**change)).token_metadata(TOKEN)
-
-
-def test_is_settled__several__in_one_round_trip() -> None:
-    endpoint = ScriptedTransport("a")
-    endpoint.methods["eth_call"] = lambda call, _block: RpcOk(word(int(call["data"][-1], 16) % 2))
-    client = client_of(endpoint)
-    client.refresh()
-
-    assert client.is_settled(Address(SETTLER), [1, 2, 3]) == {1: True, 2: False, 3: True}
-    assert endpoint.round_trips == 2

@@ -6,13 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from settlement_node.chain.contracts.token_checks import (
-    QUESTION_GAS_LIMIT,
-    Answered,
-    Question,
-    Unanswered,
-    ask_tokens,
-)
 from settlement_node.chain.endpoints.endpoint import (
     CallOutcome,
     CallRequest,
@@ -25,6 +18,13 @@ from settlement_node.domain.token_checks import (
     CheckAbout,
     CheckedToken,
     TokenCheck,
+)
+from settlement_node.methods.token_checks import (
+    QUESTION_GAS_LIMIT,
+    Answered,
+    Question,
+    Unanswered,
+    ask_tokens,
 )
 from tests.chain.scripted import ACCOUNT, OTHER, SETTLER, TOKEN
 

@@ -70,7 +70,7 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a token reverts when it is asked: it has no such question, or not for this holder",
         holds="what is not answered is never good: that order is held, or nothing is planned",
-        at="settlement_node/chain/contracts/token_checks.py:_answer",
+        at="settlement_node/methods/token_checks.py:_answer",
         change=Swaps(
             "Unanswered(f'it reverts: {revert_reason(outcome.data)}')",
             "Answered(int(check.good or 0))",

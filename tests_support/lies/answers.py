@@ -7,7 +7,6 @@ from typing import Any
 
 from settlement_node.chain.contracts.settler import (
     BATCH_HASH_CALL,
-    IS_SETTLED_SELECTOR,
     PREVIEW_RESULT_SELECTOR,
     PREVIEW_SELECTOR,
     SETTLER_PAUSED_SELECTOR,
@@ -16,7 +15,13 @@ from settlement_node.chain.contracts.tokens import PAUSED_CALL, TOTAL_SUPPLY_CAL
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
 from settlement_node.chain.wire.words import selector
 from settlement_node.domain.observations import SkipReason
-from tests_support.lies.stories import BALANCE_OF_SELECTOR, Ask, made_up, number_of
+from tests_support.lies.stories import (
+    BALANCE_OF_SELECTOR,
+    IS_SETTLED_SELECTOR,
+    Ask,
+    made_up,
+    number_of,
+)
 
 ALLOWANCE_SELECTOR = selector("allowance(address,address)")
 HUNDREDTH, THOUSANDFOLD = 100, 1_000

@@ -19,7 +19,6 @@ from eth_utils.crypto import keccak
 from settlement_node.chain.contracts.settler import (
     BATCH_HASH_CALL,
     BATCH_SETTLED_TOPIC,
-    IS_SETTLED_SELECTOR,
     REDEMPTION_SETTLED_TOPIC,
     SETTLE_SELECTOR,
     batch_hash_of,
@@ -34,6 +33,7 @@ Json = dict[str, Any]
 Ask = Callable[[str, Sequence[Any]], RpcResult]
 """What the honest endpoint behind the liar answers to a method and its parameters."""
 BALANCE_OF_SELECTOR = selector("balanceOf(address)")
+IS_SETTLED_SELECTOR = selector("isSettled(uint256)")
 _HEAD_BYTES = 4 + 3 * 32
 _ITEM_BYTES = 6 * 32
 

@@ -40,7 +40,6 @@ from settlement_node.units import Address, Hex32, Payout, Shares, to_hex32
 _ITEM = "(bytes32,uint256,address,address,uint256,uint256)"
 SETTLE_SELECTOR = selector(f"settle(bytes32,{_ITEM}[])")
 PREVIEW_SELECTOR = selector(f"preview({_ITEM}[])")
-IS_SETTLED_SELECTOR = selector("isSettled(uint256)")
 BATCH_HASH_CALL = selector("batchHash()")
 PREVIEW_RESULT_SELECTOR = selector("PreviewResult((bytes32,uint8,uint256,bytes)[])")
 SETTLER_PAUSED_SELECTOR = selector("SettlerPaused()")
@@ -66,11 +65,6 @@ def encode_settle(previous_batch_hash: Hex32, items: Sequence[SettleItem]) -> by
 def encode_preview(items: Sequence[SettleItem]) -> bytes:
     """Call data of `preview(items)`, which always reverts; see `decode_preview_result`."""
     return PREVIEW_SELECTOR + _WORD_32 + _encode_item_words(items)
-
-
-def encode_is_settled(redemption_index: int) -> bytes:
-    """Call data of `isSettled(index)`."""
-    return IS_SETTLED_SELECTOR + uint_word(redemption_index, field="redemption_index")
 
 
 def batch_hash_of(previous_batch_hash: Hex32, items: Sequence[SettleItem]) -> Hex32:

@@ -13,13 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from settlement_node.chain.contracts.settler_reads import Calls
-from settlement_node.chain.contracts.token_checks import (
-    Answer,
-    Answered,
-    Question,
-    Unanswered,
-    ask_tokens,
-)
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.domain.token_checks import (
@@ -33,6 +26,13 @@ from settlement_node.domain.token_checks import (
 )
 from settlement_node.domain.waiting import Obstacle
 from settlement_node.errors import Refused
+from settlement_node.methods.token_checks import (
+    Answer,
+    Answered,
+    Question,
+    Unanswered,
+    ask_tokens,
+)
 from settlement_node.store.book.funds import NewFund
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address, Hex32, format_units
