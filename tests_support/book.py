@@ -11,6 +11,8 @@ from typing import Any
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from settlement_node.domain.breaks import BookedNotPaid
+from settlement_node.domain.lane_breaks import StrangerAtNonce
 from settlement_node.domain.lifecycle import RedemptionFact
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -77,6 +79,16 @@ def add_fund(store: Store, *, next_nonce: int | None = 0, **changes: Any) -> Fun
         if next_nonce is not None:
             lanes.set_lane(tx, fund.chain_id, fund.lane_address, next_nonce=next_nonce)
     return fund
+
+
+def booked_not_paid(name: str) -> BookedNotPaid:
+    """A money break about the redemption of that name."""
+    return BookedNotPaid(hash32(name))
+
+
+def stranger(*, nonce: int, signer: Address = LANE_ADDRESS) -> StrangerAtNonce:
+    """The break that stops a lane for a stranger at its nonce."""
+    return StrangerAtNonce(CHAIN_ID, signer, nonce, "who holds the key?")
 
 
 def order(name: str, **changes: Any) -> RedemptionOrder:

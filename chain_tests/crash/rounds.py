@@ -16,6 +16,7 @@ from chain_tests.crash.daemon import Daemon, settings_text
 from chain_tests.world import CONFIRMATIONS_BLOCKS, RESTING, SHARE, World, wait_until
 from settlement_node.desk import operators
 from settlement_node.devchain.anvil import AnvilProcess
+from settlement_node.domain.breaks import BreakKind
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.node.checkpoints import CHECKPOINTS
@@ -173,7 +174,7 @@ class Crashes:
         self.world.step(CONFIRMATIONS_BLOCKS)
         self.world.reconcile()
         with self.world.store.transaction(actor="operator") as tx:
-            for found in open_breaks(tx, kinds=["book_was_behind"]):
+            for found in open_breaks(tx, kinds=[BreakKind.BOOK_WAS_BEHIND]):
                 operators.resolve_break(tx, found["break_id"], reason="the restore was meant")
         self.world.check_books()
 

@@ -17,13 +17,15 @@ from chain_tests.marks import both_databases, on_postgresql
 from chain_tests.world import SHARE, World
 from settlement_node.desk import operators
 from settlement_node.desk.intake import take_in
+from settlement_node.domain.breaks import SupplyDiffers
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.errors import Transient
 from settlement_node.node.stages.heads import follow_head
 from settlement_node.node.stages.plan import plan
 from settlement_node.node.stages.scan import scan
+from settlement_node.store.book.funds import get_fund
 from settlement_node.store.database import Store, Tx, open_engine
-from settlement_node.store.telling.attention import NewBreak, open_break
+from settlement_node.store.telling.attention import open_break
 
 PATIENCE_SECONDS = 60.0
 S = RedemptionStatus
@@ -47,12 +49,7 @@ def pause_lane(world: World, tx: Tx) -> None:
 
 
 def find_difference(world: World, tx: Tx) -> None:
-    open_break(
-        tx,
-        chain_id=world.chain.chain_id,
-        fund_id=world.fund_id,
-        new=NewBreak("supply_differs", world.fund_id, True, "1", "2", "found meanwhile"),
-    )
+    open_break(tx, get_fund(tx, world.fund_id), SupplyDiffers(world.fund_id, 1, 2))
 
 
 CHANGES: dict[str, Callable[[World, Tx], None]] = {

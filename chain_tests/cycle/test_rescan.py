@@ -12,6 +12,7 @@ from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.demo.book import account
 from settlement_node.desk import intake, operators
+from settlement_node.domain.breaks import BookedNotPaid
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
     BatchSettledEvent,
@@ -29,7 +30,6 @@ from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.telling import attention, records
-from settlement_node.store.telling.attention import NewBreak
 from settlement_node.units import Hex32
 from tests_support.book import payout_of
 
@@ -262,12 +262,7 @@ def test_rescan__payment_is_there_after_all__its_break_closes_with_a_note(world:
     assert world.reconcile() == []
     subject = world.row("true-0").redemption_id
     with world.store.transaction(actor="reconciliation of before") as tx:
-        attention.open_break(
-            tx,
-            chain_id=world.chain.chain_id,
-            fund_id=world.fund_id,
-            new=NewBreak("booked_not_paid", subject, True, "a settled event", "none", "left out"),
-        )
+        attention.open_break(tx, get_fund(tx, world.fund_id), BookedNotPaid(subject))
         (opened,) = attention.open_breaks(tx)
     world.step(1)
     assert world.reconcile() == ["booked_not_paid"], "the newest blocks do not explain it"

@@ -8,10 +8,9 @@ difference is not seen any more does not explain it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import RowMapping
-
+from settlement_node.domain.breaks import BreakKind, RedemptionBreak
 from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.domain.reconciliation import (
     EXPLAINED_BY_BOOKING,
@@ -23,7 +22,7 @@ from settlement_node.store.book import redemptions
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
-from settlement_node.store.telling.attention import open_breaks, resolve_break
+from settlement_node.store.telling.attention import break_of, open_breaks, resolve_break
 from settlement_node.units import Hex32
 
 AT_ONCE_MAX = 1_000
@@ -32,11 +31,11 @@ AT_ONCE_MAX = 1_000
 def booked(tx: Tx, lane_key: str, fund: FundRow) -> dict[int, RedemptionSettledEvent]:
     """The open breaks of payments that the book lacked and has by now, by number, each with the
     final event that shows it: their orders were entered again after a restore, say."""
-    found = open_breaks(tx, fund_id=fund.fund_id, kinds=EXPLAINED_BY_BOOKING, limit=AT_ONCE_MAX)
+    found = _open(tx, fund, EXPLAINED_BY_BOOKING)
     if not found:
         return {}
     final = chain_book.highest_final(tx, lane_key)
-    ids = [Hex32(row["subject"]) for row in found]
+    ids = list(found.values())
     events = chain_book.final_payments(tx, fund.chain_id, ids, final_number=final)
     return _explained(tx, found, events)
 
@@ -44,23 +43,30 @@ def booked(tx: Tx, lane_key: str, fund: FundRow) -> dict[int, RedemptionSettledE
 def close_shown(tx: Tx, fund: FundRow, events: Sequence[RedemptionSettledEvent]) -> int:
     """Close the breaks of payments that the chain did not show and that are among `events`, as
     reconciliation has just read them: those in the book may be what was wrong. Returns how many."""
-    found = open_breaks(tx, fund_id=fund.fund_id, kinds=EXPLAINED_BY_EVENT, limit=AT_ONCE_MAX)
+    found = _open(tx, fund, EXPLAINED_BY_EVENT)
     return close(tx, _explained(tx, found, events)) if found else 0
 
 
+def _open(tx: Tx, fund: FundRow, kinds: Collection[BreakKind]) -> dict[int, Hex32]:
+    """The redemption of each open break of these kinds, by number."""
+    rows = open_breaks(tx, fund_id=fund.fund_id, kinds=kinds, limit=AT_ONCE_MAX)
+    opened = {row["break_id"]: break_of(row) for row in rows}
+    return {n: b.redemption_id_hex for n, b in opened.items() if isinstance(b, RedemptionBreak)}
+
+
 def _explained(
-    tx: Tx, found: Sequence[RowMapping], events: Sequence[RedemptionSettledEvent]
+    tx: Tx, found: Mapping[int, Hex32], events: Sequence[RedemptionSettledEvent]
 ) -> dict[int, RedemptionSettledEvent]:
     """The breaks that are over, by number, each with the one payment that explains it."""
     times = Counter(event.redemption_id_hex for event in events)
     paid = {e.redemption_id_hex: e for e in events if times[e.redemption_id_hex] == 1}
-    rows = redemptions.get_many(tx, [Hex32(row["subject"]) for row in found])
+    rows = redemptions.get_many(tx, list(found.values()))
     return {
-        row["break_id"]: paid[row["subject"]]
-        for row in found
-        if row["subject"] in paid
-        and row["subject"] in rows
-        and is_explained(book_entry(rows[row["subject"]]), paid[row["subject"]])
+        break_id: paid[redemption_id]
+        for break_id, redemption_id in found.items()
+        if redemption_id in paid
+        and redemption_id in rows
+        and is_explained(book_entry(rows[redemption_id]), paid[redemption_id])
     }
 
 

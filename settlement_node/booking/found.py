@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from settlement_node.domain.breaks import AmountsDiffer, FundBreak, Parties
 from settlement_node.domain.found import FoundPayment, Judgement, PastTerms, judge
 from settlement_node.domain.lifecycle import RedemptionFact
 from settlement_node.domain.observations import RedemptionSettledEvent
-from settlement_node.domain.reconciliation import Difference, price_difference
+from settlement_node.domain.reconciliation import price_difference
 from settlement_node.store.book import payments, redemptions
 from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.book.terms import terms_of
@@ -21,7 +22,7 @@ from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Tx
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlerEventRow
-from settlement_node.store.telling.attention import NewBreak, open_break
+from settlement_node.store.telling.attention import open_break
 from settlement_node.units import Payout, Shares
 
 
@@ -55,7 +56,7 @@ def record_found_settled(
     )
     for (row, event), judgement in zip(found, judgements, strict=True):
         for difference in _differences(row, event, judgement):
-            _open(tx, fund, difference)
+            open_break(tx, fund, difference)
     return settled
 
 
@@ -116,31 +117,27 @@ def _advance(row: RedemptionRow, event: SettlerEventRow, judgement: Judgement) -
 
 def _differences(
     row: RedemptionRow, event: SettlerEventRow, judgement: Judgement
-) -> Iterator[Difference]:
+) -> Iterator[FundBreak]:
     """What a person must look at."""
-    where = f"in transaction {event.transaction_hash}"
     if not is_as_ordered(row, event):
-        yield _otherwise_than_ordered(row, event, where)
+        yield _otherwise_than_ordered(row, event)
     yield from price_difference(
         row.redemption_id,
         judgement,
         paid_base_units=Payout(event.payout_base_units or 0),
-        where=where,
+        transaction_hash=event.transaction_hash,
     )
 
 
-def _otherwise_than_ordered(row: RedemptionRow, event: SettlerEventRow, where: str) -> Difference:
-    return Difference(
-        "amounts_differ",
+def _otherwise_than_ordered(row: RedemptionRow, event: SettlerEventRow) -> AmountsDiffer:
+    assert event.investor_address is not None
+    assert event.payee_address is not None
+    assert event.shares_base_units is not None
+    assert event.payout_base_units is not None
+    payout = event.payout_base_units
+    return AmountsDiffer(
         row.redemption_id,
-        True,
-        f"{row.shares_base_units} shares of {row.investor_address}, paid to {row.payee_address}",
-        f"{event.shares_base_units} shares of {event.investor_address}, paid to"
-        f" {event.payee_address}",
-        f"the chain paid {row.external_id} otherwise than it was ordered, {where}",
+        Parties(row.investor_address, row.payee_address, row.shares_base_units, payout),
+        Parties(event.investor_address, event.payee_address, event.shares_base_units, payout),
+        event.transaction_hash,
     )
-
-
-def _open(tx: Tx, fund: FundRow, d: Difference) -> None:
-    new = NewBreak(d.kind, d.subject, d.is_money, d.expected, d.actual, d.detail)
-    open_break(tx, chain_id=fund.chain_id, fund_id=fund.fund_id, new=new)

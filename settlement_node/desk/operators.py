@@ -6,12 +6,20 @@ what the stages will do next. Raises NotFound or Conflict, and then nothing is c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from settlement_node.booking.undo import undo_events
 from settlement_node.desk.intake import require_read
+from settlement_node.domain.breaks import Break, BreakKind
+from settlement_node.domain.lane_breaks import (
+    BookWasBehind,
+    ReorganisationBeyondFinality,
+    StrangerAtNonce,
+    UnknownBatch,
+)
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
     RedemptionStatus,
@@ -32,7 +40,6 @@ from settlement_node.store.tables import AcceptedAs
 from settlement_node.store.telling import attention, records
 from settlement_node.units import (
     DECIMALS_MAX,
-    ZERO_ADDRESS,
     Address,
     Hex32,
     parse_decimal_units,
@@ -104,11 +111,8 @@ def resume_lane(tx: Tx, *, chain_id: int, signer_address: Address, reason: str) 
     """Let a lane go on. Conflict while a break that stopped it is open: resolve that first."""
     why = check_reason(reason)
     key = lane_key(chain_id, signer_address)
-    stopping = [
-        row
-        for row in attention.open_breaks(tx, money_only=True, limit=1_000)
-        if row["fund_id"] is None and str(row["subject"]).startswith(key)
-    ]
+    opened = attention.open_lane_breaks(tx, chain_id, signer_address)
+    stopping = [row for row in opened if row["is_money"]]
     if stopping:
         raise Conflict(
             f"break {stopping[0]['break_id']} ({stopping[0]['kind']}) stopped this lane;"
@@ -247,7 +251,11 @@ def resolve_breaks_of_kind(
     """Close every open break of one kind of a fund, as `resolve_breaks` does, the oldest
     RESOLVE_MAX of them. A break of a lane has no fund and is resolved by its number."""
     get_fund(tx, fund_id)
-    found = attention.open_breaks(tx, fund_id=fund_id, kinds=[kind], limit=RESOLVE_MAX)
+    if kind not in list(BreakKind):
+        known = ", ".join(BreakKind)
+        raise NotFound(f"{kind} is no kind of break; these are: {known}", field="kind")
+    kinds = [BreakKind(kind)]
+    found = attention.open_breaks(tx, fund_id=fund_id, kinds=kinds, limit=RESOLVE_MAX)
     if not found:
         raise NotFound(f"fund {fund_id} has no open break of kind {kind}", field="kind")
     return resolve_breaks(tx, [row["break_id"] for row in found], reason=reason)
@@ -261,45 +269,26 @@ def _listed(numbers: Sequence[int]) -> str:
 def resolve_break(tx: Tx, break_id: int, *, reason: str) -> None:
     """Close a break, with the reason why book and chain are right as they are.
 
-    To resolve a break that stopped a lane is to accept what stopped it: a stranger's transaction
-    at our nonce (ours is then void once that is final), a batch that this book did not plan, or a
-    reorganisation below finality (the lane follows the new chain, and reconciliation goes over
-    those blocks again). Conflict for a book that was behind the chain until it is reconciled.
+    To resolve a break that stopped a lane is to accept what stopped it, as ACCEPTED_BY says.
+    Conflict for a book that was behind the chain until it is reconciled.
     """
-    row = attention.get_open_break(tx, break_id)
-    if row is None:
+    found = attention.get_open_break(tx, break_id)
+    if found is None:
         raise NotFound(f"there is no open break {break_id}", field="break_id")
     why = check_reason(reason)
-    chain_id, signer, last = _lane_subject(str(row["subject"]))
-    if row["kind"] == "book_was_behind":
-        _check_reconciled(tx, chain_id, signer, to_block=int(row["actual"]))
+    ACCEPTED_BY.get(type(found), _only_closed)(tx, found)
     attention.resolve_break(tx, break_id, reason=why)
-    if row["kind"] == "stranger_at_nonce" and last:
-        _accept_stranger(tx, chain_id=chain_id, signer_address=signer, nonce=int(last))
-    elif row["kind"] == "unknown_batch":
-        settler, _, batch_hash = last.partition(":")
-        foreign.accept_batch(
-            tx, chain_id, Address(settler), Hex32(batch_hash), accepted_as=AcceptedAs.PERSON
-        )
-        # It may have used a nonce that the book was to give next.
-        set_lane(tx, chain_id, signer, next_nonce=None)
-    elif row["kind"] == "reorganisation_beyond_finality":
-        _accept_fork(tx, chain_id=chain_id, signer_address=signer, first_undone=int(row["actual"]))
 
 
-def _lane_subject(subject: str) -> tuple[int, Address, str]:
-    """chain:address[:nonce, or settler and batch hash], as the breaks of lanes are named; the last
-    is empty where there is none."""
-    parts = subject.split(":", 2)
-    if len(parts) < 2 or not parts[0].isdigit():
-        return 0, ZERO_ADDRESS, ""
-    return int(parts[0]), Address(parts[1]), parts[2] if len(parts) > 2 else ""
+def _only_closed(_tx: Tx, _found: Break) -> None:
+    """A person says that book and chain are right as they are; nothing follows from it."""
 
 
-def _check_reconciled(tx: Tx, chain_id: int, signer: Address, *, to_block: int) -> None:
+def _check_reconciled(tx: Tx, found: BookWasBehind) -> None:
     """Every fund of the lane is compared with the chain beyond what was replayed, and no money is
     in doubt."""
-    for fund in list_funds(tx, chain_id=chain_id, lane_address=signer):
+    to_block = found.replayed_to_block
+    for fund in list_funds(tx, chain_id=found.chain_id, lane_address=found.signer_address):
         last = records.last_reconciliation(tx, fund.fund_id)
         done = -1 if last is None else int(last["to_block"])
         if done < to_block:
@@ -317,27 +306,51 @@ def _check_reconciled(tx: Tx, chain_id: int, signer: Address, *, to_block: int) 
             )
 
 
-def _accept_stranger(tx: Tx, *, chain_id: int, signer_address: Address, nonce: int) -> None:
-    for row in transactions.unmined(tx, chain_id, signer_address):
+def _accept_stranger(tx: Tx, found: StrangerAtNonce) -> None:
+    """Ours at that nonce is void once theirs is final."""
+    chain_id, signer, nonce = found.chain_id, found.signer_address, found.nonce
+    for row in transactions.unmined(tx, chain_id, signer):
         if row.nonce == nonce:
             transactions.set_fields(tx, row.transaction_id, displacement_accepted=True)
             return
-    if transactions.with_nonces(tx, chain_id, signer_address, first=nonce, below=nonce + 1):
+    if transactions.with_nonces(tx, chain_id, signer, first=nonce, below=nonce + 1):
         return  # its receipt was found after all: ours is mined there, and nobody else
     # No transaction of ours has that nonce: the chain is ahead of the book, whose next nonce is
     # read from the chain again.
-    set_lane(tx, chain_id, signer_address, next_nonce=None)
+    set_lane(tx, chain_id, signer, next_nonce=None)
 
 
-def _accept_fork(tx: Tx, *, chain_id: int, signer_address: Address, first_undone: int) -> None:
-    """Forget what stood on the old blocks. Transactions that are not final follow by their own
-    block's hash; those that are final stay so, and a payment the new chain does not have comes
-    out of the reconciliation as a break of its own."""
-    chain_book.forget_heads(tx, lane_key(chain_id, signer_address), from_number=0)
-    set_lane(tx, chain_id, signer_address, highest_head_number=None)
-    for fund in list_funds(tx, chain_id=chain_id, lane_address=signer_address):
-        undo_events(tx, fund, first_undone_number=first_undone)
-        records.rewind_reconciliations(tx, fund.fund_id, from_block=first_undone)
+def _accept_batch(tx: Tx, found: UnknownBatch) -> None:
+    """The batch counts as explained. It may have used a nonce that the book was to give next."""
+    foreign.accept_batch(
+        tx,
+        found.chain_id,
+        found.settler_address,
+        found.batch_hash,
+        accepted_as=AcceptedAs.PERSON,
+    )
+    set_lane(tx, found.chain_id, found.signer_address, next_nonce=None)
+
+
+def _accept_fork(tx: Tx, found: ReorganisationBeyondFinality) -> None:
+    """Forget what stood on the old blocks, and reconcile them again. Transactions that are not
+    final follow by their own block's hash; those that are final stay so, and a payment the new
+    chain does not have comes out of the reconciliation as a break of its own."""
+    chain_id, signer, first = found.chain_id, found.signer_address, found.first_undone_block
+    chain_book.forget_heads(tx, lane_key(chain_id, signer), from_number=0)
+    set_lane(tx, chain_id, signer, highest_head_number=None)
+    for fund in list_funds(tx, chain_id=chain_id, lane_address=signer):
+        undo_events(tx, fund, first_undone_number=first)
+        records.rewind_reconciliations(tx, fund.fund_id, from_block=first)
+
+
+ACCEPTED_BY: Mapping[type[Break], Callable[[Tx, Any], None]] = {
+    BookWasBehind: _check_reconciled,
+    StrangerAtNonce: _accept_stranger,
+    UnknownBatch: _accept_batch,
+    ReorganisationBeyondFinality: _accept_fork,
+}
+"""What follows when a person closes a break of a kind; of every other kind nothing does."""
 
 
 def _redemption(tx: Tx, redemption_id: Hex32) -> RedemptionRow:

@@ -6,6 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from settlement_node.domain.breaks import (
+    AmountsDiffer,
+    BookedNotPaid,
+    BreakKind,
+    BurnTransfersDiffer,
+    DoublePaid,
+    FundBreak,
+    PaidButNotBooked,
+    PaidNotInBook,
+    Parties,
+    PayoutTransfersDiffer,
+    PriceDiffers,
+    SupplyDiffers,
+    TreasuryDiffers,
+)
 from settlement_node.domain.found import Judgement
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
@@ -14,18 +29,6 @@ from settlement_node.domain.observations import (
     TransferEvent,
 )
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32, Payout, Shares
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One break: what the book says and what the chain says about a subject."""
-
-    kind: str
-    subject: str
-    is_money: bool
-    expected: str
-    actual: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,9 @@ class FundAddresses:
 
 
 BOOKED_AS_PAID = frozenset({RedemptionStatus.PAID, RedemptionStatus.SETTLED})
-EXPLAINED_BY_BOOKING = frozenset({"paid_not_in_book", "paid_but_not_booked"})
+EXPLAINED_BY_BOOKING = frozenset({BreakKind.PAID_NOT_IN_BOOK, BreakKind.PAID_BUT_NOT_BOOKED})
 """Breaks that are over once the book has the payment too."""
-EXPLAINED_BY_EVENT = frozenset({"booked_not_paid"})
+EXPLAINED_BY_EVENT = frozenset({BreakKind.BOOKED_NOT_PAID})
 """Breaks that are over once the chain shows the payment too."""
 
 
@@ -83,7 +86,7 @@ def compare(
     times_settled: Mapping[Hex32, int],
     judgements: Mapping[Hex32, Judgement],
     is_first_run: bool,
-) -> list[Difference]:
+) -> list[FundBreak]:
     """Every difference, money first. `times_settled` counts settled events over all history;
     `judgements` has each redemption that was paid by no settlement of this book. On the first run
     payments the book never heard of are history and stop nothing."""
@@ -102,75 +105,48 @@ def _events_against_book(
     judgements: Mapping[Hex32, Judgement],
     *,
     is_first_run: bool,
-) -> Iterable[Difference]:
+) -> Iterable[FundBreak]:
     for event in chain.events:
-        subject = event.redemption_id_hex
-        where = f"in transaction {event.place.transaction_hash}"
-        if times_settled.get(subject, 1) > 1:
-            yield Difference(
-                "double_paid",
-                subject,
-                True,
-                "settled once",
-                f"settled {times_settled[subject]} times",
-                f"the settlers settled this redemption more than once, last {where}",
-            )
-        entry = book.get(subject)
+        redemption_id, at = event.redemption_id_hex, event.place.transaction_hash
+        times = times_settled.get(redemption_id, 1)
+        if times > 1:
+            yield DoublePaid(redemption_id, times, at)
+        entry = book.get(redemption_id)
         if entry is None:
-            yield Difference(
-                "paid_not_in_book",
-                subject,
-                not is_first_run,
-                "a redemption in the book",
-                f"{event.payout_base_units} paid to {event.payee_address}",
-                f"the chain paid a redemption the book does not know, {where}",
+            yield PaidNotInBook(
+                redemption_id, event.payee_address, event.payout_base_units, at, is_first_run
             )
             continue
         if entry.status not in BOOKED_AS_PAID:
-            yield Difference(
-                "paid_but_not_booked",
-                subject,
-                True,
-                entry.status.value,
-                "paid",
-                f"the chain paid this redemption {where}, the book has it as {entry.status.value}",
-            )
+            yield PaidButNotBooked(redemption_id, entry.status, at)
         ordered, happened = _ordered(entry, event), _happened(event)
         if ordered != happened:
-            yield Difference(
-                "amounts_differ",
-                subject,
-                True,
-                str(ordered),
-                str(happened),
-                f"book and chain name different parties or amounts {where}",
-            )
-        judgement = judgements.get(subject)
+            yield AmountsDiffer(redemption_id, ordered, happened, at)
+        judgement = judgements.get(redemption_id)
         if judgement is not None:
             yield from price_difference(
-                subject, judgement, paid_base_units=event.payout_base_units, where=where
+                redemption_id,
+                judgement,
+                paid_base_units=event.payout_base_units,
+                transaction_hash=at,
             )
 
 
 def price_difference(
-    subject: Hex32, judgement: Judgement, *, paid_base_units: int, where: str
-) -> Iterable[Difference]:
+    redemption_id: Hex32,
+    judgement: Judgement,
+    *,
+    paid_base_units: Payout,
+    transaction_hash: Hex32,
+) -> Iterable[PriceDiffers]:
     """The break of a found payment that our own would not have been; none where it is right."""
-    if judgement.fault is None:
-        return
-    expected = judgement.expected_base_units
-    yield Difference(
-        "price_differs",
-        subject,
-        True,
-        "no payout is known" if expected is None else f"a payout of {expected}",
-        f"a payout of {paid_base_units}",
-        f"paid by no settlement of this book, {where}: {judgement.fault}",
-    )
+    if judgement.fault is not None:
+        expected, fault = judgement.expected_base_units, judgement.fault
+        yield PriceDiffers(redemption_id, expected, paid_base_units, fault, transaction_hash)
 
 
-def _ordered(entry: BookEntry, event: RedemptionSettledEvent) -> tuple[Address, Address, int, int]:
-    return (
+def _ordered(entry: BookEntry, event: RedemptionSettledEvent) -> Parties:
+    return Parties(
         entry.investor_address,
         entry.payee_address,
         entry.shares_base_units,
@@ -179,8 +155,8 @@ def _ordered(entry: BookEntry, event: RedemptionSettledEvent) -> tuple[Address, 
     )
 
 
-def _happened(event: RedemptionSettledEvent) -> tuple[Address, Address, int, int]:
-    return (
+def _happened(event: RedemptionSettledEvent) -> Parties:
+    return Parties(
         event.investor_address,
         event.payee_address,
         event.shares_base_units,
@@ -195,23 +171,14 @@ def is_explained(entry: BookEntry, event: RedemptionSettledEvent) -> bool:
     return settled and _ordered(entry, event) == _happened(event)
 
 
-def _book_against_events(
-    book: Mapping[Hex32, BookEntry], chain: ChainRange
-) -> Iterable[Difference]:
+def _book_against_events(book: Mapping[Hex32, BookEntry], chain: ChainRange) -> Iterable[FundBreak]:
     paid = {event.redemption_id_hex for event in chain.events}
     for entry in book.values():
         if entry.booked_paid and entry.redemption_id_hex not in paid:
-            yield Difference(
-                "booked_not_paid",
-                entry.redemption_id_hex,
-                True,
-                "a settled event",
-                "none",
-                "the book has this redemption as paid in these blocks, the settlers do not",
-            )
+            yield BookedNotPaid(entry.redemption_id_hex)
 
 
-def _events_against_transfers(fund: FundAddresses, chain: ChainRange) -> Iterable[Difference]:
+def _events_against_transfers(fund: FundAddresses, chain: ChainRange) -> Iterable[FundBreak]:
     """Events may lie about payee and amount; the tokens' own transfers are compared with them,
     transaction by transaction, as multisets."""
     transactions = {event.place.transaction_hash for event in chain.events}
@@ -236,25 +203,18 @@ def _events_against_transfers(fund: FundAddresses, chain: ChainRange) -> Iterabl
     for move in chain.share_transfers:
         if move.to_address == ZERO_ADDRESS and move.transaction_hash in burned:
             burned[move.transaction_hash][(move.from_address, move.value_base_units)] += 1
-    for name, by_event, by_transfer in (
-        ("payout", paid_by_event, paid),
-        ("burn", burned_by_event, burned),
+    for kind, by_event, by_transfer in (
+        (PayoutTransfersDiffer, paid_by_event, paid),
+        (BurnTransfersDiffer, burned_by_event, burned),
     ):
         for at in sorted(transactions):
             missing, extra = by_event[at] - by_transfer[at], by_transfer[at] - by_event[at]
             if missing or extra:
-                yield Difference(
-                    f"{name}_transfers_differ",
-                    at,
-                    True,
-                    _listed(missing) or "nothing more",
-                    _listed(extra) or "nothing more",
-                    f"the settler's events and the token's transfers tell different {name}s",
-                )
+                yield kind(at, _listed(missing), _listed(extra))
 
 
-def _listed(moves: Counter[tuple[Address, int]]) -> str:
-    return ", ".join(f"{count}×{value} {who}" for (who, value), count in sorted(moves.items()))
+def _listed(moves: Counter[tuple[Address, int]]) -> tuple[tuple[int, int, Address], ...]:
+    return tuple((count, value, who) for (who, value), count in sorted(moves.items()))
 
 
 def net_flow(moves: Iterable[TransferEvent], account: Address) -> int:
@@ -265,26 +225,12 @@ def net_flow(moves: Iterable[TransferEvent], account: Address) -> int:
     )
 
 
-def _totals(fund: FundAddresses, chain: ChainRange) -> Iterable[Difference]:
+def _totals(fund: FundAddresses, chain: ChainRange) -> Iterable[FundBreak]:
     before, after = chain.supply_before_base_units, chain.supply_after_base_units
     change = -net_flow(chain.share_transfers, ZERO_ADDRESS)
     if before is not None and after is not None and before + change != after:
-        yield Difference(
-            "supply_differs",
-            fund.fund_id,
-            True,
-            str(before + change),
-            str(after),
-            "the share token's supply is not what its mints and burns make it",
-        )
+        yield SupplyDiffers(fund.fund_id, before + change, after)
     before, after = chain.treasury_before_base_units, chain.treasury_after_base_units
     change = net_flow(chain.treasury_transfers, fund.treasury_address)
     if before is not None and after is not None and before + change != after:
-        yield Difference(
-            "treasury_differs",
-            fund.fund_id,
-            True,
-            str(before + change),
-            str(after),
-            "the treasury's balance is not what its transfers make it",
-        )
+        yield TreasuryDiffers(fund.fund_id, before + change, after)

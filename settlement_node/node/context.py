@@ -10,6 +10,7 @@ from datetime import datetime
 
 from settlement_node.chain.context import ChainContext
 from settlement_node.chain.signers import Signer
+from settlement_node.domain.attention import OfLane
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.store.database import Store, Tx
@@ -157,6 +158,15 @@ class Lane:
             yield tx
         if point is not None:
             context.checkpoint(f"{point}.after_commit")
+
+    @property
+    def subject(self) -> OfLane:
+        """The lane as an alert is about it."""
+        return OfLane(self.chain_id, self.signer_address)
+
+    def at_nonce(self, nonce: int) -> OfLane:
+        """One nonce of it as an alert is about that."""
+        return OfLane(self.chain_id, self.signer_address, nonce)
 
     @property
     def key(self) -> str:

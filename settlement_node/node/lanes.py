@@ -15,7 +15,12 @@ from settlement_node.domain.engine.nonces import (
     explain_gap,
     judge_nonce,
 )
-from settlement_node.domain.engine.stops import LaneStop, LaneStopped, stop_of
+from settlement_node.domain.lane_breaks import (
+    BookWasBehind,
+    BrokenInvariant,
+    LaneStopped,
+    StrangerAtNonce,
+)
 from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.processes import has_ended
@@ -33,7 +38,7 @@ from settlement_node.store.engine.lanes import (
 )
 from settlement_node.store.engine.leases import lane_key, release_lease, take_lease
 from settlement_node.store.rows import LaneRow
-from settlement_node.store.telling.attention import NewBreak, open_break
+from settlement_node.store.telling.attention import open_lane_break
 from settlement_node.units import Hex32
 
 log = structlog.get_logger(__name__)
@@ -154,18 +159,15 @@ def _adopt_gap(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
         case NotReadYet():
             raise Transient(f"{words} not every settler could be read that may explain it")
         case Stranger():
-            raise LaneStopped(
+            why = (
                 f"{words} no settlement explains the difference: somebody else uses this key, or"
-                " the database is older than its backup",
-                stranger_stop(lane, gap.book_nonce),
+                " the database is older than its backup"
+            )
+            raise LaneStopped(
+                StrangerAtNonce(lane.chain_id, lane.signer_address, gap.book_nonce, why)
             )
         case Restored():
             _go_on_restored(lane, row, gap)
-
-
-def stranger_stop(lane: Lane, nonce: int) -> LaneStop:
-    """The break of a nonce that somebody else has used."""
-    return LaneStop(kind="stranger_at_nonce", subject=f"{lane.key}:{nonce}")
 
 
 def _go_on_restored(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
@@ -188,21 +190,14 @@ def _go_on_restored(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
             lane.key,
             {"book_nonce": book_nonce, "next_nonce": chain_nonce},
         )
-        open_break(
+        open_lane_break(
             tx,
-            chain_id=lane.chain_id,
-            fund_id=None,
-            new=NewBreak(
-                kind="book_was_behind",
-                subject=f"{lane.key}:{book_nonce}",
-                is_money=False,
-                expected=f"nonce {book_nonce}",
-                # A number alone: only once all is reconciled up to there may it be closed.
-                actual=str(lane.head.number),
-                detail=f"the chain has used nonces {book_nonce} to {chain_nonce - 1} for batches"
-                " that this book does not know: it was restored, or somebody else has its key;"
-                f" what they paid was replayed from the settlers' events up to block"
-                f" {lane.head.number}",
+            BookWasBehind(
+                lane.chain_id,
+                lane.signer_address,
+                book_nonce,
+                chain_nonce=chain_nonce,
+                replayed_to_block=lane.head.number,
             ),
         )
     log.warning("book_was_behind", lane=lane.key, book_nonce=book_nonce, chain_nonce=chain_nonce)
@@ -213,21 +208,13 @@ def stop_lane(lane: Lane, error: InvariantBroken) -> None:
     Tracking goes on. Said once, however many passes come to it."""
     if isinstance(error, LeaseLost):
         return
-    stop = stop_of(error, lane_key=lane.key)
+    found = (
+        error.found
+        if isinstance(error, LaneStopped)
+        else BrokenInvariant(lane.chain_id, lane.signer_address, error.message)
+    )
     with lane.commit() as tx:
-        is_new = open_break(
-            tx,
-            chain_id=lane.chain_id,
-            fund_id=None,
-            new=NewBreak(
-                kind=stop.kind,
-                subject=stop.subject,
-                is_money=True,
-                expected=stop.expected,
-                actual=stop.actual,
-                detail=error.message,
-            ),
-        )
+        is_new = open_lane_break(tx, found)
         set_lane_paused(
             tx,
             lane.chain_id,
@@ -236,4 +223,4 @@ def stop_lane(lane: Lane, error: InvariantBroken) -> None:
             reason=error.message[:500],
         )
     if is_new:
-        log.error("lane_stopped", lane=lane.key, kind=stop.kind, reason=error.message)
+        log.error("lane_stopped", lane=lane.key, kind=found.kind.value, reason=error.message)

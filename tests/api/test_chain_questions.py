@@ -12,9 +12,18 @@ from settlement_node.store.book.settlers import set_scanned
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
-from settlement_node.store.telling.attention import NewBreak, open_break
+from settlement_node.store.telling.attention import open_break, open_lane_break
 from tests.api.support import Api, ScriptedChain, problem_of
-from tests_support.book import CHAIN_ID, LANE, add_fund, address, approve, block, hash32
+from tests_support.book import (
+    LANE,
+    add_fund,
+    address,
+    approve,
+    block,
+    booked_not_paid,
+    hash32,
+    stranger,
+)
 
 ESTIMATE = "/v1/settlements/estimate"
 RECONCILIATION = "/v1/reconciliation"
@@ -139,23 +148,20 @@ def test_reconciliation__an_open_break__is_shown_with_its_owner(
     api: Api, store: Store, fund: FundRow
 ) -> None:
     with store.transaction(actor="node") as tx:
-        new = NewBreak("paid_not_booked", "0x1", True, "0", "5", "a payment nobody booked")
-        open_break(tx, chain_id=CHAIN_ID, fund_id=fund.fund_id, new=new)
+        open_break(tx, fund, booked_not_paid("x"))
     told = api.get(RECONCILIATION).json()
     assert told["agrees"] is False
     assert told["funds"][0]["breaks_open_count"] == 1
     (shown,) = told["breaks"]
-    assert (shown["kind"], shown["owner"]) == ("paid_not_booked", "treasury desk")
+    assert (shown["kind"], shown["owner"]) == ("booked_not_paid", "treasury desk")
 
 
 def test_reconciliation__a_break_of_the_lane__is_no_agreement(
     api: Api, store: Store, fund: FundRow
 ) -> None:
     with store.transaction(actor="node") as tx:
-        new = NewBreak("stranger_at_nonce", f"{LANE}:7", True, "", "", "somebody else")
-        open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=new)
-        new = NewBreak("stranger_at_nonce", f"{LANE}0:7", True, "", "", "of another lane")
-        open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=new)
+        open_lane_break(tx, stranger(nonce=7))
+        open_lane_break(tx, stranger(nonce=7, signer=address("of another lane")))
     for body in ({}, {"fund_id": "alpha"}):
         assert api.post(RECONCILIATION, json=body).json()["agrees"] is False
     told = api.get(RECONCILIATION, params={"fund_id": "alpha"}).json()

@@ -6,10 +6,11 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from settlement_node.api.app import create_app
+from settlement_node.domain.attention import Alert, AlertKind, OfLane
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.rows import FundRow
-from settlement_node.store.telling.attention import raise_alert
+from settlement_node.store.telling.attention import tell
 from settlement_node.store.telling.records import note_worker
 from tests.api.support import (
     ENVIRONMENT,
@@ -21,7 +22,7 @@ from tests.api.support import (
     node_context,
     problem_of,
 )
-from tests_support.book import CHAIN_ID, LANE, approve, block, plan
+from tests_support.book import CHAIN_ID, LANE, LANE_ADDRESS, approve, block, plan
 from tests_support.clock import Clock
 
 
@@ -31,7 +32,7 @@ def test_status__a_filled_book__is_all_there(api: Api, store: Store, fund: FundR
     with store.transaction(actor="node") as tx:
         chain_book.remember_heads(tx, LANE, [block(11), block(12)])
         chain_book.mark_final(tx, LANE, up_to_number=11)
-        raise_alert(tx, kind="gas_low", subject=LANE, detail="send it coins")
+        tell(tx, Alert(AlertKind.GAS_LOW, OfLane(CHAIN_ID, LANE_ADDRESS), "send it coins"))
         note_worker(
             tx,
             node_id="n",

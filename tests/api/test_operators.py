@@ -13,10 +13,10 @@ from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.store.telling import records
-from settlement_node.store.telling.attention import NewBreak, open_break, open_breaks
+from settlement_node.store.telling.attention import open_break, open_breaks, open_lane_break
 from settlement_node.units import Hex32, Wei
 from tests.api.support import Api, problem_of
-from tests_support.book import approve, block, hash32, plan
+from tests_support.book import approve, block, booked_not_paid, hash32, plan, stranger
 
 WHY = {"reason": "checked with the administrator"}
 
@@ -91,10 +91,8 @@ def test_pause_and_resume__lane__changes_its_row(api: Api, store: Store, fund: F
 def test_resume__a_break_stopped_the_lane__is_a_conflict_until_resolved(
     api: Api, store: Store, fund: FundRow
 ) -> None:
-    key = lane_key(fund.chain_id, fund.lane_address)
     with store.transaction(actor="test") as tx:
-        found = NewBreak("stranger_at_nonce", f"{key}:7", True, "", "", "who holds the key?")
-        open_break(tx, chain_id=fund.chain_id, fund_id=None, new=found)
+        open_lane_break(tx, stranger(nonce=7))
         (opened,) = open_breaks(tx)
     problem = problem_of(api.post(lane_path(fund, "resume"), json=WHY), 409)
     assert f"break {opened['break_id']} (stranger_at_nonce)" in problem["detail"]
@@ -168,17 +166,12 @@ def test_resolve_many__some_open__closes_them_in_one_commit_and_tells_of_each(
 ) -> None:
     with store.transaction(actor="test") as tx:
         for subject in ("a", "b"):
-            open_break(
-                tx,
-                chain_id=fund.chain_id,
-                fund_id=fund.fund_id,
-                new=NewBreak("amounts_differ", subject, True, "1", "2", "differs"),
-            )
+            open_break(tx, fund, booked_not_paid(subject))
         numbers = [row["break_id"] for row in open_breaks(tx)]
     answer = api.post("/v1/breaks/resolve", json={"break_ids": [*numbers, 99], **WHY})
     told = {one["break_id"]: one["status"] for one in answer.json()["breaks"]}
     assert told == {**dict.fromkeys(numbers, "resolved"), 99: "not_open"}
-    again = {"kind": "amounts_differ", "fund_id": fund.fund_id, **WHY}
+    again = {"kind": "booked_not_paid", "fund_id": fund.fund_id, **WHY}
     problem_of(api.post("/v1/breaks/resolve", json=again), 404)
 
 

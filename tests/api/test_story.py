@@ -16,7 +16,7 @@ from settlement_node.store.database import Store
 from settlement_node.store.engine import lanes, transactions
 from settlement_node.store.rows import FundRow, RedemptionRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
-from settlement_node.store.telling.attention import NewBreak, open_break
+from settlement_node.store.telling.attention import open_break
 from settlement_node.units import Hex32, Payout, Wei
 from tests.api.support import CONFIRMATIONS, Api, problem_of
 from tests_support.book import (
@@ -25,6 +25,7 @@ from tests_support.book import (
     LANE_ADDRESS,
     approve,
     block,
+    booked_not_paid,
     hash32,
     order,
     place,
@@ -118,8 +119,7 @@ def test_story__what_only_the_chain_knows__comes_from_the_note_of_the_plan_stage
 def test_story__a_money_break__is_named_and_no_pause(api: Api, store: Store, fund: FundRow) -> None:
     (row,) = approve(store, fund, ["a"])
     with store.transaction(actor="test") as tx:
-        new = NewBreak("paid_twice", "x", True, "1", "2", "two payments")
-        open_break(tx, chain_id=CHAIN_ID, fund_id=fund.fund_id, new=new)
+        open_break(tx, fund, booked_not_paid("x"))
     assert waits(story(api, row)) == ["break_open"]
 
 

@@ -26,9 +26,9 @@ from settlement_node.errors import (
 )
 from settlement_node.store.database import open_engine
 from settlement_node.store.rows import FundRow
-from settlement_node.store.telling.attention import NewBreak, open_break
+from settlement_node.store.telling.attention import open_break
 from tests.cli.conftest import SETTINGS, Desk
-from tests_support.book import CHAIN_ID, address, approve
+from tests_support.book import address, approve, booked_not_paid
 
 KEY = "0x" + "11" * 32
 PASSWORD = "correct horse battery"
@@ -147,12 +147,11 @@ def test_fund_add__a_chain_that_is_not_configured__says_so(desk: Desk) -> None:
 @REFUSED_CONNECTION
 def test_reconcile__an_open_break__is_exit_status_1(desk: Desk, fund: FundRow) -> None:
     with desk.store.transaction(actor="node") as tx:
-        new = NewBreak("paid_not_booked", "0x1", True, "0", "5", "a payment nobody booked")
-        open_break(tx, chain_id=CHAIN_ID, fund_id=fund.fund_id, new=new)
+        open_break(tx, fund, booked_not_paid("x"))
     result = desk.run("reconcile")
     assert result.exit_code in (1, 3)
     if result.exit_code == 1:
-        assert "paid_not_booked" in result.stdout
+        assert "booked_not_paid" in result.stdout
 
 
 def test_reconcile__an_unknown_fund__is_refused(desk: Desk) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from settlement_node.cli.output import EXIT_INPUT
+from settlement_node.domain.breaks import SupplyDiffers
+from settlement_node.domain.lane_breaks import ReorganisationBeyondFinality
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.settlers import settlers_of
@@ -15,10 +17,9 @@ from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.store.telling import attention
-from settlement_node.store.telling.attention import NewBreak
 from settlement_node.units import Wei
 from tests.cli.conftest import Desk
-from tests_support.book import approve, block, hash32, plan
+from tests_support.book import approve, block, booked_not_paid, hash32, plan, stranger
 
 WHY = ("--reason", "asked for by the treasurer")
 
@@ -93,10 +94,8 @@ def test_break_resolve__of_a_stranger__accepts_that_its_nonce_is_gone(
 ) -> None:
     (row,) = approve(desk.store, fund, ["a"])
     plan(desk.store, fund, [row], nonce=0)
-    key = lane_key(fund.chain_id, fund.lane_address)
     with desk.store.transaction(actor="test") as tx:
-        found = NewBreak("stranger_at_nonce", f"{key}:0", True, "", "", "who holds the key?")
-        attention.open_break(tx, chain_id=fund.chain_id, fund_id=None, new=found)
+        attention.open_lane_break(tx, stranger(nonce=0))
         (opened,) = attention.open_breaks(tx)
     desk.json("break", "resolve", str(opened["break_id"]), *WHY)
     with desk.store.read() as tx:
@@ -110,8 +109,8 @@ def test_break_resolve__of_a_deep_reorganisation__forgets_the_old_blocks(
     key = lane_key(fund.chain_id, fund.lane_address)
     with desk.store.transaction(actor="test") as tx:
         chain_book.remember_heads(tx, key, [block(10), block(11)])
-        found = NewBreak("reorganisation_beyond_finality", key, True, "10", "11", "deep")
-        attention.open_break(tx, chain_id=fund.chain_id, fund_id=None, new=found)
+        deep = ReorganisationBeyondFinality(fund.chain_id, fund.lane_address, 10, 11)
+        attention.open_lane_break(tx, deep)
         (opened,) = attention.open_breaks(tx)
     desk.json("break", "resolve", str(opened["break_id"]), *WHY)
     with desk.store.read() as tx:
@@ -157,13 +156,12 @@ def test_fund__paused_and_resumed__changes_its_row(desk: Desk, fund: FundRow) ->
             assert paused is get_fund(tx, fund.fund_id).paused
 
 
-def of_fund(desk: Desk, fund: FundRow, *subjects: str, kind: str = "amounts_differ") -> list[int]:
-    """Open breaks of the fund, one for each subject; returns their numbers."""
+def of_fund(desk: Desk, fund: FundRow, *names: str) -> list[int]:
+    """Open breaks of the fund, one for each redemption; returns their numbers."""
     with desk.store.transaction(actor="test") as tx:
-        for subject in subjects:
-            found = NewBreak(kind, subject, True, "1", "2", "differs")
-            attention.open_break(tx, chain_id=fund.chain_id, fund_id=fund.fund_id, new=found)
-        return [row["break_id"] for row in attention.open_breaks(tx, kinds=[kind])]
+        for name in names:
+            attention.open_break(tx, fund, booked_not_paid(name))
+        return [row["break_id"] for row in attention.open_breaks(tx)]
 
 
 def test_break_resolve__several__closes_those_that_are_open_and_names_each(
@@ -181,8 +179,10 @@ def test_break_resolve__by_kind_and_fund__closes_all_of_that_kind_only(
     desk: Desk, fund: FundRow
 ) -> None:
     wanted = of_fund(desk, fund, "a", "b")
-    (other,) = of_fund(desk, fund, "c", kind="supply_differs")
-    told = desk.json("break", "resolve", "--kind", "amounts_differ", "--fund", fund.fund_id, *WHY)
+    with desk.store.transaction(actor="test") as tx:
+        attention.open_break(tx, fund, SupplyDiffers(fund.fund_id, 1, 2))
+        (other,) = {row["break_id"] for row in attention.open_breaks(tx)} - {*wanted}
+    told = desk.json("break", "resolve", "--kind", "booked_not_paid", "--fund", fund.fund_id, *WHY)
     assert dict.fromkeys(map(str, wanted), "resolved") == told["breaks"]
     with desk.store.read() as tx:
         assert [other] == [row["break_id"] for row in attention.open_breaks(tx)]
@@ -192,7 +192,7 @@ def test_break_resolve__by_kind_and_fund__closes_all_of_that_kind_only(
     "asked",
     [
         [],
-        ["--kind", "amounts_differ"],
+        ["--kind", "booked_not_paid"],
         ["--fund", "alpha"],
         ["1", "--kind", "x", "--fund", "alpha"],
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.defences.changes import Adds, Drops, Gives, Never, Passes, Skips, Swaps, Text
+from tests.defences.changes import Adds, Drops, Gives, Never, Passes, Returns, Skips, Swaps, Text
 from tests.defences.model import Defence, Line
 
 TRANSIENT = "tests/store/test_transient.py"
@@ -175,8 +175,8 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="while no node ran, batches of the lane's key were settled: a restore, or a thief",
         holds="said until every fund is reconciled beyond them and a person closes it",
-        at="settlement_node/desk/operators.py:resolve_break",
-        change=Skips("_check_reconciled"),
+        at="settlement_node/desk/operators.py:_check_reconciled",
+        change=Returns("None"),
         tests=(
             f"{RESTORED}::"
             "test_restore__recognised__said_until_all_is_reconciled_and_a_person_closes_it"

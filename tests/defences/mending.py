@@ -158,7 +158,7 @@ MENDING: tuple[Defence, ...] = (
         happens="the chain lacks a payment, and a false event in the book still shows it",
         holds="such a break closes by what reconciliation has just read alone",
         at="settlement_node/booking/breaks.py:booked",
-        change=Passes("kinds", "EXPLAINED_BY_BOOKING | EXPLAINED_BY_EVENT"),
+        change=Swaps("EXPLAINED_BY_BOOKING", "EXPLAINED_BY_BOOKING | EXPLAINED_BY_EVENT"),
         tests=(
             f"{RESCAN}::test_reconcile__the_false_event_is_still_in_the_book__its_break_stays_open"
             "[pyevm-sqlite]",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from settlement_node.domain.breaks import FundBreak
 from settlement_node.domain.found import Judgement
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
@@ -18,7 +19,6 @@ from settlement_node.domain.observations import (
 from settlement_node.domain.reconciliation import (
     BookEntry,
     ChainRange,
-    Difference,
     FundAddresses,
     compare,
     is_explained,
@@ -104,7 +104,7 @@ def differences(
     times_settled: dict[Hex32, int] | None = None,
     judgements: dict[Hex32, Judgement] | None = None,
     is_first_run: bool = False,
-) -> list[Difference]:
+) -> list[FundBreak]:
     return compare(
         fund,
         {e.redemption_id_hex: e for e in book},
@@ -115,7 +115,7 @@ def differences(
     )
 
 
-def kinds(found: Sequence[Difference]) -> list[str]:
+def kinds(found: Sequence[FundBreak]) -> list[str]:
     return [difference.kind for difference in found]
 
 
@@ -152,7 +152,8 @@ def test_compare__chain_paid_what_the_book_has_otherwise__is_a_break(
 ) -> None:
     found = differences([entry("a", status=status, booked_paid=False)], seen([event("a")]))
     assert kinds(found) == ["paid_but_not_booked"]
-    assert (status.value, "paid") == (found[0].expected, found[0].actual)
+    words = found[0].words()
+    assert (status.value, "paid") == (words["expected"], words["actual"])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_compare__found_payment_at_another_price__is_a_money_break() -> None:
         judgements={hash32("a"): Judgement(Payout(9), "no terms give it")},
     )
     assert [("price_differs", True, "a payout of 9", "a payout of 7")] == [
-        (d.kind, d.is_money, d.expected, d.actual) for d in found
+        (d.kind, d.is_money, d.words()["expected"], d.words()["actual"]) for d in found
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from settlement_node.domain.attention import Alert, AlertKind, OfLane
 from settlement_node.domain.lifecycle import TransactionFact
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
@@ -9,7 +10,6 @@ from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.leases import take_lease
 from settlement_node.store.tables import SettlementStatus
 from settlement_node.store.telling import attention, overview, records
-from settlement_node.store.telling.attention import NewBreak
 from tests_support.book import (
     CHAIN_ID,
     LANE,
@@ -18,8 +18,10 @@ from tests_support.book import (
     address,
     approve,
     block,
+    booked_not_paid,
     hash32,
     plan,
+    stranger,
 )
 
 
@@ -76,17 +78,18 @@ def test_latest_reconciliations__several_runs__is_the_last_of_each_fund(store: S
 
 
 def test_open_attention__by_fund_and_kind__counts_what_is_open(store: Store) -> None:
-    add_fund(store)
+    fund = add_fund(store)
     with store.transaction(actor="test") as tx:
-        for fund_id, subject in (("alpha", "1"), ("alpha", "2"), (None, "3")):
-            new = NewBreak("kind", subject, True, "1", "2", "d")
-            attention.open_break(tx, chain_id=CHAIN_ID, fund_id=fund_id, new=new)
+        for name in ("1", "2"):
+            attention.open_break(tx, fund, booked_not_paid(name))
+        attention.open_lane_break(tx, stranger(nonce=3))
         number = attention.open_breaks(tx)[0]["break_id"]
         attention.resolve_break(tx, number, reason="mended")
-        for subject in ("1", "2"):
-            attention.raise_alert(tx, kind="gas_low", subject=subject, detail="d")
+        for nonce in (1, 2):
+            subject = OfLane(CHAIN_ID, LANE_ADDRESS, nonce)
+            attention.tell(tx, Alert(AlertKind.FEE_AT_CEILING, subject, "d"))
         assert overview.open_breaks_by_fund(tx) == {"alpha": 1, None: 1}
-        assert overview.open_alerts_by_kind(tx) == {"gas_low": 2}
+        assert overview.open_alerts_by_kind(tx) == {"fee_at_ceiling": 2}
 
 
 def test_heads_by_lane__some_final__has_the_highest_of_both(store: Store) -> None:

@@ -36,6 +36,7 @@ from tests_support.book import (
     approve,
     batch_event,
     block,
+    booked_not_paid,
     hash32,
     place,
     plan,
@@ -228,8 +229,7 @@ def fill(store: Store) -> None:
                     units_base_units=1,
                 )
         for n in range(400):
-            new = attention.NewBreak("kind", str(n), True, "1", "2", "d")
-            attention.open_break(tx, chain_id=CHAIN_ID, fund_id="alpha", new=new)
+            attention.open_break(tx, fund, booked_not_paid(str(n)))
         run(b.update().where(b.c.break_id < 398).values(status="resolved"))
         for n in range(300):
             records.add_reconciliation(

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from settlement_node.domain.attention import Alert, AlertKind, OfLane
+from settlement_node.domain.breaks import PayoutTransfersDiffer
+from settlement_node.domain.lane_breaks import BookWasBehind
 from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store.book import funds, settlers
 from settlement_node.store.database import Store, Tx
 from settlement_node.store.engine import lanes
 from settlement_node.store.telling import attention, outbox, records
-from settlement_node.store.telling.attention import NewBreak
 from tests_support.book import (
     CHAIN_ID,
     LANE_ADDRESS,
     NEW_FUND,
     add_fund,
     address,
+    hash32,
+    stranger,
 )
 from tests_support.clock import Clock
 
-A_BREAK = NewBreak(
-    kind="unpaid", subject="0x1", is_money=True, expected="1", actual="2", detail="differs"
-)
+A_BREAK = stranger(nonce=3)
+LOW = Alert(AlertKind.GAS_LOW, OfLane(CHAIN_ID, LANE_ADDRESS))
 
 
 def note(tx: Tx, node_id: str, *, runs: int = 1, last_error: str | None = None) -> None:
@@ -152,47 +156,38 @@ def test_drop_delivered__old_and_delivered_only__and_ids_are_never_given_again(
 
 def test_open_break__same_one_again__is_one_until_resolved(store: Store) -> None:
     with store.transaction(actor="n") as tx:
-        opened = [
-            attention.open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=A_BREAK) for _ in range(2)
-        ]
+        opened = [attention.open_lane_break(tx, A_BREAK) for _ in range(2)]
         number = attention.open_breaks(tx)[0]["break_id"]
         resolved = [attention.resolve_break(tx, number, reason="mended") for _ in range(2)]
-        opened.append(attention.open_break(tx, chain_id=CHAIN_ID, fund_id=None, new=A_BREAK))
+        opened.append(attention.open_lane_break(tx, A_BREAK))
         assert attention.count_open_breaks(tx) == 1
     assert (opened, resolved) == ([True, False, True], [True, False])
 
 
 def test_open_breaks__filters__select(store: Store) -> None:
-    add_fund(store)
-    kinds = [("of fund", "alpha", True), ("of none", None, False)]
+    fund = add_fund(store)
+    many = tuple((1, n, address(str(n))) for n in range(100))
     with store.transaction(actor="n") as tx:
-        for kind, fund_id, is_money in kinds:
-            attention.open_break(
-                tx,
-                chain_id=CHAIN_ID,
-                fund_id=fund_id,
-                new=NewBreak(kind, "s", is_money, "1" * 999, "2", "d"),
-            )
+        attention.open_break(tx, fund, PayoutTransfersDiffer(hash32("t"), many, ()))
+        attention.open_lane_break(tx, BookWasBehind(CHAIN_ID, LANE_ADDRESS, 3, 5, 70))
         of_fund = attention.open_breaks(tx, fund_id="alpha")
         money = attention.open_breaks(tx, money_only=True)
         of_other = attention.open_breaks(tx, fund_id="beta")
         counts = [attention.count_open_breaks(tx, fund_id=f) for f in (None, "alpha", "beta")]
-    assert [["of fund"], ["of fund"], []] == [
+    assert [["payout_transfers_differ"], ["payout_transfers_differ"], []] == [
         [b["kind"] for b in rows] for rows in (of_fund, money, of_other)
     ]
     assert counts == [2, 1, 0]
-    assert of_fund[0]["expected"] == "1" * 200
+    assert 200 == len(of_fund[0]["expected"])
+    assert attention.break_of(of_fund[0]) == PayoutTransfersDiffer(hash32("t"), many, ())
 
 
 def test_raise_alert__again_with_news__is_one_with_the_newest_words(store: Store) -> None:
     with store.transaction(actor="n") as tx:
-        new = [
-            attention.raise_alert(tx, kind="gas_low", subject="lane", detail=d)
-            for d in ("one", "two", "two")
-        ]
+        new = [attention.tell(tx, replace(LOW, detail=d)) != [] for d in ("one", "two", "two")]
         alerts = attention.open_alerts(tx)
-        cleared = [attention.clear_alert(tx, kind="gas_low", subject="lane") for _ in range(2)]
-        again = attention.raise_alert(tx, kind="gas_low", subject="lane", detail="three")
+        cleared = [attention.tell(tx, LOW) != [] for _ in range(2)]
+        again = attention.tell(tx, replace(LOW, detail="three")) != []
     with store.read() as tx:
         topics = [e["topic"] for e in outbox.after(tx, 0)]
     assert (new, cleared, again) == ([True, False, False], [True, False], True)
@@ -208,7 +203,7 @@ def test_raise_alert__by_many_nodes_at_once__is_one_and_nobody_fails(store: Stor
         ready.wait()
         try:
             with store.transaction(actor=name) as tx:
-                new.append(attention.raise_alert(tx, kind="k", subject="s", detail=name))
+                new.append(attention.tell(tx, replace(LOW, detail=name)) != [])
         except BaseException as error:  # noqa: BLE001 (shown by the assertion)
             new.append(repr(error))
 

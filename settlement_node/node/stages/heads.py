@@ -20,7 +20,7 @@ from settlement_node.domain.engine.following import (
     Remembered,
     Same,
 )
-from settlement_node.domain.engine.stops import LaneStop, LaneStopped
+from settlement_node.domain.lane_breaks import LaneStopped, ReorganisationBeyondFinality
 from settlement_node.domain.observations import Block
 from settlement_node.errors import Transient
 from settlement_node.node.context import Head, Lane
@@ -60,7 +60,10 @@ def follow_head(lane: Lane) -> HeadSeen:
             lane.head = replace(lane.head, is_below_final=True)
             raise Transient(words)
         case BelowFinality(fork):
-            raise _stopped(lane, fork, remembered.final_number)
+            final, first = remembered.final_number, fork.first_undone_number
+            raise LaneStopped(
+                ReorganisationBeyondFinality(lane.chain_id, lane.signer_address, final, first)
+            )
     _note_changes(lane, head, is_new=not isinstance(seen, Same))
     lane.head = replace(head, highest_number=max(highest, head.number))
     return seen
@@ -138,16 +141,3 @@ def _note_changes(lane: Lane, head: Head, *, is_new: bool) -> None:
         memory.head_changed_at_utc = now
     if memory.final_changed_at_utc is None or head.final_number > lane.head.final_number:
         memory.final_changed_at_utc = now
-
-
-def _stopped(lane: Lane, fork: Fork, final: int) -> LaneStopped:
-    return LaneStopped(
-        f"a reorganisation reaches block {fork.first_undone_number}, but block {final} was final",
-        LaneStop(
-            kind="reorganisation_beyond_finality",
-            subject=lane.key,
-            expected=f"block {final} final",
-            # A number alone: who resolves the break accepts the chain from there on.
-            actual=str(fork.first_undone_number),
-        ),
-    )

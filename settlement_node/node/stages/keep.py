@@ -3,9 +3,12 @@ at the same nonce. Never at another nonce."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from settlement_node.chain.views import SendRejection
+from settlement_node.domain.attention import Alert, AlertKind
 from settlement_node.domain.engine.fees import AtCeiling, Bumped, Fees, bump
 from settlement_node.domain.engine.keeping import KeepingStep, KeepingView, next_step
 from settlement_node.domain.lifecycle import TransactionStatus
@@ -15,7 +18,7 @@ from settlement_node.node.stages.send import Signing, broadcast, current_fees, s
 from settlement_node.store.engine import transactions
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
-from settlement_node.store.telling.attention import clear_alert, raise_alert
+from settlement_node.store.telling.attention import tell
 
 log = structlog.get_logger(__name__)
 UNDERPRICED_ANSWERS = (
@@ -104,21 +107,19 @@ def _order(
         bumped: Bumped | AtCeiling = Bumped(market)
     else:
         bumped = bump(old, market, lane.chain.fees, is_noop=is_noop)
-    subject = f"{lane.key}:{row.nonce}"
+    at_ceiling = Alert(AlertKind.FEE_AT_CEILING, lane.at_nonce(row.nonce))
     if isinstance(bumped, AtCeiling):
         with lane.commit() as tx:
             if row.speed_up_requested:
                 transactions.set_fields(tx, row.transaction_id, speed_up_requested=False)
-            raise_alert(
-                tx,
-                kind="fee_at_ceiling",
-                subject=subject,
-                detail=f"nonce {row.nonce} would need a fee cap of {bumped.needed_cap_wei} wei;"
-                f" the ceiling is {bumped.cap_ceiling_wei} wei. The last bytes are sent again",
+            words = (
+                f"nonce {row.nonce} would need a fee cap of {bumped.needed_cap_wei} wei;"
+                f" the ceiling is {bumped.cap_ceiling_wei} wei. The last bytes are sent again"
             )
+            tell(tx, replace(at_ceiling, detail=words))
         return None
     with lane.commit() as tx:
-        clear_alert(tx, kind="fee_at_ceiling", subject=subject)
+        tell(tx, at_ceiling)
         if cancel:
             transactions.set_fields(tx, row.transaction_id, cancel_requested=True)
     kind = AttemptKind.CANCEL if is_noop else AttemptKind.REPLACEMENT

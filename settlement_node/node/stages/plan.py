@@ -13,6 +13,7 @@ import structlog
 
 from settlement_node.chain.contracts.settler import batch_hash_of, encode_settle
 from settlement_node.domain import batching
+from settlement_node.domain.attention import Alert, AlertKind, OfFund
 from settlement_node.domain.engine.fees import market_fees
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.domain.observations import SettleItem
@@ -36,7 +37,7 @@ from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.lanes import lock_lane
 from settlement_node.store.rows import FundRow, RedemptionRow
-from settlement_node.store.telling.attention import clear_alert, raise_alert
+from settlement_node.store.telling.attention import tell
 from settlement_node.units import Payout
 
 log = structlog.get_logger(__name__)
@@ -84,9 +85,8 @@ def _plan_apart(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
         if context.dry_run:
             rehearse.note_obstacle(lane, fund.fund_id, "planning_refused", error.message)
         with lane.commit() as tx:
-            raise_alert(
-                tx, kind="planning_refused", subject=fund.fund_id, detail=error.message[:1000]
-            )
+            refused = AlertKind.PLANNING_REFUSED
+            tell(tx, Alert(refused, OfFund(fund.fund_id), error.message))
         return False
 
 
@@ -276,8 +276,8 @@ def _commit(
             )
         redemptions.set_waiting_on(tx, list(checked.later), WaitingFor.EARLIER_BATCH.value)
         money_alerts(tx, fund, selection)
-        for kind in ("planning_refused", "token_stopped"):
-            clear_alert(tx, kind=kind, subject=fund.fund_id)
+        for kind in (AlertKind.PLANNING_REFUSED, AlertKind.TOKEN_STOPPED):
+            tell(tx, Alert(kind, OfFund(fund.fund_id)))
         if good:
             _commit_settlement(tx, context, lane, fund, book, good, data, gas_limit)
     if good:

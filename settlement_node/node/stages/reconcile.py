@@ -12,6 +12,8 @@ import structlog
 from sqlalchemy import RowMapping
 
 from settlement_node.booking.breaks import book_entry, close_shown
+from settlement_node.domain.attention import Alert, AlertKind, OfFund
+from settlement_node.domain.breaks import FundBreak, PriceDiffers, RatchetGap
 from settlement_node.domain.engine.finality import behind_final
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
@@ -22,7 +24,6 @@ from settlement_node.domain.observations import (
 from settlement_node.domain.reconciliation import (
     BookEntry,
     ChainRange,
-    Difference,
     FundAddresses,
     compare,
     net_flow,
@@ -39,11 +40,9 @@ from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.telling import records
 from settlement_node.store.telling.attention import (
-    NewBreak,
-    clear_alert,
     count_open_breaks,
     open_break,
-    raise_alert,
+    tell,
     was_opened,
 )
 from settlement_node.units import ZERO_ADDRESS, Address, Hex32
@@ -66,7 +65,7 @@ class ReconciliationResult:
     from_block: int
     to_block: int
     settled_count: int
-    differences: tuple[Difference, ...]
+    differences: tuple[FundBreak, ...]
     breaks_opened_count: int
     breaks_open_count: int
 
@@ -96,12 +95,8 @@ def _note_stuck(context: NodeContext, fund: FundRow, why: str) -> None:
         since = fund.created_at_utc if last is None else last["ran_at_utc"]
         seconds = int((context.store.clock() - since).total_seconds())
         if seconds >= STUCK_AFTER_SECONDS:
-            raise_alert(
-                tx,
-                kind="reconciliation_stuck",
-                subject=fund.fund_id,
-                detail=f"not reconciled for {seconds} s: {why}"[:1000],
-            )
+            stuck = f"not reconciled for {seconds} s: {why}"
+            tell(tx, Alert(AlertKind.RECONCILIATION_STUCK, OfFund(fund.fund_id), stuck))
 
 
 def reconcile_now(context: NodeContext, fund: FundRow) -> ReconciliationResult:
@@ -302,34 +297,24 @@ def _carried(before: int | None, change: int) -> int | None:
     return None if before is None or before + change < 0 else before + change
 
 
-def _ratchet_differences(batches: list[BatchSettledEvent]) -> list[Difference]:
+def _ratchet_differences(batches: list[BatchSettledEvent]) -> list[FundBreak]:
     """Within a range each settler's batches must follow one another."""
     tips: dict[Address, Hex32] = {}
-    found = []
+    found: list[FundBreak] = []
     for batch in batches:
         settler = batch.place.settler_address
         before = tips.get(settler)
         if before is not None and before != batch.previous_batch_hash:
-            found.append(
-                Difference(
-                    "ratchet_gap",
-                    batch.batch_hash,
-                    True,
-                    before,
-                    batch.previous_batch_hash,
-                    f"a batch of settler {settler} does not follow the one before it:"
-                    " an endpoint left out events",
-                )
-            )
+            found.append(RatchetGap(settler, batch.batch_hash, before, batch.previous_batch_hash))
         tips[settler] = batch.batch_hash
     return found
 
 
-def _was_judged(tx: Tx, fund: FundRow, d: Difference) -> bool:
+def _was_judged(tx: Tx, fund: FundRow, found: FundBreak) -> bool:
     """A found payment is judged when it is booked, and again here from what the chain says now; a
     person who has closed the first break is not asked a second time."""
-    return d.kind == "price_differs" and was_opened(
-        tx, chain_id=fund.chain_id, kind=d.kind, subject=d.subject
+    return isinstance(found, PriceDiffers) and was_opened(
+        tx, fund.chain_id, found.kind, found.subject
     )
 
 
@@ -337,7 +322,7 @@ def _write(
     context: NodeContext,
     fund: FundRow,
     chain: ChainRange,
-    differences: list[Difference],
+    differences: list[FundBreak],
     before: RowMapping | None,
     *,
     from_block: int,
@@ -349,17 +334,10 @@ def _write(
         if records.last_reconciliation(tx, fund.fund_id) != before:
             raise AnotherRun("another reconciliation of this fund ran at the same time")
         opened = sum(
-            open_break(
-                tx,
-                chain_id=fund.chain_id,
-                fund_id=fund.fund_id,
-                new=NewBreak(d.kind, d.subject, d.is_money, d.expected, d.actual, d.detail),
-            )
-            for d in differences
-            if not _was_judged(tx, fund, d)
+            open_break(tx, fund, found) for found in differences if not _was_judged(tx, fund, found)
         )
         close_shown(tx, fund, chain.events)
-        clear_alert(tx, kind="reconciliation_stuck", subject=fund.fund_id)
+        tell(tx, Alert(AlertKind.RECONCILIATION_STUCK, OfFund(fund.fund_id)))
         still_open = count_open_breaks(tx, fund_id=fund.fund_id)
         records.add_reconciliation(
             tx,

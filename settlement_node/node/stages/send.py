@@ -9,6 +9,7 @@ import structlog
 
 from settlement_node.chain.signers import SignedTransaction, TransactionFields
 from settlement_node.chain.views import Accepted, Rejected, SendAnswer, SendRejection, Unanswered
+from settlement_node.domain.attention import Alert, AlertKind
 from settlement_node.domain.engine.fees import Fees, market_fees
 from settlement_node.domain.lifecycle import TransactionFact, TransactionStatus
 from settlement_node.errors import Refused, Transient
@@ -19,7 +20,7 @@ from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
-from settlement_node.store.telling.attention import clear_alert, raise_alert
+from settlement_node.store.telling.attention import tell
 from settlement_node.units import Wei
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ NEVER_MINEABLE = frozenset(
 """Bytes no endpoint will ever take: the nonce is freed by a no-op, and the batch goes on in halves,
 until the item that no endpoint takes a transaction for stands alone and is held."""
 
-SIGNER_ALERTS = (("signer_down", Transient), ("signer_refused", Refused))
+SIGNER_ALERTS = ((AlertKind.SIGNER_DOWN, Transient), (AlertKind.SIGNER_REFUSED, Refused))
 """The alert for each family of a signer's failures."""
 
 
@@ -152,11 +153,11 @@ def _sign(
 
 def _note_signer(tx: Tx, lane: Lane, failure: Refused | Transient | None) -> None:
     """One alert for as long as the signer fails, of the kind of its last failure."""
-    for kind, family in SIGNER_ALERTS:
-        if isinstance(failure, family):
-            raise_alert(tx, kind=kind, subject=lane.key, detail=failure.message[:1000])
-        else:
-            clear_alert(tx, kind=kind, subject=lane.key)
+    alerts = [
+        Alert(kind, lane.subject, failure.message if isinstance(failure, family) else None)
+        for kind, family in SIGNER_ALERTS
+    ]
+    tell(tx, *alerts)
 
 
 def broadcast(lane: Lane, ready: Sequence[tuple[TransactionRow, AttemptRow]]) -> None:
@@ -180,9 +181,9 @@ def _record_answer(
     match answer:
         case Accepted():
             words = "accepted"
-            clear_alert(tx, kind="gas_low", subject=lane.key)
+            tell(tx, Alert(AlertKind.GAS_LOW, lane.subject))
             if attempt.kind is not AttemptKind.CANCEL:
-                clear_alert(tx, kind="transaction_refused", subject=lane.key)
+                tell(tx, Alert(AlertKind.TRANSACTION_REFUSED, lane.subject))
         case Unanswered(message):
             words = f"unanswered: {message}"
         case Rejected(reason, message):
@@ -202,20 +203,14 @@ def _record_answer(
         if answer.reason in NEVER_MINEABLE and attempt.kind is not AttemptKind.CANCEL:
             changes |= {"cancel_requested": True, "refused_words": words[:300]}
         if answer.reason in NEVER_MINEABLE | {SendRejection.WRONG_CHAIN}:
-            raise_alert(
-                tx,
-                kind="transaction_refused",
-                subject=lane.key,
-                detail=f"every endpoint refuses the {attempt.kind.value} of nonce {row.nonce} for"
-                f" good: {words}"[:1000],
+            refused = (
+                f"every endpoint refuses the {attempt.kind.value} of nonce {row.nonce} for good:"
+                f" {words}"
             )
+            tell(tx, Alert(AlertKind.TRANSACTION_REFUSED, lane.subject, refused))
         if answer.reason is SendRejection.INSUFFICIENT_FUNDS:
-            raise_alert(
-                tx,
-                kind="gas_low",
-                subject=lane.key,
-                detail=f"{lane.signer_address} cannot pay for gas: {answer.message}"[:1000],
-            )
+            poor = f"{lane.signer_address} cannot pay for gas: {answer.message}"
+            tell(tx, Alert(AlertKind.GAS_LOW, lane.subject, poor))
     current = transactions.get(tx, row.transaction_id)
     if current is None or current.status in (TransactionStatus.PLANNED, TransactionStatus.FINAL):
         return

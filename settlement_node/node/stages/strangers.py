@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import structlog
 
-from settlement_node.domain.engine.stops import LaneStop, LaneStopped
+from settlement_node.domain.lane_breaks import LaneStopped, UnknownBatch
 from settlement_node.errors import Transient
 from settlement_node.node.context import Lane
 from settlement_node.store.book.funds import list_funds
@@ -19,7 +19,7 @@ from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import LaneRow
 from settlement_node.store.tables import AcceptedAs
 from settlement_node.store.telling.attention import was_opened
-from settlement_node.units import Address
+from settlement_node.units import ZERO_ADDRESS, Address
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +47,7 @@ def check_batches(lane: Lane) -> None:
         found = [
             batch
             for batch in foreign.unexplained(tx, lane.chain_id, settlers)
-            if not was_opened(
-                tx, chain_id=lane.chain_id, kind="unknown_batch", subject=_subject(lane, batch)
-            )
+            if not was_opened(tx, lane.chain_id, UnknownBatch.kind, _break(lane, batch).subject)
         ]
     if begun:
         with lane.commit() as tx:
@@ -59,9 +57,19 @@ def check_batches(lane: Lane) -> None:
         _explain(lane, row, batch)
 
 
-def _subject(lane: Lane, batch: ForeignBatch) -> str:
-    """The first batch of one settler may be that of another, byte for byte."""
-    return f"{lane.key}:{batch.settler_address}:{batch.batch_hash}"
+def _break(
+    lane: Lane, batch: ForeignBatch, sender: Address = ZERO_ADDRESS, nonce: int = -1
+) -> UnknownBatch:
+    """The batch's break; its subject does not depend on who sent it."""
+    return UnknownBatch(
+        lane.chain_id,
+        lane.signer_address,
+        settler_address=batch.settler_address,
+        batch_hash=batch.batch_hash,
+        transaction_hash=batch.transaction_hash,
+        sender_address=sender,
+        sender_nonce=nonce,
+    )
 
 
 def _explain(lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
@@ -83,9 +91,4 @@ def _explain(lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
             )
         log.warning("batch_of_restored_book", lane=lane.key, nonce=nonce)
         return
-    raise LaneStopped(
-        f"a batch that this book did not plan was settled at {batch.settler_address} in transaction"
-        f" {batch.transaction_hash}, sent by {sender} with nonce {nonce}: somebody else settles"
-        " with this key or was made operator, or another node runs on another database",
-        LaneStop(kind="unknown_batch", subject=_subject(lane, batch)),
-    )
+    raise LaneStopped(_break(lane, batch, sender, nonce))

@@ -9,6 +9,7 @@ import structlog
 from settlement_node.booking.outcomes import record_displaced, record_final, record_mined
 from settlement_node.booking.undo import undo_from
 from settlement_node.chain.views import Undecided
+from settlement_node.domain.attention import Alert, AlertKind
 from settlement_node.domain.engine.nonces import (
     Displaced,
     Sighting,
@@ -16,19 +17,19 @@ from settlement_node.domain.engine.nonces import (
     Unproven,
     judge_sighting,
 )
-from settlement_node.domain.engine.stops import LaneStop, LaneStopped
+from settlement_node.domain.lane_breaks import LaneStopped, NonceLost, StrangerAtNonce
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
 from settlement_node.node.context import Lane
-from settlement_node.node.lanes import may_send, stranger_stop
+from settlement_node.node.lanes import may_send
 from settlement_node.node.stages.preflight import refused_whole
 from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
-from settlement_node.store.telling.attention import clear_alert
+from settlement_node.store.telling.attention import tell
 from settlement_node.units import Hex32, Wei
 
 log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ def _book_receipt(lane: Lane, row: TransactionRow, attempt: AttemptRow, receipt:
         return 0  # the head moved under this pass; the next one sees one chain again
     with lane.commit("track") as tx:
         record_mined(tx, row, attempt, receipt)
-        clear_alert(tx, kind="fee_at_ceiling", subject=f"{lane.key}:{row.nonce}")
+        tell(tx, Alert(AlertKind.FEE_AT_CEILING, lane.at_nonce(row.nonce)))
     lane.memory.stranger_polls.pop(row.nonce, None)
     log.info(
         "transaction_mined",
@@ -194,11 +195,13 @@ def _watch_for_strangers(
                 record_displaced(tx, lowest)
             log.warning("transaction_displaced", nonce=lowest.nonce)
         case Stranger():
-            raise LaneStopped(
+            why = (
                 f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a"
                 " transaction that is not ours; nothing is re-sent. Find out who else holds this"
-                " key",
-                stranger_stop(lane, lowest.nonce),
+                " key"
+            )
+            raise LaneStopped(
+                StrangerAtNonce(lane.chain_id, lane.signer_address, lowest.nonce, why)
             )
 
 
@@ -216,11 +219,8 @@ def _fill_gap(lane: Lane, *, first: int, below: int) -> None:
         if row.status is not TransactionStatus.FINAL:
             continue
         if row.outcome is not TransactionOutcome.SUCCEEDED:
-            raise LaneStopped(
-                f"the chain has lost nonce {row.nonce} of {lane.signer_address}, whose transaction"
-                f" was {row.outcome}: use that nonce with a transfer of nothing to yourself",
-                LaneStop(kind="nonce_lost", subject=f"{lane.key}:{row.nonce}"),
-            )
+            lost = NonceLost(lane.chain_id, lane.signer_address, row.nonce, row.outcome)
+            raise LaneStopped(lost)
         for attempt in attempts[row.transaction_id]:
             if attempt.attempt_hash == row.mined_attempt_hash and attempt.raw:
                 answer = lane.chain.client.send_raw(attempt.raw)

@@ -5,50 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from settlement_node.domain import batching
+from settlement_node.domain.attention import Alert, AlertKind, OfFund
 from settlement_node.domain.waiting import Obstacle, WaitingFor
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.stages import rehearse
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
-from settlement_node.store.telling.attention import clear_alert, raise_alert
+from settlement_node.store.telling.attention import tell
 from settlement_node.units import Hex32
 
 STOPPED_ALERTS = {
-    WaitingFor.LIQUIDITY: "treasury_short",
-    WaitingFor.TOKEN_PAUSED: "token_stopped",
+    WaitingFor.LIQUIDITY: AlertKind.TREASURY_SHORT,
+    WaitingFor.TOKEN_PAUSED: AlertKind.TOKEN_STOPPED,
 }
 
 
 def money_alerts(tx: Tx, fund: FundRow, selection: batching.Selection) -> None:
     """Raise or clear what a selection says about the treasury and the day's limit."""
     for waiting_on, kind in (
-        (WaitingFor.LIQUIDITY, "treasury_short"),
-        (WaitingFor.LIMITS, "payout_limit_reached"),
+        (WaitingFor.LIQUIDITY, AlertKind.TREASURY_SHORT),
+        (WaitingFor.LIMITS, AlertKind.PAYOUT_LIMIT_REACHED),
     ):
         count = sum(w is waiting_on for _, w in selection.waiting)
-        if count:
-            raise_alert(
-                tx,
-                kind=kind,
-                subject=fund.fund_id,
-                detail=f"{count} due redemptions wait for {waiting_on.value}; they go on by"
-                " themselves when there is enough",
-            )
-        else:
-            clear_alert(tx, kind=kind, subject=fund.fund_id)
+        words = (
+            f"{count} due redemptions wait for {waiting_on.value}; they go on by themselves when"
+            " there is enough"
+        )
+        tell(tx, Alert(kind, OfFund(fund.fund_id), words if count else None))
 
 
 def alert_gas(lane: Lane, balance_wei: int, needed_wei: int) -> None:
     """Say that the lane has too few coins for the next batch."""
     with lane.commit() as tx:
-        raise_alert(
-            tx,
-            kind="gas_low",
-            subject=lane.key,
-            detail=f"{lane.signer_address} has {balance_wei} wei and the next batch may need"
-            f" {needed_wei} wei on top of what is in flight; send it coins",
+        words = (
+            f"{lane.signer_address} has {balance_wei} wei and the next batch may need"
+            f" {needed_wei} wei on top of what is in flight; send it coins"
         )
+        tell(tx, Alert(AlertKind.GAS_LOW, lane.subject, words))
 
 
 def note_stopped(
@@ -63,7 +57,7 @@ def note_stopped(
     kind = STOPPED_ALERTS.get(obstacle.waiting_for)
     if kind is not None:
         with lane.commit() as tx:
-            raise_alert(tx, kind=kind, subject=fund.fund_id, detail=obstacle.words[:1000])
+            tell(tx, Alert(kind, OfFund(fund.fund_id), obstacle.words))
     note_waiting(context, lane, due, obstacle.waiting_for, words=obstacle.words)
 
 

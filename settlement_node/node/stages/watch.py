@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.views import SettlerView
 from settlement_node.desk.door import read_capacity
+from settlement_node.domain.attention import Alert, AlertKind, OfChain, OfFund
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.price_band import PriceBand
@@ -22,7 +22,7 @@ from settlement_node.store.book.funds import list_funds, note_capacity
 from settlement_node.store.engine import transactions
 from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import FundRow
-from settlement_node.store.telling.attention import clear_alert, raise_alert
+from settlement_node.store.telling.attention import tell
 
 log = structlog.get_logger(__name__)
 STUCK_AFTER_BLOCKS = 20
@@ -31,43 +31,11 @@ STALLED_AFTER_SECONDS = 120
 FINALITY_UNANSWERED_AFTER_SECONDS = 300
 FINALITY_STALLED_AFTER_SECONDS = 3_600
 """Rollups call blocks final in steps of many minutes."""
-ALERT_KINDS = (
-    "gas_low",
-    "treasury_short",
-    "payout_limit_reached",
-    "fee_at_ceiling",
-    "transaction_stuck",
-    "endpoint_quarantined",
-    "endpoint_contradicted",
-    "endpoints_disagree",
-    "lane_paused",
-    "settler_paused",
-    "price_outside_band",
-    "chain_halted",
-    "signer_down",
-    "signer_refused",
-    "planning_refused",
-    "token_stopped",
-    "transaction_refused",
-    "lane_not_advancing",
-    "finality_stalled",
-    "reconciliation_stuck",
-)
-"""Every alert the node can raise; docs/runbook.md has a section for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """An alert's state now: raised with `detail`, or cleared when that is None."""
-
-    kind: str
-    subject: str
-    detail: str | None
-
-
-def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
+def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Alert]:
     """Look at every held lane and its chain, and raise or clear the alerts in one commit."""
-    findings: list[Finding] = []
+    findings: list[Alert] = []
     capacities: list[tuple[FundRow, FundCapacity]] = []
     for lane in lanes:
         findings += _endpoints(lane)
@@ -89,41 +57,35 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Finding]:
             # rest is told all the same.
             log.warning("watch_later", lane=lane.key, reason=error.message)
     with context.store.transaction(actor=context.node_id) as tx:
-        for finding in findings:
-            if finding.detail is None:
-                clear_alert(tx, kind=finding.kind, subject=finding.subject)
-            else:
-                raise_alert(tx, kind=finding.kind, subject=finding.subject, detail=finding.detail)
+        tell(tx, *findings)
         for fund, capacity in capacities:
             note_capacity(tx, fund, capacity)
     return findings
 
 
-def _endpoints(lane: Lane) -> Iterable[Finding]:
+def _endpoints(lane: Lane) -> Iterable[Alert]:
     """Who is left alone, who was shown to be wrong, and what nothing decides."""
     for endpoint in lane.chain.client.health():
-        yield Finding(
-            "endpoint_quarantined",
-            f"{lane.chain_id}:{endpoint.name}",
+        yield Alert(
+            AlertKind.ENDPOINT_QUARANTINED,
+            OfChain(lane.chain_id, endpoint.name),
             f"not asked for now: {endpoint.last_error}" if endpoint.quarantined else None,
         )
         false = endpoint.contradiction
-        yield Finding(
-            "endpoint_contradicted",
-            f"{lane.chain_id}:{endpoint.name}",
-            f"endpoint {endpoint.name} gave a false answer: {false}"[:1000] if false else None,
+        yield Alert(
+            AlertKind.ENDPOINT_CONTRADICTED,
+            OfChain(lane.chain_id, endpoint.name),
+            f"endpoint {endpoint.name} gave a false answer: {false}" if false else None,
         )
     differences = [difference.detail for difference in lane.chain.client.disagreements()]
-    yield Finding(
-        "endpoints_disagree",
-        str(lane.chain_id),
-        f"nothing moves that depends on it: {'; '.join(differences)}"[:1000]
-        if differences
-        else None,
+    yield Alert(
+        AlertKind.ENDPOINTS_DISAGREE,
+        OfChain(lane.chain_id),
+        f"nothing moves that depends on it: {'; '.join(differences)}" if differences else None,
     )
 
 
-def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
+def _lane(context: NodeContext, lane: Lane) -> Iterable[Alert]:
     with context.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
         unmined = transactions.unmined(tx, lane.chain_id, lane.signer_address)
@@ -131,12 +93,12 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
     if not unmined:
         # Nothing is left to sign: what the signer failed at went another way.
         for kind, _ in SIGNER_ALERTS:
-            yield Finding(kind, lane.key, None)
-        yield Finding("transaction_refused", lane.key, None)
+            yield Alert(kind, lane.subject)
+        yield Alert(AlertKind.TRANSACTION_REFUSED, lane.subject)
     paused = row is not None and row.paused
-    yield Finding(
-        "lane_paused",
-        lane.key,
+    yield Alert(
+        AlertKind.LANE_PAUSED,
+        lane.subject,
         f"nothing is planned or signed: {row.pause_reason}" if row and paused else None,
     )
     waiting = [
@@ -146,14 +108,14 @@ def _lane(context: NodeContext, lane: Lane) -> Iterable[Finding]:
         and attempts[x.transaction_id]
     ]
     stuck = [(nonce, age) for nonce, age in waiting if age >= STUCK_AFTER_BLOCKS]
-    yield Finding(
-        "transaction_stuck",
-        lane.key,
+    yield Alert(
+        AlertKind.TRANSACTION_STUCK,
+        lane.subject,
         f"nonce {stuck[0][0]} is unmined after {stuck[0][1]} blocks" if stuck else None,
     )
 
 
-def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Finding]:
+def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterable[Alert]:
     """What the book alone tells: a silent chain, waits for money that are over."""
     now = context.store.clock()
     silent = (
@@ -161,23 +123,23 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         if lane.memory.head_changed_at_utc is None
         else (now - lane.memory.head_changed_at_utc).total_seconds()
     )
-    yield Finding(
-        "chain_halted",
-        lane.key,
+    yield Alert(
+        AlertKind.CHAIN_HALTED,
+        lane.subject,
         f"no new block since {int(silent)} s; the last one known is {lane.head.number}"
         if silent >= HALTED_AFTER_SECONDS
         else None,
     )
-    yield Finding("finality_stalled", lane.key, _finality_words(lane))
+    yield Alert(AlertKind.FINALITY_STALLED, lane.subject, _finality_words(lane))
     stalled = (
         0.0
         if lane.memory.stalled_since_utc is None
         else (now - lane.memory.stalled_since_utc).total_seconds()
     )
-    yield Finding(
-        "lane_not_advancing",
-        lane.key,
-        f"nothing is planned for {int(stalled)} s: {lane.memory.stalled_reason}"[:1000]
+    yield Alert(
+        AlertKind.LANE_NOT_ADVANCING,
+        lane.subject,
+        f"nothing is planned for {int(stalled)} s: {lane.memory.stalled_reason}"
         if stalled >= STALLED_AFTER_SECONDS
         or (lane.memory.stalled_since_utc and lane.head.is_below_final)
         else None,
@@ -186,12 +148,12 @@ def _book(context: NodeContext, lane: Lane, funds: Sequence[FundRow]) -> Iterabl
         with context.store.read() as tx:
             waits = redemptions.waits_of(tx, fund.fund_id)
         for waiting_on, kind in (
-            (WaitingFor.LIQUIDITY, "treasury_short"),
-            (WaitingFor.LIMITS, "payout_limit_reached"),
-            (WaitingFor.TOKEN_PAUSED, "token_stopped"),
+            (WaitingFor.LIQUIDITY, AlertKind.TREASURY_SHORT),
+            (WaitingFor.LIMITS, AlertKind.PAYOUT_LIMIT_REACHED),
+            (WaitingFor.TOKEN_PAUSED, AlertKind.TOKEN_STOPPED),
         ):
             if waiting_on.value not in waits:
-                yield Finding(kind, fund.fund_id, None)
+                yield Alert(kind, OfFund(fund.fund_id), None)
 
 
 def _finality_words(lane: Lane) -> str | None:
@@ -214,7 +176,7 @@ def _finality_words(lane: Lane) -> str | None:
     return None
 
 
-def _gas(context: NodeContext, client: ChainClient, lane: Lane) -> Iterable[Finding]:
+def _gas(context: NodeContext, client: ChainClient, lane: Lane) -> Iterable[Alert]:
     """The lane's gas money, at the head that everything asked of the chain is read at."""
     client.refresh()
     with context.store.read() as tx:
@@ -223,9 +185,9 @@ def _gas(context: NodeContext, client: ChainClient, lane: Lane) -> Iterable[Find
         # While something is in flight the send stage itself says whether the gas money lasts.
         balance = client.native_balance(lane.signer_address)
         low = balance < _comfortable_wei(lane)
-        yield Finding(
-            "gas_low",
-            lane.key,
+        yield Alert(
+            AlertKind.GAS_LOW,
+            lane.subject,
             f"{lane.signer_address} has {balance} wei, less than a full batch may need; send it"
             " coins"
             if low
@@ -239,7 +201,7 @@ def _comfortable_wei(lane: Lane) -> int:
     return lane.head.gas_limit // 10 * lane.chain.fees.cap_ceiling_wei // 100
 
 
-def _settler(lane: Lane, fund: FundRow, view: SettlerView) -> Iterable[Finding]:
+def _settler(lane: Lane, fund: FundRow, view: SettlerView) -> Iterable[Alert]:
     why: str | None = None
     if view.paused:
         why = f"settler {fund.settler_address} is paused on the chain"
@@ -248,8 +210,8 @@ def _settler(lane: Lane, fund: FundRow, view: SettlerView) -> Iterable[Finding]:
             f"settler {fund.settler_address} has operator {view.operator_address},"
             f" not {lane.signer_address}"
         )
-    yield Finding("settler_paused", fund.fund_id, why)
+    yield Alert(AlertKind.SETTLER_PAUSED, OfFund(fund.fund_id), why)
     terms = fund.terms()
     band = PriceBand(view.floor_price, view.ceiling_price, fund.payout_decimals)
     fault = None if terms is None else band.fault(terms)
-    yield Finding("price_outside_band", fund.fund_id, fault)
+    yield Alert(AlertKind.PRICE_OUTSIDE_BAND, OfFund(fund.fund_id), fault)

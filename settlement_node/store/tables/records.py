@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from settlement_node.domain.attention import AlertKind
+from settlement_node.domain.breaks import BreakKind
 from settlement_node.store.tables.base import (
+    ADDRESS,
     HASH,
     AlertStatus,
     BreakStatus,
@@ -20,8 +23,10 @@ breaks = sa.Table(
     sa.Column("break_id", RowId, primary_key=True),
     sa.Column("fund_id", sa.ForeignKey("funds.fund_id")),
     sa.Column("chain_id", sa.BigInteger, nullable=False),
+    sa.Column("signer_address", ADDRESS),
     sa.Column("kind", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(200), nullable=False),
+    sa.Column("payload", Json, nullable=False),
     sa.Column("is_money", sa.Boolean, nullable=False),
     sa.Column("expected", Note(200), nullable=False),
     sa.Column("actual", Note(200), nullable=False),
@@ -30,8 +35,11 @@ breaks = sa.Table(
     sa.Column("status", sa.String(10), nullable=False),
     sa.Column("opened_at_utc", UtcDateTime, nullable=False),
     sa.Column("resolved_at_utc", UtcDateTime),
+    one_of("kind", BreakKind),
     one_of("status", BreakStatus),
-    comment="Where book and chain differ. A money break stops its fund or lane while open.",
+    sa.CheckConstraint("(fund_id IS NULL) <> (signer_address IS NULL)", name="of_fund_or_lane"),
+    comment="Where book and chain differ. A money break stops its fund or lane while open. What"
+    " programs act by is in payload; subject, expected, actual and detail are words.",
 )
 sa.Index(
     "uq_breaks_open",
@@ -50,9 +58,11 @@ alerts = sa.Table(
     sa.Column("kind", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(200), nullable=False),
     sa.Column("detail", Note(1000), nullable=False),
+    sa.Column("shortfall", Json),
     sa.Column("status", sa.String(8), nullable=False),
     sa.Column("raised_at_utc", UtcDateTime, nullable=False),
     sa.Column("cleared_at_utc", UtcDateTime),
+    one_of("kind", AlertKind),
     one_of("status", AlertStatus),
     comment="What a person should look at; docs/runbook.md has a section for each kind.",
 )

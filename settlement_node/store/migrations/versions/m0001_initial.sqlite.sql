@@ -3,10 +3,12 @@ CREATE TABLE alerts (
     kind VARCHAR(40) NOT NULL,
     subject VARCHAR(200) NOT NULL,
     detail VARCHAR(1000) NOT NULL,
+    shortfall JSON,
     status VARCHAR(8) NOT NULL,
     raised_at_utc DATETIME NOT NULL,
     cleared_at_utc DATETIME,
     CONSTRAINT pk_alerts PRIMARY KEY (alert_id),
+    CONSTRAINT ck_alerts_kind_known CHECK (kind IN ('gas_low', 'treasury_short', 'payout_limit_reached', 'fee_at_ceiling', 'transaction_stuck', 'endpoint_quarantined', 'endpoint_contradicted', 'endpoints_disagree', 'lane_paused', 'settler_paused', 'price_outside_band', 'chain_halted', 'signer_down', 'signer_refused', 'planning_refused', 'token_stopped', 'transaction_refused', 'lane_not_advancing', 'finality_stalled', 'reconciliation_stuck')),
     CONSTRAINT ck_alerts_status_known CHECK (status IN ('open', 'cleared'))
 );
 
@@ -236,8 +238,10 @@ CREATE TABLE breaks (
     break_id INTEGER NOT NULL,
     fund_id VARCHAR(64),
     chain_id BIGINT NOT NULL,
+    signer_address VARCHAR(42),
     kind VARCHAR(40) NOT NULL,
     subject VARCHAR(200) NOT NULL,
+    payload JSON NOT NULL,
     is_money BOOLEAN NOT NULL,
     expected VARCHAR(200) NOT NULL,
     actual VARCHAR(200) NOT NULL,
@@ -247,7 +251,9 @@ CREATE TABLE breaks (
     opened_at_utc DATETIME NOT NULL,
     resolved_at_utc DATETIME,
     CONSTRAINT pk_breaks PRIMARY KEY (break_id),
+    CONSTRAINT ck_breaks_kind_known CHECK (kind IN ('double_paid', 'paid_not_in_book', 'paid_but_not_booked', 'amounts_differ', 'price_differs', 'booked_not_paid', 'payout_transfers_differ', 'burn_transfers_differ', 'supply_differs', 'treasury_differs', 'ratchet_gap', 'reorganisation_beyond_finality', 'stranger_at_nonce', 'unknown_batch', 'book_was_behind', 'nonce_lost', 'invariant_broken')),
     CONSTRAINT ck_breaks_status_known CHECK (status IN ('open', 'resolved')),
+    CONSTRAINT ck_breaks_of_fund_or_lane CHECK ((fund_id IS NULL) <> (signer_address IS NULL)),
     CONSTRAINT fk_breaks_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id)
 );
 
