@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +102,16 @@ def _open_sqlite(url: sa.URL) -> Engine:
     return engine
 
 
+_COUNT = (
+    t.redemption_counts.update()
+    .where(
+        t.redemption_counts.c.fund_id == sa.bindparam("of_fund_id"),
+        t.redemption_counts.c.status == sa.bindparam("of_status"),
+    )
+    .values(redemptions_count=t.redemption_counts.c.redemptions_count + sa.bindparam("change"))
+)
+
+
 @dataclass(slots=True)
 class Tx:
     """One open unit of work. Audit facts, ledger postings and outbox events are gathered and
@@ -113,6 +124,7 @@ class Tx:
     _events: list[dict[str, Any]] = field(default_factory=list)
     _facts: list[dict[str, Any]] = field(default_factory=list)
     _postings: list[dict[str, Any]] = field(default_factory=list)
+    _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def emit(self, topic: str, subject_id: str, payload: dict[str, Any]) -> None:
         """Announce something in the outbox, in the same commit. Amounts are decimal strings."""
@@ -137,10 +149,27 @@ class Tx:
         """Book one ledger movement in the same commit; use `ledger.post`."""
         self._postings.append(posting)
 
+    def count(self, fund_id: str, status: str, change: int) -> None:
+        """Keep the count of a fund's redemptions in a status, in the same commit."""
+        self._counts[fund_id, status] += change
+
     def flush(self) -> int:
         """Write what was gathered; returns how many events were announced."""
         self.spill()
+        self._flush_counts()
         return self.flush_events()
+
+    def _flush_counts(self) -> None:
+        """Every commit of a fund waits for these rows: they are taken last but for the outbox, and
+        in one order, so that they are held briefly and no two commits wait for one another."""
+        changes = [
+            {"of_fund_id": fund_id, "of_status": status, "change": change}
+            for (fund_id, status), change in sorted(self._counts.items())
+            if change
+        ]
+        if changes:
+            self.connection.execute(_COUNT, changes)
+        self._counts.clear()
 
     def spill(self) -> None:
         """Write the gathered facts and postings now, so that a very large unit of work does not

@@ -152,6 +152,7 @@ class Checker:
         self._settled_is_paid()
         self._settled_is_priced()
         self._conservation()
+        self._counts_are_kept()
 
     def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return raw_connection().execute(query, parameters).fetchall()
@@ -285,6 +286,16 @@ class Checker:
                         f"{name} of {fund.fund_id} is {self._balances[key]}, the redemptions make"
                         f" it {expected[key]}",
                     )
+
+    def _counts_are_kept(self) -> None:
+        """The counts by status, which commits keep, are what counting gives."""
+        kept = self._rows(
+            "SELECT fund_id, status, redemptions_count FROM redemption_counts"
+            " WHERE redemptions_count != 0 ORDER BY 1, 2"
+        )
+        real = self._rows("SELECT fund_id, status, count(*) FROM redemptions GROUP BY 1, 2")
+        if kept != sorted(real):
+            self.violation("miscounted", f"kept {kept}, there are {sorted(real)}")
 
     def chain_is_sound(self) -> None:
         """The simulated tokens themselves: nothing appears and nothing vanishes."""

@@ -14,7 +14,7 @@ from settlement_node.store.database import Store
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.rows import AttemptRow, SettlementRow, TransactionRow
 from settlement_node.store.tables import AttemptKind, ItemOutcome, SettlementStatus
-from settlement_node.store.telling import outbox
+from settlement_node.store.telling import outbox, records
 from settlement_node.units import Wei
 from tests_support.book import (
     CHAIN_ID,
@@ -118,6 +118,30 @@ def test_record_fact__mined_then_final__keeps_where_and_what(
     assert (TransactionStatus.FINAL, TransactionOutcome.SUCCEEDED, 12, hash32("one")) == (
         final.status, final.outcome, final.block_number, final.mined_attempt_hash,
     )  # fmt: skip
+
+
+def test_record_fact__mined_unmined_and_final__are_audited_with_their_block(
+    store: Store, row: TransactionRow
+) -> None:
+    mined = mine(store, row)
+    nowhere = dict.fromkeys(("mined_attempt_hash", "block_number", "block_hash", "evm_succeeded"))
+    undone = record(store, mined, TransactionFact.UNMINED, **nowhere)
+    again = record(
+        store,
+        undone,
+        TransactionFact.MINED,
+        **{name: getattr(mined, name) for name in nowhere},
+    )
+    record(store, again, TransactionFact.FINALISED, outcome="succeeded")
+    with store.read() as tx:
+        facts = records.audit_of(tx, "transaction", str(row.transaction_id))
+    at = mined.block_number
+    assert [("mined", at), ("unmined", None), ("mined", at), ("finalised", at)] == [
+        (fact["action"], fact["detail"]["block_number"])
+        for fact in facts
+        if fact["action"] != "attempt_signed"
+    ]
+    assert "succeeded" == facts[-1]["detail"]["outcome"]
 
 
 def test_unmined__some_final__is_the_rest_by_nonce(store: Store, row: TransactionRow) -> None:

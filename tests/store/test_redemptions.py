@@ -6,12 +6,15 @@ import threading
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
+from settlement_node.domain.redemption import HoldReason
 from settlement_node.errors import InvalidInput, InvariantBroken, Transient
+from settlement_node.store import tables as t
 from settlement_node.store.book import funds, payments, redemptions
 from settlement_node.store.book.orders import insert_orders
-from settlement_node.store.book.redemptions import RedemptionFilter
+from settlement_node.store.book.redemptions import Advance, RedemptionFilter
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.rows import RedemptionRow
@@ -373,6 +376,95 @@ def test_count_by_status__some__has_every_status(store: Store) -> None:
         RedemptionStatus.APPROVED: 1,
     }
     assert (expected, dict.fromkeys(RedemptionStatus, 0)) == (counts, elsewhere)
+
+
+def test_count_by_status__after_facts_of_a_batch__is_what_counting_gives(store: Store) -> None:
+    fund = add_fund(store)
+    rows = approve(store, fund, [f"n{n}" for n in range(5)])
+    request(store, fund, ["later"])
+    plan(store, fund, rows[:3], nonce=0)
+    with store.transaction(actor="test") as tx:
+        hold = redemptions.hold(rows[3], HoldReason.OPERATOR, "asked")
+        redemptions.record_facts(tx, [hold])
+    with store.read() as tx:
+        r = t.redemptions
+        counted = tx.connection.execute(
+            sa.select(r.c.status, sa.func.count()).group_by(r.c.status)
+        ).all()
+        kept = redemptions.count_by_status(tx)
+    assert dict.fromkeys(RedemptionStatus, 0) | {RedemptionStatus(s): n for s, n in counted} == kept
+
+
+def test_count_by_status__commits_that_cross__wait_for_one_another_and_all_count(
+    store: Store,
+) -> None:
+    """Orders come in while others are held and released, in as many commits at once."""
+    fund = add_fund(store)
+    rows = approve(store, fund, [f"n{n}" for n in range(4)])
+    failures: list[BaseException] = []
+
+    def work(name: int) -> None:
+        try:
+            for turn in range(5):
+                approve(store, fund, [f"{name} {turn}"])
+                with store.transaction(actor="test") as tx:
+                    row = redemptions.get_many(tx, [rows[name].redemption_id])[
+                        rows[name].redemption_id
+                    ]
+                    hold = redemptions.hold(row, HoldReason.OPERATOR, "asked")
+                    if row.status is RedemptionStatus.HELD:
+                        hold = Advance(row, RedemptionFact.HOLD_RELEASED)
+                    redemptions.record_facts(tx, [hold])
+        except BaseException as error:  # noqa: BLE001 (handed to the main thread)
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as tx:
+        counts = redemptions.count_by_status(tx, fund.fund_id)
+    assert ([], 20, 4) == (
+        failures,
+        counts[RedemptionStatus.APPROVED],
+        counts[RedemptionStatus.HELD],
+    )
+
+
+def test_record_facts__one_of_a_batch_moved_on__is_refused_whole(store: Store) -> None:
+    rows = approve(store, add_fund(store), ["a", "b", "c"])
+    with store.transaction(actor="desk") as tx:
+        redemptions.record_fact(tx, rows[1], RedemptionFact.CANCELLATION_GIVEN)
+    with pytest.raises(Transient, match="1 of 3"), store.transaction(actor="plan") as tx:
+        redemptions.record_facts(
+            tx, [redemptions.hold(row, HoldReason.OPERATOR, "asked") for row in rows]
+        )
+    assert get(store, rows[0]) == rows[0]
+
+
+def test_record_facts__none__does_nothing(store: Store) -> None:
+    with store.transaction(actor="desk") as tx:
+        assert redemptions.record_facts(tx, []) == []
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_record_facts__any_number__costs_as_many_statements(store: Store, count: int) -> None:
+    rows = approve(store, add_fund(store), [f"n{n}" for n in range(count)])
+    statements: list[str] = []
+    sa.event.listen(
+        store.engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, *_: statements.append(statement),
+    )
+    with store.transaction(actor="desk") as tx:
+        redemptions.record_facts(
+            tx, [Advance(row, RedemptionFact.CANCELLATION_GIVEN) for row in rows]
+        )
+    writing = [s for s in statements if s.startswith(("UPDATE", "INSERT"))]
+    assert ["redemptions", "audit_events", "ledger_postings", "redemption_counts", "outbox"] == [
+        s.split()[2 if s.startswith("INSERT") else 1] for s in writing
+    ]
 
 
 def test_times_settled__events_of_two_settlers__are_both_counted(store: Store) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from settlement_node.domain.capacity import FundCapacity
+from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
 from settlement_node.errors import Conflict, NotFound
@@ -83,6 +84,13 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
             paused=False,
             created_at_utc=tx.now_utc,
         )
+    )
+    tx.connection.execute(
+        t.redemption_counts.insert(),
+        [
+            {"fund_id": new.fund_id, "status": status.value, "redemptions_count": 0}
+            for status in RedemptionStatus
+        ],
     )
     add_settler(
         tx, new.fund_id, settler_address=new.settler_address, from_block=new.settler_from_block

@@ -114,6 +114,7 @@ def new_rows(
     for row in rows:
         tx.audit(row.status.value, "redemption", row.redemption_id, {})
         post_movements(tx, fund, row.status.value, row, before=None)
+        tx.count(fund.fund_id, row.status.value, 1)
     return rows
 
 

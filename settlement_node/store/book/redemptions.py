@@ -140,6 +140,8 @@ def advance_new(tx: Tx, advances: Sequence[Advance]) -> list[RedemptionRow]:
         if advance.burned_base_units is not None:
             booked = replace(row, shares_base_units=advance.burned_base_units)
         post_movements(tx, funds[row.fund_id], advance.fact, booked, before=advance.row)
+        tx.count(row.fund_id, advance.row.status.value, -1)
+        tx.count(row.fund_id, row.status.value, 1)
     return advanced
 
 
@@ -330,10 +332,11 @@ def page(
 
 
 def count_by_status(tx: Tx, fund_id: str | None = None) -> dict[RedemptionStatus, int]:
-    """How many redemptions stand in each status."""
-    query = sa.select(r.c.status, sa.func.count()).group_by(r.c.status)
+    """How many redemptions stand in each status, as every commit has kept it."""
+    c = t.redemption_counts
+    query = sa.select(c.c.status, sa.func.sum(c.c.redemptions_count)).group_by(c.c.status)
     if fund_id is not None:
-        query = query.where(r.c.fund_id == fund_id)
+        query = query.where(c.c.fund_id == fund_id)
     counts = dict.fromkeys(RedemptionStatus, 0)
-    counts.update({RedemptionStatus(s): n for s, n in tx.connection.execute(query)})
+    counts.update({RedemptionStatus(s): int(n) for s, n in tx.connection.execute(query)})
     return counts

@@ -24,6 +24,11 @@ x = t.transactions
 a = t.attempts
 UNFINAL_MAX = 10_000
 """More than a lane ever has unfinal, mined or not (`engine.unfinal_max`)."""
+AUDITED = frozenset(TransactionFact) - {
+    TransactionFact.ATTEMPT_SIGNED,
+    TransactionFact.ATTEMPT_SENT,
+}
+"""What the chain did with a transaction. A signature is audited with its attempt."""
 GAP_MAX = 100
 """Most transactions sent again at once to fill a gap of nonces."""
 
@@ -104,19 +109,25 @@ def record_fact(
             transaction_id=row.transaction_id,
         )
     if following is not row.status:
+        happened = {
+            "nonce": row.nonce,
+            "outcome": updated["outcome"],
+            "block_number": updated["block_number"],
+            "transaction_hash": updated["mined_attempt_hash"],
+        }
+        subject = str(row.transaction_id)
         tx.emit(
             f"transaction.{following.value}",
-            str(row.transaction_id),
+            subject,
             {
                 "transaction_id": row.transaction_id,
-                "nonce": row.nonce,
                 "status": following.value,
                 "fact": fact.value,
-                "outcome": updated["outcome"],
-                "block_number": updated["block_number"],
-                "transaction_hash": updated["mined_attempt_hash"],
+                **happened,
             },
         )
+        if fact in AUDITED:
+            tx.audit(fact.value, "transaction", subject, happened)
     return TransactionRow.of(updated)
 
 

@@ -21,6 +21,7 @@ from settlement_node.store.tables.book import (
     funds,
     investors,
     ledger_postings,
+    redemption_counts,
     redemptions,
 )
 from settlement_node.store.tables.chain import (
@@ -70,6 +71,7 @@ __all__ = [
     "metadata",
     "outbox",
     "reconciliations",
+    "redemption_counts",
     "redemptions",
     "settlement_items",
     "settlements",

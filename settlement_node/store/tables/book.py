@@ -160,6 +160,17 @@ sa.Index(
 )
 sa.Index("ix_redemptions_investor", redemptions.c.investor_address)
 
+redemption_counts = sa.Table(
+    "redemption_counts",
+    metadata,
+    sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), primary_key=True),
+    sa.Column("status", sa.String(12), primary_key=True),
+    sa.Column("redemptions_count", sa.BigInteger, nullable=False),
+    one_of("status", RedemptionStatus),
+    sa.CheckConstraint("redemptions_count >= 0", name="count_range"),
+    comment="How many redemptions of a fund stand in a status, kept by each commit that moves one.",
+)
+
 ledger_postings = sa.Table(
     "ledger_postings",
     metadata,

@@ -352,6 +352,18 @@ CREATE INDEX ix_reconciliations_fund ON reconciliations (fund_id, reconciliation
 
 COMMENT ON TABLE reconciliations IS 'A run over (from_block, to_block] of one fund; its figures are the next run''s start.';
 
+CREATE TABLE redemption_counts (
+    fund_id VARCHAR(64) NOT NULL,
+    status VARCHAR(12) NOT NULL,
+    redemptions_count BIGINT NOT NULL,
+    CONSTRAINT pk_redemption_counts PRIMARY KEY (fund_id, status),
+    CONSTRAINT ck_redemption_counts_status_known CHECK (status IN ('requested', 'approved', 'settling', 'burning', 'burned', 'paying', 'paid', 'settled', 'held', 'returning', 'rejected', 'cancelled', 'expired', 'returned')),
+    CONSTRAINT ck_redemption_counts_count_range CHECK (redemptions_count >= 0),
+    CONSTRAINT fk_redemption_counts_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id)
+);
+
+COMMENT ON TABLE redemption_counts IS 'How many redemptions of a fund stand in a status, kept by each commit that moves one.';
+
 CREATE TABLE settlements (
     settlement_id BIGSERIAL NOT NULL,
     fund_id VARCHAR(64) NOT NULL,
