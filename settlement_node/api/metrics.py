@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from settlement_node import __version__
 from settlement_node.errors import Transient
 from settlement_node.store.book import redemptions
-from settlement_node.store.database import Store, Tx
+from settlement_node.store.database import ReadTx, Store
 from settlement_node.store.telling import overview, records
 
 PREFIX = "settlement_node_"
@@ -92,7 +92,7 @@ class BookCollector(Collector):
         return [build, up, *figures]
 
 
-def _figures(tx: Tx) -> Iterator[Metric]:
+def _figures(tx: ReadTx) -> Iterator[Metric]:
     yield _gauge(
         "redemptions",
         "Redemptions by status.",
@@ -123,7 +123,7 @@ def _figures(tx: Tx) -> Iterator[Metric]:
     yield from _workers(tx)
 
 
-def _heads(tx: Tx) -> Iterator[Metric]:
+def _heads(tx: ReadTx) -> Iterator[Metric]:
     heads = overview.heads_by_lane(tx)
     now = tx.now_utc.timestamp()
     yield _gauge(
@@ -146,7 +146,7 @@ def _heads(tx: Tx) -> Iterator[Metric]:
     )
 
 
-def _workers(tx: Tx) -> Iterator[Metric]:
+def _workers(tx: ReadTx) -> Iterator[Metric]:
     labels = ("node_id", "worker")
     runs = CounterMetricFamily(PREFIX + "stage_runs", "Runs of a stage.", labels=labels)
     failures = CounterMetricFamily(PREFIX + "stage_failures", "Failed runs.", labels=labels)

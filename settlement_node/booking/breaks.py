@@ -20,7 +20,7 @@ from settlement_node.domain.reconciliation import (
 )
 from settlement_node.store.book import redemptions
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.telling.attention import break_of, open_breaks, resolve_break
 from settlement_node.units import Hex32
@@ -28,7 +28,7 @@ from settlement_node.units import Hex32
 AT_ONCE_MAX = 1_000
 
 
-def booked(tx: Tx, lane_key: str, fund: FundRow) -> dict[int, RedemptionSettledEvent]:
+def booked(tx: ReadTx, lane_key: str, fund: FundRow) -> dict[int, RedemptionSettledEvent]:
     """The open breaks of payments that the book lacked and has by now, by number, each with the
     final event that shows it: their orders were entered again after a restore, say."""
     found = _open(tx, fund, EXPLAINED_BY_BOOKING)
@@ -47,7 +47,7 @@ def close_shown(tx: Tx, fund: FundRow, events: Sequence[RedemptionSettledEvent])
     return close(tx, _explained(tx, found, events)) if found else 0
 
 
-def _open(tx: Tx, fund: FundRow, kinds: Collection[BreakKind]) -> dict[int, Hex32]:
+def _open(tx: ReadTx, fund: FundRow, kinds: Collection[BreakKind]) -> dict[int, Hex32]:
     """The redemption of each open break of these kinds, by number."""
     rows = open_breaks(tx, fund_id=fund.fund_id, kinds=kinds, limit=AT_ONCE_MAX)
     opened = {row["break_id"]: break_of(row) for row in rows}
@@ -55,7 +55,7 @@ def _open(tx: Tx, fund: FundRow, kinds: Collection[BreakKind]) -> dict[int, Hex3
 
 
 def _explained(
-    tx: Tx, found: Mapping[int, Hex32], events: Sequence[RedemptionSettledEvent]
+    tx: ReadTx, found: Mapping[int, Hex32], events: Sequence[RedemptionSettledEvent]
 ) -> dict[int, RedemptionSettledEvent]:
     """The breaks that are over, by number, each with the one payment that explains it."""
     times = Counter(event.redemption_id_hex for event in events)

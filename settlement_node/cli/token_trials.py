@@ -17,14 +17,14 @@ from settlement_node.methods.burn_trial import FUNCTIONS, BurnTrial, try_burn
 from settlement_node.node.stages.eligibility import CheckedFund, try_checks
 from settlement_node.node.stages.preflight import treasury_refusal
 from settlement_node.store.book import redemptions
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.units import Address, format_units
 
 HOLDERS_TRIED = 5
 NEEDS_ALLOWANCE = (BurnStyle.BURN_FROM, BurnStyle.ESCROW)
 
 
-def holders_to_try(tx: Tx, fund_id: str) -> list[Address]:
+def holders_to_try(tx: ReadTx, fund_id: str) -> list[Address]:
     """Some holders the book knows, by whose shares a burn can be tried."""
     rows = redemptions.due(tx, fund_id, at_utc=tx.now_utc, limit=HOLDERS_TRIED)
     return list(dict.fromkeys(row.investor_address for row in rows))

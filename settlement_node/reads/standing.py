@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from settlement_node.domain.waiting import Standing
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import FundRow
 from settlement_node.store.telling.attention import open_breaks
 
 
-def read_standing(tx: Tx, fund: FundRow) -> Standing:
+def read_standing(tx: ReadTx, fund: FundRow) -> Standing:
     """As the book stands in this transaction, which `fund` was read in."""
     lane = get_lane(tx, fund.chain_id, fund.lane_address)
     return Standing(

@@ -113,13 +113,20 @@ _COUNT = (
 
 
 @dataclass(slots=True)
-class Tx:
+class ReadTx:
+    """A consistent view for reading only: what takes one changes nothing. Whoever has a whole unit
+    of work may hand it on as one."""
+
+    connection: Connection
+    now_utc: datetime
+
+
+@dataclass(slots=True)
+class Tx(ReadTx):
     """One open unit of work. Audit facts, ledger postings and outbox events are gathered and
     written together just before the commit, which makes a batch of a hundred facts three
     statements instead of hundreds."""
 
-    connection: Connection
-    now_utc: datetime
     actor: str
     _events: list[dict[str, Any]] = field(default_factory=list)
     _facts: list[dict[str, Any]] = field(default_factory=list)
@@ -238,15 +245,15 @@ class Store:
             self.on_commit()
 
     @contextmanager
-    def read(self) -> Iterator[Tx]:
-        """A consistent view for reading only."""
+    def read(self) -> Iterator[ReadTx]:
+        """A consistent view; the database refuses what would write all the same."""
         options: dict[str, Any] = {"settlement_read_only": True}
         if self.engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with database_errors(self.engine), self.engine.connect() as plain:
             connection = plain.execution_options(**options)
             with connection.begin():
-                yield Tx(connection, self.clock(), "reader")
+                yield ReadTx(connection, self.clock())
 
     def database_now(self, connection: Connection) -> datetime:
         """The database's own time, which every node of it shares."""

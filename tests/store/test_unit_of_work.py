@@ -129,6 +129,11 @@ def test_read__that_writes__is_refused(store: Store) -> None:
         tx.connection.execute(t.funds.update().values(name="by a writer"))
 
 
+def test_read__what_it_hands_out__has_nothing_to_write_with(store: Store) -> None:
+    with store.read() as reader:
+        assert [] == [n for n in ("audit", "emit", "post", "flush") if hasattr(reader, n)]
+
+
 def test_outbox__concurrent_writers__is_read_in_commit_order(store: Store) -> None:
     """A reader that follows the ids never meets one that commits behind it."""
     writers, each = 4, 12

@@ -9,7 +9,7 @@ from settlement_node.api.redemptions.schemas import PaymentOut
 from settlement_node.booking.found import judged
 from settlement_node.store.book.terms import terms_of
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import (
     FundRow,
     ItemRow,
@@ -22,7 +22,7 @@ from settlement_node.units import Hex32, Payout
 
 
 def payments_of(
-    tx: Tx,
+    tx: ReadTx,
     fund: FundRow,
     row: RedemptionRow,
     items: Sequence[ItemRow],

@@ -24,7 +24,7 @@ from settlement_node.reads.standing import read_standing
 from settlement_node.store.book import ledger, redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.engine import settlements
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.engine.transactions import attempts_of
@@ -40,7 +40,7 @@ from settlement_node.store.telling.overview import settlements_by_id, transactio
 from settlement_node.units import Hex32
 
 
-def tell(context: ApiContext, tx: Tx, redemption_id: Hex32) -> RedemptionDetailOut:
+def tell(context: ApiContext, tx: ReadTx, redemption_id: Hex32) -> RedemptionDetailOut:
     """Everything the book knows of a redemption; raises NotFound."""
     row = redemptions.get(tx, redemption_id)
     if row is None:
@@ -96,7 +96,7 @@ def _live_transaction(
 
 
 def _waiting(
-    tx: Tx,
+    tx: ReadTx,
     fund: FundRow,
     row: RedemptionRow,
     live: TransactionRow | None,
@@ -127,7 +127,7 @@ def _waiting(
     )
 
 
-def _facts(tx: Tx, redemption_id: Hex32) -> list[FactOut]:
+def _facts(tx: ReadTx, redemption_id: Hex32) -> list[FactOut]:
     return [
         FactOut(
             at_utc=fact["at_utc"],
@@ -155,7 +155,7 @@ def _participation(
     )
 
 
-def _postings(tx: Tx, redemption_id: Hex32) -> list[PostingOut]:
+def _postings(tx: ReadTx, redemption_id: Hex32) -> list[PostingOut]:
     return [
         PostingOut(
             journal=posting["journal"],

@@ -20,7 +20,7 @@ from settlement_node.api.status.schemas import (
 from settlement_node.chain.context import ChainContext
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import list_funds
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.engine.lanes import list_lanes
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, LaneRow
@@ -29,7 +29,9 @@ from settlement_node.store.telling.attention import open_alerts
 from settlement_node.store.telling.outbox import last_id
 
 
-def report(tx: Tx, chains: Mapping[int, ChainContext], *, event_subscribers: int = 0) -> StatusOut:
+def report(
+    tx: ReadTx, chains: Mapping[int, ChainContext], *, event_subscribers: int = 0
+) -> StatusOut:
     """Read it all in one consistent view."""
     breaks = overview.open_breaks_by_fund(tx)
     unfinal = overview.unfinal_by_lane(tx)
@@ -85,7 +87,7 @@ def _chain(chain_id: int, chain: ChainContext) -> ChainOut:
 
 
 def _lane(
-    tx: Tx, lane: LaneRow, unfinal: int, head: RowMapping | None, lease: RowMapping | None
+    tx: ReadTx, lane: LaneRow, unfinal: int, head: RowMapping | None, lease: RowMapping | None
 ) -> LaneOut:
     held = lease is not None and lease["expires_at_utc"] > tx.now_utc
     return LaneOut(

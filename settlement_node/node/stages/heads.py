@@ -25,7 +25,7 @@ from settlement_node.domain.observations import Block
 from settlement_node.errors import Transient
 from settlement_node.node.context import Head, Lane
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.engine.lanes import get_lane, set_lane
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ def follow_head(lane: Lane) -> HeadSeen:
     return seen
 
 
-def _remembered(tx: Tx, lane: Lane, head: Block) -> Remembered:
+def _remembered(tx: ReadTx, lane: Lane, head: Block) -> Remembered:
     latest = chain_book.latest_head(tx, lane.key)
     final = chain_book.highest_final(tx, lane.key)
     if latest is None or following.is_next(head, latest):

@@ -33,7 +33,7 @@ from settlement_node.node.stages.waits import alert_gas, money_alerts, note_stop
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import list_funds, lock_fund_to_plan
 from settlement_node.store.book.redemptions import Advance
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.lanes import lock_lane
 from settlement_node.store.rows import FundRow, RedemptionRow
@@ -122,7 +122,7 @@ def plan_fund(context: NodeContext, lane: Lane, fund: FundRow) -> bool:
     return _select_and_commit(context, lane, fund, book, state, priced, unpriced)
 
 
-def _due(context: NodeContext, tx: Tx, lane: Lane, fund: FundRow) -> list[RedemptionRow]:
+def _due(context: NodeContext, tx: ReadTx, lane: Lane, fund: FundRow) -> list[RedemptionRow]:
     """The oldest due redemptions, twice a batch, so that one that cannot go does not starve those
     behind it. When all of them wait for money, the smallest due ones besides: if any of the fund's
     redemptions can be paid now, one of these can."""

@@ -14,7 +14,7 @@ from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import FundRow, SettlementRow
@@ -43,7 +43,7 @@ class BookState:
 
 
 def read_book_state(
-    tx: Tx,
+    tx: ReadTx,
     policy: EnginePolicy,
     lane: Lane,
     fund: FundRow,

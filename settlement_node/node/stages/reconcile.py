@@ -35,7 +35,7 @@ from settlement_node.store.book import payments, redemptions
 from settlement_node.store.book.funds import list_funds, lock_fund_to_change
 from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.telling import records
@@ -200,7 +200,7 @@ def _nothing_new(context: NodeContext, fund: FundRow, start: int) -> Reconciliat
 
 
 def _read_book(
-    tx: Tx,
+    tx: ReadTx,
     fund: FundRow,
     events: list[RedemptionSettledEvent],
     *,

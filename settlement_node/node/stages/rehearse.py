@@ -20,7 +20,7 @@ from settlement_node.domain.waiting import WaitingFor
 from settlement_node.node.context import Lane, Rehearsal, WouldHold
 from settlement_node.node.stages.preflight import Checked
 from settlement_node.store.book import redemptions
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Payout
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 def next_due(
-    tx: Tx, policy: EnginePolicy, lane: Lane, fund: FundRow, *, at_utc: datetime
+    tx: ReadTx, policy: EnginePolicy, lane: Lane, fund: FundRow, *, at_utc: datetime
 ) -> list[RedemptionRow]:
     """The oldest due redemptions not judged yet, at most twice a batch. Empty behind a page of
     which all are judged, and once the book is through."""

@@ -17,7 +17,7 @@ from settlement_node.errors import Conflict, NotFound
 from settlement_node.store import tables as t
 from settlement_node.store.book.settlers import PastSettler, add_settler
 from settlement_node.store.book.terms import record_terms
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.engine.lanes import ensure_lane
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
@@ -106,7 +106,7 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
     return added
 
 
-def get_fund(tx: Tx, fund_id: str) -> FundRow:
+def get_fund(tx: ReadTx, fund_id: str) -> FundRow:
     """One fund; raises NotFound."""
     row = tx.connection.execute(sa.select(f).where(f.c.fund_id == fund_id)).mappings().first()
     if row is None:
@@ -148,7 +148,11 @@ def _locked_fund(tx: Tx, fund_id: str, *, to_change: bool) -> FundRow:
 
 
 def list_funds(
-    tx: Tx, *, chain_id: int | None = None, lane_address: Address | None = None, limit: int = 1000
+    tx: ReadTx,
+    *,
+    chain_id: int | None = None,
+    lane_address: Address | None = None,
+    limit: int = 1000,
 ) -> list[FundRow]:
     """Funds by id, of one chain and lane if given."""
     query = sa.select(f).order_by(f.c.fund_id).limit(limit)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from settlement_node.domain.postings import Account, movements
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.store.types import sum_base_units
 from settlement_node.units import Address, Hex32
@@ -82,7 +82,7 @@ def balance(tx: Tx, *, fund_id: str, account: Account) -> int:
     return int(sides[0]) - int(sides[1])
 
 
-def postings_of(tx: Tx, redemption_id: Hex32, *, limit: int = 200) -> list[sa.RowMapping]:
+def postings_of(tx: ReadTx, redemption_id: Hex32, *, limit: int = 200) -> list[sa.RowMapping]:
     """Postings of one redemption in the order they were made."""
     p = t.ledger_postings
     return list(

@@ -14,7 +14,7 @@ from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.ledger import post_movements
 from settlement_node.store.book.redemptions import IN_CHUNK
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Address, Hex32, redemption_id_of
 
@@ -206,7 +206,7 @@ def _refuse_duplicates(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder])
         )
 
 
-def known_external_ids(tx: Tx, fund_id: str, external_ids: Sequence[str]) -> set[str]:
+def known_external_ids(tx: ReadTx, fund_id: str, external_ids: Sequence[str]) -> set[str]:
     """Which of these external ids the fund's book already holds."""
     known: set[str] = set()
     for start in range(0, len(external_ids), IN_CHUNK):

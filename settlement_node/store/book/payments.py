@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.store import tables as t
 from settlement_node.store.book.redemptions import IN_CHUNK
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Hex32
 
@@ -17,7 +17,7 @@ r = t.redemptions
 
 
 def waiting_but_settled(
-    tx: Tx, fund: FundRow, *, final_number: int, limit: int
+    tx: ReadTx, fund: FundRow, *, final_number: int, limit: int
 ) -> list[RedemptionRow]:
     """Redemptions nothing of which is in flight, whose id a final settler event shows as paid."""
     ev = t.settler_events
@@ -46,7 +46,7 @@ def waiting_but_settled(
     return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def booked_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:
+def booked_paid_between(tx: ReadTx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:
     """Redemptions booked as settled by a transaction mined in blocks (from, to]."""
     i, s, x = t.settlement_items, t.settlements, t.transactions
     query = (
@@ -63,7 +63,7 @@ def booked_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int)
     return {Hex32(value) for value in tx.connection.execute(query).scalars()}
 
 
-def found_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:
+def found_paid_between(tx: ReadTx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:
     """Redemptions that the chain showed as paid in blocks (from, to], by no settlement of this
     book."""
     query = sa.select(r.c.redemption_id).where(
@@ -75,7 +75,7 @@ def found_paid_between(tx: Tx, fund_id: str, *, from_block: int, to_block: int) 
     return {Hex32(value) for value in tx.connection.execute(query).scalars()}
 
 
-def times_settled(tx: Tx, chain_id: int, redemption_ids: Sequence[Hex32]) -> dict[Hex32, int]:
+def times_settled(tx: ReadTx, chain_id: int, redemption_ids: Sequence[Hex32]) -> dict[Hex32, int]:
     """How many settled events, of any settler, the canonical chain has for each redemption."""
     e = t.settler_events
     counts: dict[Hex32, int] = {}

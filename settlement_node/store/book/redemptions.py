@@ -17,7 +17,7 @@ from settlement_node.errors import Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.ledger import post_movements
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.types import sum_base_units
 from settlement_node.units import Address, Hex32, Shares, normal_external_id
@@ -168,12 +168,12 @@ def _tell(tx: Tx, advance: Advance, following: RedemptionStatus) -> None:
     )
 
 
-def get(tx: Tx, redemption_id: Hex32) -> RedemptionRow | None:
+def get(tx: ReadTx, redemption_id: Hex32) -> RedemptionRow | None:
     """One redemption by its id."""
     return get_many(tx, [redemption_id]).get(redemption_id)
 
 
-def get_many(tx: Tx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionRow]:
+def get_many(tx: ReadTx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionRow]:
     """Redemptions by id; ids not in the book are absent from the answer."""
     rows: dict[Hex32, RedemptionRow] = {}
     for start in range(0, len(redemption_ids), IN_CHUNK):
@@ -186,7 +186,7 @@ def get_many(tx: Tx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionR
 
 
 def due(
-    tx: Tx, fund_id: str, *, at_utc: datetime, limit: int, above_index: int = -1
+    tx: ReadTx, fund_id: str, *, at_utc: datetime, limit: int, above_index: int = -1
 ) -> list[RedemptionRow]:
     """Approved redemptions whose settlement date has come at that time, the database's own, oldest
     index first; with `above_index` only those behind it."""
@@ -205,7 +205,7 @@ def due(
     return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def due_smallest(tx: Tx, fund_id: str, *, at_utc: datetime, limit: int) -> list[RedemptionRow]:
+def due_smallest(tx: ReadTx, fund_id: str, *, at_utc: datetime, limit: int) -> list[RedemptionRow]:
     """Of the due redemptions those with the fewest shares, oldest index first."""
     query = (
         sa.select(r)
@@ -237,7 +237,7 @@ def set_waiting_on(tx: Tx, redemption_ids: Sequence[Hex32], waiting_on: str | No
     return changed
 
 
-def waits_of(tx: Tx, fund_id: str) -> set[str]:
+def waits_of(tx: ReadTx, fund_id: str) -> set[str]:
     """What the approved redemptions of a fund were last noted to wait for."""
     query = (
         sa.select(r.c.waiting_on)
@@ -265,7 +265,7 @@ def set_broadcast(tx: Tx, settlement_id: int) -> None:
     )
 
 
-def in_flight_payout(tx: Tx, fund_id: str) -> int:
+def in_flight_payout(tx: ReadTx, fund_id: str) -> int:
     """Σ payout of redemptions in settlements that are not yet mined, in payout base units."""
     return int(
         tx.connection.execute(
@@ -289,7 +289,7 @@ class RedemptionFilter:
 
 
 def page(
-    tx: Tx,
+    tx: ReadTx,
     wanted: RedemptionFilter,
     *,
     limit: int,
@@ -331,7 +331,7 @@ def page(
     return [RedemptionRow.of(row) for row in tx.connection.execute(query.limit(limit)).mappings()]
 
 
-def count_by_status(tx: Tx, fund_id: str | None = None) -> dict[RedemptionStatus, int]:
+def count_by_status(tx: ReadTx, fund_id: str | None = None) -> dict[RedemptionStatus, int]:
     """How many redemptions stand in each status, as every commit has kept it."""
     c = t.redemption_counts
     query = sa.select(c.c.status, sa.func.sum(c.c.redemptions_count)).group_by(c.c.status)

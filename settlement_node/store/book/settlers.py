@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
 
@@ -42,7 +42,7 @@ def add_settler(tx: Tx, fund_id: str, *, settler_address: Address, from_block: i
     )
 
 
-def settlers_of(tx: Tx, fund_id: str) -> list[sa.RowMapping]:
+def settlers_of(tx: ReadTx, fund_id: str) -> list[sa.RowMapping]:
     """Every settler of a fund: address, from_block, scanned_to_block."""
     s = t.fund_settlers
     return list(
@@ -91,7 +91,7 @@ def set_scanned(
         )
 
 
-def is_read_to(tx: Tx, fund_id: str, block_number: int) -> bool:
+def is_read_to(tx: ReadTx, fund_id: str, block_number: int) -> bool:
     """Whether the events of every settler of a fund are in the book up to a block."""
     s = t.fund_settlers
     behind = tx.connection.execute(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from settlement_node.domain.found import PastTerms
 from settlement_node.domain.redemption import PriceTerms
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import FundRow
 
 h = t.fund_terms
@@ -33,7 +33,7 @@ def record_terms(tx: Tx, fund: FundRow, *, valid_from_utc: datetime) -> None:
     )
 
 
-def terms_of(tx: Tx, fund: FundRow) -> list[PastTerms]:
+def terms_of(tx: ReadTx, fund: FundRow) -> list[PastTerms]:
     """Every terms a fund ever had, oldest first."""
     query = sa.select(h).where(h.c.fund_id == fund.fund_id)
     return [

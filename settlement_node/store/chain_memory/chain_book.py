@@ -17,7 +17,7 @@ from settlement_node.domain.observations import (
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import lock_fund_to_change
 from settlement_node.store.book.redemptions import IN_CHUNK
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.rows import SettlerEventRow
 from settlement_node.units import INT64_MAX, Address, Hex32
@@ -26,7 +26,7 @@ h = t.heads
 e = t.settler_events
 
 
-def remembered_heads(tx: Tx, lane: str, *, from_number: int = 0) -> dict[int, Hex32]:
+def remembered_heads(tx: ReadTx, lane: str, *, from_number: int = 0) -> dict[int, Hex32]:
     """Block hashes by number that a lane remembers, from a number on."""
     query = sa.select(h.c.block_number, h.c.block_hash).where(
         h.c.lane == lane, h.c.block_number >= from_number
@@ -41,7 +41,7 @@ def timestamp_seconds(tx: Tx, lane: str, block_hash: Hex32) -> int | None:
     ).scalar()
 
 
-def latest_head(tx: Tx, lane: str) -> tuple[int, Hex32] | None:
+def latest_head(tx: ReadTx, lane: str) -> tuple[int, Hex32] | None:
     """The highest block a lane remembers."""
     row = tx.connection.execute(
         sa.select(h.c.block_number, h.c.block_hash)
@@ -52,7 +52,7 @@ def latest_head(tx: Tx, lane: str) -> tuple[int, Hex32] | None:
     return None if row is None else (row.block_number, Hex32(row.block_hash))
 
 
-def highest_final(tx: Tx, lane: str) -> int:
+def highest_final(tx: ReadTx, lane: str) -> int:
     """The highest block number a lane ever called final; −1 when none was."""
     highest: int = tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(h.c.block_number), -1)).where(
@@ -200,7 +200,7 @@ def _event_values(chain_id: int, event: SettlerEvent) -> dict[str, object]:
 
 
 def settled_events(
-    tx: Tx, chain_id: int, redemption_ids: Sequence[Hex32]
+    tx: ReadTx, chain_id: int, redemption_ids: Sequence[Hex32]
 ) -> dict[Hex32, SettlerEventRow]:
     """The settled event of each redemption that the chain shows as paid."""
     found: dict[Hex32, SettlerEventRow] = {}
@@ -215,7 +215,7 @@ def settled_events(
     return found
 
 
-def payments_of(tx: Tx, chain_id: int, redemption_id: Hex32) -> list[SettlerEventRow]:
+def payments_of(tx: ReadTx, chain_id: int, redemption_id: Hex32) -> list[SettlerEventRow]:
     """Every settled event of one redemption, of any settler, oldest first."""
     query = (
         sa.select(e)
@@ -230,7 +230,7 @@ def payments_of(tx: Tx, chain_id: int, redemption_id: Hex32) -> list[SettlerEven
 
 
 def final_payments(
-    tx: Tx, chain_id: int, redemption_ids: Sequence[Hex32], *, final_number: int
+    tx: ReadTx, chain_id: int, redemption_ids: Sequence[Hex32], *, final_number: int
 ) -> list[RedemptionSettledEvent]:
     """Every settled event of these redemptions up to a block; one paid twice has several."""
     found: list[RedemptionSettledEvent] = []
@@ -258,7 +258,7 @@ def _payment(row: sa.RowMapping) -> RedemptionSettledEvent:
 
 
 def ratchet_tip(
-    tx: Tx, chain_id: int, settler_address: Address, *, below_block: int | None = None
+    tx: ReadTx, chain_id: int, settler_address: Address, *, below_block: int | None = None
 ) -> SettlerEventRow | None:
     """The last BatchSettled of a settler on the canonical chain, below a block if given; None
     before the first."""
@@ -279,7 +279,7 @@ def ratchet_tip(
 
 
 def batch_event(
-    tx: Tx, chain_id: int, settler_address: Address, batch_hash: Hex32
+    tx: ReadTx, chain_id: int, settler_address: Address, batch_hash: Hex32
 ) -> SettlerEventRow | None:
     """The BatchSettled that moved the ratchet to this hash, if the chain has it."""
     return _batch(tx, chain_id, settler_address, e.c.batch_hash == batch_hash)
@@ -293,7 +293,7 @@ def batch_after(
 
 
 def _batch(
-    tx: Tx, chain_id: int, settler_address: Address, condition: sa.ColumnElement[bool]
+    tx: ReadTx, chain_id: int, settler_address: Address, condition: sa.ColumnElement[bool]
 ) -> SettlerEventRow | None:
     query = sa.select(e).where(
         e.c.chain_id == chain_id,

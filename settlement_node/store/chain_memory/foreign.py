@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.tables import AcceptedAs
 from settlement_node.units import Address, Hex32
@@ -63,7 +63,7 @@ def note_batches(
     )
 
 
-def unexplained(tx: Tx, chain_id: int, settlers: Iterable[Address]) -> list[ForeignBatch]:
+def unexplained(tx: ReadTx, chain_id: int, settlers: Iterable[Address]) -> list[ForeignBatch]:
     """Batches of these settlers that are on the chain now, that this book did not make and nobody
     accepted, in chain order."""
     query = (
@@ -114,7 +114,7 @@ def accept_batch(
     )
 
 
-def settlers_with_unread_history(tx: Tx, fund_ids: Sequence[str]) -> list[tuple[str, Address]]:
+def settlers_with_unread_history(tx: ReadTx, fund_ids: Sequence[str]) -> list[tuple[str, Address]]:
     """Settlers of these funds of whose history some was read and its end never noted; normally
     none. Of one that begins above the head so far, nothing was: its batches come as history yet."""
     fs = t.fund_settlers

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from settlement_node.errors import NotFound
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.rows import LaneRow
 from settlement_node.units import Address
@@ -25,7 +25,7 @@ def ensure_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow:
     return made
 
 
-def get_lane(tx: Tx, chain_id: int, signer_address: Address) -> LaneRow | None:
+def get_lane(tx: ReadTx, chain_id: int, signer_address: Address) -> LaneRow | None:
     """A lane's row, or None."""
     lanes = t.lanes
     row = (
@@ -51,7 +51,7 @@ def lock_lane(tx: Tx, chain_id: int, signer_address: Address) -> None:
     ).all()
 
 
-def list_lanes(tx: Tx, *, limit: int = 1000) -> list[LaneRow]:
+def list_lanes(tx: ReadTx, *, limit: int = 1000) -> list[LaneRow]:
     """Every lane."""
     lanes = t.lanes
     query = sa.select(lanes).order_by(lanes.c.chain_id, lanes.c.signer_address).limit(limit)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import FundRow, ItemRow, RedemptionRow, SettlementRow
 from settlement_node.store.tables import ItemOutcome, SettlementStatus
 from settlement_node.store.types import word
@@ -34,7 +34,7 @@ _SET_ITEM = (
 )
 
 
-def shares_in_flight(tx: Tx, fund_id: str) -> dict[Address, int]:
+def shares_in_flight(tx: ReadTx, fund_id: str) -> dict[Address, int]:
     """What each investor's redemptions in batches not yet seen mined are going to burn; investors
     with none are left out."""
     r = t.redemptions
@@ -150,7 +150,7 @@ def set_items(tx: Tx, items: Sequence[ItemRow]) -> None:
         )
 
 
-def of_transaction(tx: Tx, transaction_id: int) -> SettlementRow | None:
+def of_transaction(tx: ReadTx, transaction_id: int) -> SettlementRow | None:
     """The settlement a transaction carries; None for a transaction that carries none."""
     row = (
         tx.connection.execute(sa.select(s).where(s.c.transaction_id == transaction_id))
@@ -160,7 +160,7 @@ def of_transaction(tx: Tx, transaction_id: int) -> SettlementRow | None:
     return None if row is None else SettlementRow.of(row)
 
 
-def get(tx: Tx, settlement_id: int) -> SettlementRow | None:
+def get(tx: ReadTx, settlement_id: int) -> SettlementRow | None:
     """One settlement."""
     row = (
         tx.connection.execute(sa.select(s).where(s.c.settlement_id == settlement_id))
@@ -170,13 +170,13 @@ def get(tx: Tx, settlement_id: int) -> SettlementRow | None:
     return None if row is None else SettlementRow.of(row)
 
 
-def items_of(tx: Tx, settlement_id: int) -> list[ItemRow]:
+def items_of(tx: ReadTx, settlement_id: int) -> list[ItemRow]:
     """Items in the order of the batch."""
     query = sa.select(i).where(i.c.settlement_id == settlement_id).order_by(i.c.item_position)
     return [ItemRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def items_of_redemption(tx: Tx, redemption_id: Hex32, *, limit: int = 100) -> list[ItemRow]:
+def items_of_redemption(tx: ReadTx, redemption_id: Hex32, *, limit: int = 100) -> list[ItemRow]:
     """Every settlement a redemption was ever in, oldest first."""
     query = (
         sa.select(i)
@@ -187,7 +187,7 @@ def items_of_redemption(tx: Tx, redemption_id: Hex32, *, limit: int = 100) -> li
     return [ItemRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def last_live(tx: Tx, fund_id: str) -> SettlementRow | None:
+def last_live(tx: ReadTx, fund_id: str) -> SettlementRow | None:
     """The newest settlement of a fund whose transaction is not final."""
     query = (
         sa.select(s)
@@ -209,7 +209,7 @@ class Undecided:
     may_fail: bool
 
 
-def undecided(tx: Tx, fund_id: str) -> list[Undecided]:
+def undecided(tx: ReadTx, fund_id: str) -> list[Undecided]:
     """A fund's live settlements that are unmined or may fail as a whole, oldest first: as few as
     a lane has unmined. The many that were mined well and wait for finality are left out."""
     x = t.transactions
@@ -245,7 +245,7 @@ def with_batch_hash(tx: Tx, settler_address: Address, batch_hash: Hex32) -> list
 
 
 def page(
-    tx: Tx,
+    tx: ReadTx,
     *,
     fund_id: str | None = None,
     status: SettlementStatus | None = None,

@@ -14,7 +14,7 @@ from settlement_node.domain.lifecycle import (
 )
 from settlement_node.errors import InvariantBroken
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
 from settlement_node.store.types import word
@@ -146,13 +146,13 @@ def get(tx: Tx, transaction_id: int) -> TransactionRow | None:
     return None if row is None else TransactionRow.of(row)
 
 
-def unmined(tx: Tx, chain_id: int, signer_address: Address) -> list[TransactionRow]:
+def unmined(tx: ReadTx, chain_id: int, signer_address: Address) -> list[TransactionRow]:
     """Every transaction of a lane that is planned, signed or sent and in no block, by nonce."""
     return _unfinal(tx, chain_id, signer_address, x.c.status != word(TransactionStatus.MINED))
 
 
 def mined(
-    tx: Tx,
+    tx: ReadTx,
     chain_id: int,
     signer_address: Address,
     *,
@@ -174,7 +174,7 @@ def mined(
 
 
 def _unfinal(
-    tx: Tx,
+    tx: ReadTx,
     chain_id: int,
     signer_address: Address,
     *conditions: sa.ColumnElement[bool],
@@ -194,7 +194,7 @@ def _unfinal(
     return [TransactionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def highest_unfinal_nonce(tx: Tx, chain_id: int, signer_address: Address) -> int | None:
+def highest_unfinal_nonce(tx: ReadTx, chain_id: int, signer_address: Address) -> int | None:
     """The last nonce of a lane whose transaction is not final; None when all are."""
     nonce: int | None = tx.connection.execute(
         sa.select(sa.func.max(x.c.nonce)).where(
@@ -207,7 +207,7 @@ def highest_unfinal_nonce(tx: Tx, chain_id: int, signer_address: Address) -> int
 
 
 def with_nonces(
-    tx: Tx, chain_id: int, signer_address: Address, *, first: int, below: int
+    tx: ReadTx, chain_id: int, signer_address: Address, *, first: int, below: int
 ) -> list[TransactionRow]:
     """A lane's transactions with nonces from `first` on and below `below`, by nonce."""
     query = (
@@ -224,7 +224,7 @@ def with_nonces(
     return [TransactionRow.of(row) for row in tx.connection.execute(query).mappings()]
 
 
-def count_unfinal(tx: Tx, chain_id: int, signer_address: Address) -> int:
+def count_unfinal(tx: ReadTx, chain_id: int, signer_address: Address) -> int:
     """How many transactions of a lane are not final."""
     return tx.connection.execute(
         sa.select(sa.func.count()).where(
@@ -310,7 +310,7 @@ def record_send(tx: Tx, attempt_hash: Hex32, *, at_block: int, answer: str) -> N
     )
 
 
-def attempts_of(tx: Tx, transaction_ids: Sequence[int]) -> dict[int, list[AttemptRow]]:
+def attempts_of(tx: ReadTx, transaction_ids: Sequence[int]) -> dict[int, list[AttemptRow]]:
     """Attempts of each transaction, in the order they were signed."""
     found: dict[int, list[AttemptRow]] = {n: [] for n in transaction_ids}
     if not found:
@@ -325,7 +325,7 @@ def attempts_of(tx: Tx, transaction_ids: Sequence[int]) -> dict[int, list[Attemp
     return found
 
 
-def by_attempt_hash(tx: Tx, attempt_hash: Hex32) -> TransactionRow | None:
+def by_attempt_hash(tx: ReadTx, attempt_hash: Hex32) -> TransactionRow | None:
     """The transaction one of whose attempts has this hash."""
     query = (
         sa.select(x)

@@ -15,7 +15,7 @@ from settlement_node.domain.breaks import Break, BreakKind, FundBreak
 from settlement_node.domain.lane_breaks import LaneBreak
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import lock_fund_to_change
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.rows import FundRow
 from settlement_node.store.tables import AlertStatus, BreakStatus
@@ -112,7 +112,7 @@ def resolve_break(tx: Tx, break_id: int, *, reason: str) -> bool:
 
 
 def open_breaks(
-    tx: Tx,
+    tx: ReadTx,
     *,
     fund_id: str | None = None,
     kinds: Collection[BreakKind] | None = None,
@@ -133,7 +133,7 @@ def open_breaks(
     return list(tx.connection.execute(query).mappings())
 
 
-def breaks_concerning(tx: Tx, fund: FundRow | None, *, limit: int = 200) -> list[sa.RowMapping]:
+def breaks_concerning(tx: ReadTx, fund: FundRow | None, *, limit: int = 200) -> list[sa.RowMapping]:
     """A fund's open breaks and those of its lane, oldest first; without a fund, all."""
     if fund is None:
         return open_breaks(tx, limit=limit)
@@ -164,7 +164,7 @@ def open_lane_breaks(
     return list(tx.connection.execute(query).mappings())
 
 
-def was_opened(tx: Tx, chain_id: int, kind: BreakKind, subject: str) -> bool:
+def was_opened(tx: ReadTx, chain_id: int, kind: BreakKind, subject: str) -> bool:
     """Whether such a break was ever opened, and perhaps closed by a person since."""
     query = sa.select(
         sa.exists().where(b.c.chain_id == chain_id, b.c.kind == kind.value, b.c.subject == subject)
@@ -184,7 +184,7 @@ def get_open_break(tx: Tx, break_id: int) -> Break | None:
     return None if row is None else break_of(row)
 
 
-def count_open_breaks(tx: Tx, *, fund_id: str | None = None) -> int:
+def count_open_breaks(tx: ReadTx, *, fund_id: str | None = None) -> int:
     """How many breaks are open, of one fund if given."""
     query = sa.select(sa.func.count()).where(b.c.status == word(BreakStatus.OPEN))
     if fund_id is not None:
@@ -250,7 +250,7 @@ def _tell(tx: Tx, alert: Alert, shown: dict[tuple[str, str], str]) -> bool:
     return True
 
 
-def open_alerts(tx: Tx, *, limit: int = 200) -> list[sa.RowMapping]:
+def open_alerts(tx: ReadTx, *, limit: int = 200) -> list[sa.RowMapping]:
     """Open alerts, oldest first."""
     return list(
         tx.connection.execute(

@@ -8,12 +8,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 
 o = t.outbox
 
 
-def after(tx: Tx, event_id: int, *, limit: int = 500) -> list[sa.RowMapping]:
+def after(tx: ReadTx, event_id: int, *, limit: int = 500) -> list[sa.RowMapping]:
     """Events behind `event_id`, oldest first: event_id, topic, subject_id, payload, time."""
     return list(
         tx.connection.execute(
@@ -22,7 +22,7 @@ def after(tx: Tx, event_id: int, *, limit: int = 500) -> list[sa.RowMapping]:
     )
 
 
-def last_id(tx: Tx) -> int:
+def last_id(tx: ReadTx) -> int:
     """The newest event's id; 0 when there is none."""
     newest: int = tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.max(o.c.event_id), 0))
@@ -30,7 +30,7 @@ def last_id(tx: Tx) -> int:
     return newest
 
 
-def oldest_id(tx: Tx) -> int:
+def oldest_id(tx: ReadTx) -> int:
     """The oldest event's id still kept; 0 when there is none."""
     oldest: int = tx.connection.execute(
         sa.select(sa.func.coalesce(sa.func.min(o.c.event_id), 0))
@@ -38,7 +38,7 @@ def oldest_id(tx: Tx) -> int:
     return oldest
 
 
-def undelivered(tx: Tx, *, limit: int) -> list[sa.RowMapping]:
+def undelivered(tx: ReadTx, *, limit: int) -> list[sa.RowMapping]:
     """Events no sink has been given yet, oldest first."""
     return list(
         tx.connection.execute(

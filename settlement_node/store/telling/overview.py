@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.store import tables as t
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import SettlementRow, TransactionRow
 from settlement_node.store.tables import AlertStatus, BreakStatus, SettlementStatus
 
 
-def settlements_by_id(tx: Tx, settlement_ids: Sequence[int]) -> dict[int, SettlementRow]:
+def settlements_by_id(tx: ReadTx, settlement_ids: Sequence[int]) -> dict[int, SettlementRow]:
     """Settlements by id, for at most a page of ids."""
     s = t.settlements
     query = sa.select(s).where(s.c.settlement_id.in_(sorted(set(settlement_ids))))
@@ -25,7 +25,7 @@ def settlements_by_id(tx: Tx, settlement_ids: Sequence[int]) -> dict[int, Settle
     return {row.settlement_id: row for row in rows}
 
 
-def transactions_by_id(tx: Tx, transaction_ids: Sequence[int]) -> dict[int, TransactionRow]:
+def transactions_by_id(tx: ReadTx, transaction_ids: Sequence[int]) -> dict[int, TransactionRow]:
     """Transactions by id, for at most a page of ids."""
     x = t.transactions
     query = sa.select(x).where(x.c.transaction_id.in_(sorted(set(transaction_ids))))
@@ -33,7 +33,7 @@ def transactions_by_id(tx: Tx, transaction_ids: Sequence[int]) -> dict[int, Tran
     return {row.transaction_id: row for row in rows}
 
 
-def settlements_by_status(tx: Tx) -> dict[SettlementStatus, int]:
+def settlements_by_status(tx: ReadTx) -> dict[SettlementStatus, int]:
     """How many settlements stand in each status."""
     s = t.settlements
     query = sa.select(s.c.status, sa.func.count()).group_by(s.c.status)
@@ -42,7 +42,7 @@ def settlements_by_status(tx: Tx) -> dict[SettlementStatus, int]:
     return counts
 
 
-def unfinal_by_lane(tx: Tx) -> dict[tuple[int, str], int]:
+def unfinal_by_lane(tx: ReadTx) -> dict[tuple[int, str], int]:
     """Transactions that are not final, by chain and signer; lanes without any are absent."""
     x = t.transactions
     query = (
@@ -53,7 +53,7 @@ def unfinal_by_lane(tx: Tx) -> dict[tuple[int, str], int]:
     return {(chain, signer): n for chain, signer, n in tx.connection.execute(query)}
 
 
-def latest_reconciliations(tx: Tx, *, fund_id: str | None = None) -> list[sa.RowMapping]:
+def latest_reconciliations(tx: ReadTx, *, fund_id: str | None = None) -> list[sa.RowMapping]:
     """The latest reconciliation run of each fund, or of one, by fund."""
     c = t.reconciliations
     latest = sa.select(sa.func.max(c.c.reconciliation_id)).group_by(c.c.fund_id)
@@ -63,7 +63,7 @@ def latest_reconciliations(tx: Tx, *, fund_id: str | None = None) -> list[sa.Row
     return list(tx.connection.execute(query).mappings())
 
 
-def open_breaks_by_fund(tx: Tx) -> dict[str | None, int]:
+def open_breaks_by_fund(tx: ReadTx) -> dict[str | None, int]:
     """Open breaks by fund; None counts those of no fund."""
     b = t.breaks
     query = (
@@ -74,7 +74,7 @@ def open_breaks_by_fund(tx: Tx) -> dict[str | None, int]:
     return dict(tx.connection.execute(query).all())
 
 
-def open_alerts_by_kind(tx: Tx) -> dict[str, int]:
+def open_alerts_by_kind(tx: ReadTx) -> dict[str, int]:
     """Open alerts by kind."""
     al = t.alerts
     query = (
@@ -85,7 +85,7 @@ def open_alerts_by_kind(tx: Tx) -> dict[str, int]:
     return dict(tx.connection.execute(query).all())
 
 
-def heads_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:
+def heads_by_lane(tx: ReadTx) -> dict[str, sa.RowMapping]:
     """The highest remembered block of each lane: lane, block_number, block_hash,
     timestamp_seconds, and final_number, the highest called final (None when none is)."""
     h = t.heads
@@ -104,7 +104,7 @@ def heads_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:
     return {row["lane"]: row for row in tx.connection.execute(query).mappings()}
 
 
-def leases_by_lane(tx: Tx) -> dict[str, sa.RowMapping]:
+def leases_by_lane(tx: ReadTx) -> dict[str, sa.RowMapping]:
     """The lease of each lane: lane, holder, fencing_token, expires_at_utc."""
     query = sa.select(t.leases)
     return {row["lane"]: row for row in tx.connection.execute(query).mappings()}

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import lock_fund_to_change
-from settlement_node.store.database import Tx
+from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.inserts import upsert
 from settlement_node.store.telling.attention import count_open_breaks
 
 
 def audit_of(
-    tx: Tx, subject_kind: str, subject_id: str, *, limit: int = 500
+    tx: ReadTx, subject_kind: str, subject_id: str, *, limit: int = 500
 ) -> list[sa.RowMapping]:
     """The facts of one subject, in the order they happened."""
     au = t.audit_events
@@ -58,7 +58,7 @@ def forget_workers(tx: Tx, *, node_id: str | None = None) -> int:
     return tx.connection.execute(w.delete().where(gone)).rowcount
 
 
-def list_workers(tx: Tx, *, limit: int = 200) -> list[sa.RowMapping]:
+def list_workers(tx: ReadTx, *, limit: int = 200) -> list[sa.RowMapping]:
     """Health rows of the workers of every node that is there, the latest first."""
     w = t.workers
     return list(
@@ -71,7 +71,7 @@ def list_workers(tx: Tx, *, limit: int = 200) -> list[sa.RowMapping]:
     )
 
 
-def last_reconciliation(tx: Tx, fund_id: str) -> sa.RowMapping | None:
+def last_reconciliation(tx: ReadTx, fund_id: str) -> sa.RowMapping | None:
     """The latest reconciliation run of a fund."""
     c = t.reconciliations
     return (
@@ -86,7 +86,7 @@ def last_reconciliation(tx: Tx, fund_id: str) -> sa.RowMapping | None:
     )
 
 
-def end_of_history(tx: Tx, fund_id: str, *, run_blocks_max: int) -> int | None:
+def end_of_history(tx: ReadTx, fund_id: str, *, run_blocks_max: int) -> int | None:
     """The last block of a fund's first reconciliation, which a long history takes several full runs
     for; None while there is no run that ended it."""
     c = t.reconciliations
