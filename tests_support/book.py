@@ -108,7 +108,9 @@ def request(
     """Record orders as requested; a word stands for the order of that name."""
     full = [order(o) if isinstance(o, str) else o for o in wanted]
     with store.transaction(actor="test") as tx:
-        return orders.insert_orders(tx, fund, full)
+        rows = orders.new_rows(tx, fund, full)
+        orders.write_new(tx, rows)
+        return rows
 
 
 def approve(

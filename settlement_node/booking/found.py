@@ -15,6 +15,7 @@ from settlement_node.domain.found import FoundPayment, Judgement, PastTerms, jud
 from settlement_node.domain.lifecycle import RedemptionFact
 from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.domain.reconciliation import price_difference
+from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.store.book import payments, redemptions
 from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.book.terms import terms_of
@@ -60,7 +61,7 @@ def record_found_settled(
     return settled
 
 
-def is_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> bool:
+def is_as_ordered(row: RedemptionRow | RedemptionOrder, event: SettlerEventRow) -> bool:
     """Whether the chain paid to whom and for what the order says."""
     ordered = (row.investor_address, row.payee_address, row.shares_base_units)
     return ordered == (event.investor_address, event.payee_address, event.shares_base_units)

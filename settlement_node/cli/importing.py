@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from settlement_node.config import Settings
     from settlement_node.desk.door import SeenCapacity
     from settlement_node.sources.orders_csv import GoodLine
-    from settlement_node.store.database import Store, Tx
-    from settlement_node.store.rows import FundRow
-    from settlement_node.units import Hex32
+    from settlement_node.store.database import Store
+    from settlement_node.store.rows import FundRow, RedemptionRow
 
 WHOLE_FILE_LINES_MAX = 100_000
 """Most orders of a file that is taken in as one commit; they are in memory meanwhile."""
@@ -54,10 +53,10 @@ class Outcome:
         if len(self.bad_lines) < SHOWN_BAD_LINES_MAX:
             self.bad_lines.append({"line": line, "reason": reason})
 
-    def took(self, statuses: list[str]) -> None:
-        """Count a chunk that was taken in."""
-        self.imported_count += len(statuses)
-        self.already_settled_count += statuses.count("settled")
+    def took(self, rows: list[RedemptionRow]) -> None:
+        """Count orders that were taken in."""
+        self.imported_count += len(rows)
+        self.already_settled_count += [row.status.value for row in rows].count("settled")
 
 
 @app.command("import")
@@ -153,6 +152,7 @@ def _check_all(
     """Look at every line before anything is written, so that all bad lines are reported and the
     database is not held while the file is read."""
     from settlement_node.sources.orders_csv import BadLine, read_orders
+    from settlement_node.store.book.orders import repeats
 
     lines: list[GoodLine] = []
     task = progress.add_task("checking", total=None)
@@ -170,7 +170,11 @@ def _check_all(
                 field="file",
             )
     for chunk in _chunks(lines):
-        _new_ones(store, fund, chunk, see, outcome)
+        payable = _payable(store, fund, chunk, see, outcome)
+        with store.read() as tx:
+            again = repeats(tx, fund, [good.order.external_id for good in payable])
+        for place, words in again.items():
+            outcome.bad(payable[place].line, words)
     outcome.bad_lines.sort(key=lambda bad: int(bad["line"]))
     return lines
 
@@ -185,13 +189,16 @@ def _import_all(
 ) -> None:
     """The whole file in one commit. What can be made before it is made before: SQLite has one
     writer, and a running node waits for it."""
+    from settlement_node.desk.intake import take_in
     from settlement_node.store.book.orders import ids_of
 
     task = progress.add_task("taking in", total=outcome.lines_count)
     ids = ids_of(fund, (good.order.external_id for good in lines))
     with _uncollected(), store.transaction(actor=actor()) as tx:
         for chunk in _chunks(lines):
-            outcome.took(_take(tx, fund, chunk, file, ids))
+            orders = [good.order for good in chunk]
+            by = _approved_by(file)
+            outcome.took(take_in(tx, fund.fund_id, orders, approved_by=by, known_ids=ids))
             tx.spill()
             progress.advance(task, len(chunk))
 
@@ -215,18 +222,27 @@ def _import_good(
     progress: Progress,
 ) -> None:
     """The good lines, one commit a chunk: a repeat of the command goes on where it stopped."""
+    from settlement_node.desk.intake import Refused, Repeated, Taken, intake
     from settlement_node.sources.orders_csv import BadLine, read_orders
     from settlement_node.store.book.orders import ids_of
 
     task = progress.add_task("taking in", total=None)
 
     def take(chunk: list[GoodLine]) -> None:
-        new = _new_ones(store, fund, chunk, see, outcome)
-        if new:
-            ids = ids_of(fund, (good.order.external_id for good in new))
-            with store.transaction(actor=actor()) as tx:
-                statuses = _take(tx, fund, new, file, ids)
-            outcome.took(statuses)
+        payable = _payable(store, fund, chunk, see, outcome)
+        if not payable:
+            return
+        orders = [good.order for good in payable]
+        ids = ids_of(fund, (order.external_id for order in orders))
+        with store.transaction(actor=actor()) as tx:
+            by = _approved_by(file)
+            answers = intake(tx, fund.fund_id, orders, approved_by=by, known_ids=ids)
+        outcome.took([answer.row for answer in answers if isinstance(answer, Taken)])
+        for good, answer in zip(payable, answers, strict=True):
+            if isinstance(answer, Repeated):
+                outcome.bad(good.line, answer.words)
+            elif isinstance(answer, Refused):
+                outcome.bad(good.line, answer.error.message)
 
     chunk: list[GoodLine] = []
     for entry in read_orders(file, fund):
@@ -243,47 +259,26 @@ def _import_good(
     outcome.bad_lines.sort(key=lambda bad: int(bad["line"]))
 
 
-def _new_ones(
+def _payable(
     store: Store,
     fund: FundRow,
     chunk: list[GoodLine],
     see: Callable[[FundRow], SeenCapacity | None],
     outcome: Outcome,
 ) -> list[GoodLine]:
-    """The lines whose external_id the book does not hold and that can be paid; the others are
-    bad."""
+    """The lines that can be paid at all, or are in the book; the others are bad."""
     from settlement_node.desk.door import never_payable
-    from settlement_node.store.book.orders import known_external_ids
 
     if not chunk:
         return []
-    with store.read() as tx:
-        known = known_external_ids(tx, fund.fund_id, [g.order.external_id for g in chunk])
     beyond = never_payable(store, fund.fund_id, [good.order for good in chunk], see)
-    new: list[GoodLine] = []
-    for place, good in enumerate(chunk):
-        if good.order.external_id in known:
-            outcome.bad(good.line, f"external_id {good.order.external_id!r} is already in the book")
-        elif place in beyond:
-            outcome.bad(good.line, beyond[place])
-        else:
-            new.append(good)
-    return new
+    for place, words in beyond.items():
+        outcome.bad(chunk[place].line, words)
+    return [good for place, good in enumerate(chunk) if place not in beyond]
 
 
-def _take(
-    tx: Tx, fund: FundRow, chunk: list[GoodLine], file: Path, ids: dict[str, Hex32]
-) -> list[str]:
-    from settlement_node.desk.intake import take_in
-
-    rows = take_in(
-        tx,
-        fund.fund_id,
-        [good.order for good in chunk],
-        approved_by=f"file:{file.name}"[:100],
-        known_ids=ids,
-    )
-    return [row.status.value for row in rows]
+def _approved_by(file: Path) -> str:
+    return f"file:{file.name}"[:100]
 
 
 def _chunks(lines: list[GoodLine]) -> Iterator[list[GoodLine]]:

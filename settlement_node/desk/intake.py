@@ -7,15 +7,16 @@ whatever the settlers' events show as paid is recorded as settled and never plan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from settlement_node.booking.found import is_as_ordered, record_found_settled
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
 from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund
-from settlement_node.store.book.orders import new_rows, write_new
+from settlement_node.store.book.funds import get_fund, lock_fund_to_take_in
+from settlement_node.store.book.orders import ids_of, new_rows, repeats, write_new
 from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
@@ -28,6 +29,71 @@ ORDERS_MAX = 1_000
 """Most orders taken in by one call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Recorded: `approved`, or `settled` when a settler's event already shows its id as paid."""
+
+    row: RedemptionRow
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Its external id names another order, in the book or before it in the request."""
+
+    external_id: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It can never be settled as it is; `error` says why, and in which field."""
+
+    error: InvalidInput
+
+
+Answer: TypeAlias = Taken | Repeated | Refused
+
+
+def intake(
+    tx: Tx,
+    fund_id: str,
+    orders: Sequence[RedemptionOrder],
+    *,
+    approved_by: str,
+    known_ids: Mapping[str, Hex32] | None = None,
+) -> list[Answer]:
+    """Record approved orders and reserve their shares; an answer for each, in their order, of
+    which only the taken are written. `known_ids` is what `store.orders.ids_of` gave before the
+    commit began. Raises InvalidInput for too many orders, NotFound for an unknown fund.
+    """
+    if not 1 <= len(orders) <= ORDERS_MAX:
+        raise InvalidInput(f"give 1 to {ORDERS_MAX} redemptions at once", field="redemptions")
+    fund = lock_fund_to_take_in(tx, fund_id)
+    answers: dict[int, Answer] = {}
+    sound: dict[int, RedemptionOrder] = {}
+    for place, order in enumerate(orders):
+        try:
+            sound[place] = check_order(fund, order)
+        except InvalidInput as error:
+            answers[place] = Refused(error)
+    names = [order.external_id for order in sound.values()]
+    ids = ids_of(fund, names) if known_ids is None else known_ids
+    again = repeats(tx, fund, names)
+    final = _paid(tx, fund, [ids[name] for name in names])
+    new: dict[int, RedemptionOrder] = {}
+    for number, (place, order) in enumerate(sound.items()):
+        event = final.get(ids[order.external_id])
+        if number in again:
+            answers[place] = Repeated(order.external_id, again[number])
+        elif event is not None and not is_as_ordered(order, event):
+            answers[place] = Refused(_paid_otherwise(order, event))
+        else:
+            new[place] = order
+    rows = _enter(tx, fund, list(new.values()), ids, final, approved_by=approved_by)
+    answers |= {place: Taken(row) for place, row in zip(new, rows, strict=True)}
+    return [answers[place] for place in range(len(orders))]
+
+
 def take_in(
     tx: Tx,
     fund_id: str,
@@ -36,21 +102,44 @@ def take_in(
     approved_by: str,
     known_ids: Mapping[str, Hex32] | None = None,
 ) -> list[RedemptionRow]:
-    """Record approved orders, all or none, and reserve their shares. `known_ids` is what
-    `store.orders.ids_of` gave before the commit began.
+    """`intake` of all or none: nothing may be committed when it raises. Raises the first refused
+    order's error, or Conflict whose `faults` has every repeated one: its place and the words."""
+    answers = intake(tx, fund_id, orders, approved_by=approved_by, known_ids=known_ids)
+    for answer in answers:
+        if isinstance(answer, Refused):
+            raise answer.error
+    faults = {n: answer for n, answer in enumerate(answers) if isinstance(answer, Repeated)}
+    if faults:
+        first = next(iter(faults.values()))
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise Conflict(
+            first.words + more,
+            field="external_id",
+            external_id=first.external_id,
+            faults=tuple((place, answer.words) for place, answer in faults.items()),
+        )
+    return [answer.row for answer in answers if isinstance(answer, Taken)]
 
-    Each comes out `approved`, or `settled` when a settler's event already shows its id as paid.
-    Raises InvalidInput naming the first order at fault, NotFound for an unknown fund.
-    """
-    if not 1 <= len(orders) <= ORDERS_MAX:
-        raise InvalidInput(f"give 1 to {ORDERS_MAX} redemptions at once", field="redemptions")
-    fund = get_fund(tx, fund_id)
-    orders = [check_order(fund, order) for order in orders]
-    rows = new_rows(tx, fund, orders, known_ids=known_ids)
-    paid = chain_book.settled_events(tx, fund.chain_id, [row.redemption_id for row in rows])
+
+def _paid(tx: Tx, fund: FundRow, ids: Sequence[Hex32]) -> dict[Hex32, SettlerEventRow]:
+    """The final events that show any of these as paid. One that is not final yet may be undone;
+    the plan stage leaves such a row alone."""
+    paid = chain_book.settled_events(tx, fund.chain_id, ids)
     final_number = chain_book.highest_final(tx, lane_key(fund.chain_id, fund.lane_address))
-    # An event that is not final yet may be undone; the plan stage leaves such a row alone.
-    final = {key: event for key, event in paid.items() if event.block_number <= final_number}
+    return {key: event for key, event in paid.items() if event.block_number <= final_number}
+
+
+def _enter(
+    tx: Tx,
+    fund: FundRow,
+    orders: Sequence[RedemptionOrder],
+    ids: Mapping[str, Hex32],
+    final: Mapping[Hex32, SettlerEventRow],
+    *,
+    approved_by: str,
+) -> list[RedemptionRow]:
+    """New orders as approved redemptions, those of a final payment as settled, in their order."""
+    rows = new_rows(tx, fund, orders, known_ids=ids)
     approved = redemptions.advance_new(
         tx,
         [
@@ -61,10 +150,11 @@ def take_in(
     )
     entered = {row.redemption_id: row for row in [*rows, *approved]}
     write_new(tx, list(entered.values()))
-    found = [(row, final[row.redemption_id]) for row in rows if row.redemption_id in final]
-    for row, event in found:
-        _check_paid_as_ordered(row, event)
-    settled = record_found_settled(tx, fund, found)
+    settled = record_found_settled(
+        tx,
+        fund,
+        [(row, final[row.redemption_id]) for row in rows if row.redemption_id in final],
+    )
     return list((entered | {row.redemption_id: row for row in settled}).values())
 
 
@@ -102,15 +192,14 @@ def check_order(fund: FundRow, order: RedemptionOrder) -> RedemptionOrder:
     return order
 
 
-def _check_paid_as_ordered(row: RedemptionRow, event: SettlerEventRow) -> None:
-    if not is_as_ordered(row, event):
-        raise Conflict(
-            f"the chain has paid {row.external_id} already, and otherwise than this order says:"
-            f" {event.shares_base_units} shares of {event.investor_address}, paid to"
-            f" {event.payee_address}, in transaction {event.transaction_hash}",
-            field="external_id",
-            external_id=row.external_id,
-        )
+def _paid_otherwise(order: RedemptionOrder, event: SettlerEventRow) -> Conflict:
+    return Conflict(
+        f"the chain has paid {order.external_id} already, and otherwise than this order says:"
+        f" {event.shares_base_units} shares of {event.investor_address}, paid to"
+        f" {event.payee_address}, in transaction {event.transaction_hash}",
+        field="external_id",
+        external_id=order.external_id,
+    )
 
 
 def require_read(tx: Tx, fund: FundRow) -> None:

@@ -50,13 +50,8 @@ CALLERS: tuple[Defence, ...] = (
         line=Line.REQUEST_TWICE,
         happens="the same order is entered again without a key",
         holds="its external id is in the book: a conflict that names it, nothing is taken",
-        at="settlement_node/store/book/orders.py:new_rows",
-        change=Swaps(
-            "_refuse_duplicates(...)",
-            "first_seen = {order.external_id: order for order in orders}\n"
-            "known = known_external_ids(tx, fund.fund_id, sorted(first_seen))\n"
-            "orders = [o for key, o in first_seen.items() if key not in known]",
-        ),
+        at="settlement_node/desk/intake.py:take_in",
+        change=Swaps("isinstance(answer, Repeated)", "False"),
         tests=(
             f"{TAKE_IN}::"
             "test_post__an_id_of_the_book__is_a_conflict_and_nothing_of_the_request_is_taken"

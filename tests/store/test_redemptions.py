@@ -10,10 +10,9 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.errors import InvalidInput, InvariantBroken, Transient
+from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book import funds, payments, redemptions
-from settlement_node.store.book.orders import insert_orders
 from settlement_node.store.book.redemptions import Advance, RedemptionFilter
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
@@ -50,7 +49,7 @@ def get(store: Store, row: RedemptionRow) -> RedemptionRow:
     return found
 
 
-def test_insert_orders__new__come_back_requested_in_their_order(store: Store) -> None:
+def test_new_rows__new__come_back_requested_in_their_order(store: Store) -> None:
     rows = request(store, add_fund(store), ["b", "a", "c"])
     assert [("b", 0), ("a", 1), ("c", 2)] == [(r.external_id, r.redemption_index) for r in rows]
     assert {(RedemptionStatus.REQUESTED, 0, START_UTC)} == {
@@ -58,20 +57,20 @@ def test_insert_orders__new__come_back_requested_in_their_order(store: Store) ->
     }
 
 
-def test_insert_orders__new__have_the_id_of_chain_token_and_external_id(store: Store) -> None:
+def test_new_rows__new__have_the_id_of_chain_token_and_external_id(store: Store) -> None:
     row = request(store, add_fund(store), ["a"])[0]
     assert row.redemption_id == redemption_id_of(
         chain_id=CHAIN_ID, share_token_address=NEW_FUND.share_token_address, external_id="a"
     )
 
 
-def test_insert_orders__later_ones__continue_the_index(store: Store) -> None:
+def test_new_rows__later_ones__continue_the_index(store: Store) -> None:
     fund = add_fund(store)
     request(store, fund, ["a", "b"])
     assert [2] == [row.redemption_index for row in request(store, fund, ["c"])]
 
 
-def test_insert_orders__one_investor_in_several_orders__is_one_investor(store: Store) -> None:
+def test_new_rows__one_investor_in_several_orders__is_one_investor(store: Store) -> None:
     same = address("same")
     fund = add_fund(store)
     first = request(store, fund, [order("a", investor_address=same)])
@@ -81,65 +80,23 @@ def test_insert_orders__one_investor_in_several_orders__is_one_investor(store: S
     assert len({row.investor_id for row in [*first, *later]}) == 1
 
 
-def test_insert_orders__external_id_in_the_book__is_refused_by_name_and_uses_no_index(
-    store: Store,
-) -> None:
-    fund = add_fund(store)
-    request(store, fund, ["a"])
-    with pytest.raises(InvalidInput, match="'a'") as refused:
-        request(store, fund, ["b", "a"])
-    assert refused.value.details["external_id"] == "a"
-    assert [1] == [row.redemption_index for row in request(store, fund, ["b"])]
-
-
-def test_insert_orders__external_id_twice_in_one_request__is_refused(store: Store) -> None:
-    with pytest.raises(InvalidInput, match="twice"):
-        request(store, add_fund(store), ["a", "b", "a"])
-
-
-def test_insert_orders__same_external_id_in_two_funds__is_two_redemptions(store: Store) -> None:
+def test_new_rows__same_external_id_in_two_funds__is_two_redemptions(store: Store) -> None:
     one = request(store, add_fund(store), ["a"])[0]
     beta = add_fund(store, fund_id="beta", share_token_address=address("beta shares"))
     other = request(store, beta, ["a"])[0]
     assert one.redemption_id != other.redemption_id
 
 
-def test_insert_orders__none__gives_none(store: Store) -> None:
+def test_new_rows__none__gives_none(store: Store) -> None:
     assert request(store, add_fund(store), []) == []
 
 
-def test_insert_orders__more_than_one_chunk__all_go_in(store: Store) -> None:
+def test_new_rows__more_than_one_chunk__all_go_in(store: Store) -> None:
     names = [f"n{n}" for n in range(2 * redemptions.IN_CHUNK + 1)]
     rows = request(store, add_fund(store), names)
     assert [(name, n) for n, name in enumerate(names)] == [
         (row.external_id, row.redemption_index) for row in rows
     ]
-
-
-def test_insert_orders__same_external_id_at_the_same_moment__one_gets_in_the_other_is_told(
-    store: Store,
-) -> None:
-    fund = add_fund(store)
-    outcomes: list[str] = []
-    ready = threading.Barrier(4)
-
-    def enter() -> None:
-        ready.wait()
-        try:
-            with store.transaction(actor="test") as tx:
-                insert_orders(tx, fund, [order("a")])
-            outcomes.append("in")
-        except InvalidInput:
-            outcomes.append("told")
-        except BaseException as error:  # noqa: BLE001 (shown by the assertion)
-            outcomes.append(repr(error))
-
-    threads = [threading.Thread(target=enter) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["in", "told", "told", "told"]
 
 
 def test_record_fact__legal__writes_status_version_fact_and_event(store: Store) -> None:

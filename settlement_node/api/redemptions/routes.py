@@ -27,7 +27,7 @@ from settlement_node.api.security import Reader, Writer
 from settlement_node.desk.door import refuse_never_payable
 from settlement_node.desk.intake import cancel, take_in
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.errors import Conflict, InvalidInput
+from settlement_node.errors import InvalidInput
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Tx
 
@@ -59,10 +59,7 @@ def take_redemptions_in(
     refuse_never_payable(context.store, body.fund_id, orders, context.capacity_now)
 
     def work(tx: Tx) -> TakenIn:
-        try:
-            rows = take_in(tx, body.fund_id, orders, approved_by=client.actor)
-        except InvalidInput as error:
-            raise _as_conflict(error) from None
+        rows = take_in(tx, body.fund_id, orders, approved_by=client.actor)
         return TakenIn(fund_id=body.fund_id, redemptions=[RedemptionOut.of(row) for row in rows])
 
     write = Write(client, "POST /v1/redemptions", body, idempotency_key)
@@ -144,13 +141,6 @@ def cancel_redemption(
     return carry_out(
         context, Write(client, operation, body, idempotency_key), status=200, work=work
     )
-
-
-def _as_conflict(error: InvalidInput) -> InvalidInput:
-    """An external_id that is taken is a conflict with the book, not a fault of form."""
-    if error.details.get("field") == "external_id" and "external_id" in error.details:
-        return Conflict(error.message, **error.details)
-    return error
 
 
 def _time_at(microseconds: int) -> datetime:

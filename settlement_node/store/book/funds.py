@@ -126,21 +126,28 @@ def lock_fund_to_plan(tx: Tx, fund_id: str) -> FundRow:
     (`lock_fund_to_change`) waits, and what they committed before is seen here. Taking orders in
     goes on meanwhile, so this is the lock of a page of events too. Locks are taken in this order:
     lease, fund, lane, redemptions."""
-    return _locked_fund(tx, fund_id, to_change=False)
+    return _locked_fund(tx, fund_id, read=True, key_share=True)
+
+
+def lock_fund_to_take_in(tx: Tx, fund_id: str) -> FundRow:
+    """The fund, which this commit takes orders in for: of two at once, the second sees the first's
+    orders. Raises NotFound."""
+    return _locked_fund(tx, fund_id, key_share=True)
 
 
 def lock_fund_to_change(tx: Tx, fund_id: str) -> FundRow:
     """The fund, whose price, pause, settler or breaks this commit changes, or whose replayed events
     it removes: after every plan that stands on it, and before the next. Raises NotFound. Of several
     funds, lock them by id."""
-    return _locked_fund(tx, fund_id, to_change=True)
+    return _locked_fund(tx, fund_id)
 
 
-def _locked_fund(tx: Tx, fund_id: str, *, to_change: bool) -> FundRow:
-    """On PostgreSQL, FOR UPDATE or FOR KEY SHARE; these two exclude one another, and neither
-    planning nor intake, which moves the next index, excludes the other. SQLite has one writer."""
+def _locked_fund(tx: Tx, fund_id: str, *, read: bool = False, key_share: bool = False) -> FundRow:
+    """On PostgreSQL, FOR UPDATE, FOR NO KEY UPDATE (intake) or FOR KEY SHARE (planning): the first
+    and each of the others exclude one another, intake excludes intake, and neither planning nor
+    intake, which moves the next index, excludes the other. SQLite has one writer."""
     query = sa.select(f).where(f.c.fund_id == fund_id)
-    query = query.with_for_update(read=not to_change, key_share=not to_change)
+    query = query.with_for_update(read=read, key_share=key_share)
     row = tx.connection.execute(query).mappings().first()
     if row is None:
         raise _no_fund(fund_id)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.errors import InvalidInput, Transient
+from settlement_node.errors import Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.ledger import post_movements
 from settlement_node.store.book.redemptions import IN_CHUNK
@@ -41,13 +41,6 @@ WRITTEN_FIRST = (
 """What may be known of a redemption when it is entered; the rest stays empty."""
 
 
-def insert_orders(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> list[RedemptionRow]:
-    """Record orders as `requested`; raises as `new_rows` does."""
-    rows = new_rows(tx, fund, orders)
-    write_new(tx, rows)
-    return rows
-
-
 def ids_of(fund: FundRow, external_ids: Iterable[str]) -> dict[str, Hex32]:
     """The redemption id that each external id, in its normal form, has for ever."""
     return {
@@ -68,16 +61,12 @@ def new_rows(
     known_ids: Mapping[str, Hex32] | None = None,
 ) -> list[RedemptionRow]:
     """Orders as `requested` redemptions, each with its id and index given for ever and its shares
-    reserved in the ledger. The caller writes them in the same commit, with `write_new`, and has
-    checked the shape of each.
-
-    `known_ids` is what `ids_of` gave before the database was held. Raises InvalidInput naming the
-    order that repeats an external_id, in the batch or in the book.
-    """
+    reserved in the ledger. The caller writes them in the same commit, with `write_new`, has checked
+    the shape of each and that none is a repeat. `known_ids` is what `ids_of` gave before the
+    database was held."""
     if not orders:
         return []
     count = len(orders)
-    # The fund's row is locked first: of two requests at once, the second sees the first's orders.
     first = (
         tx.connection.execute(
             t.funds.update()
@@ -87,7 +76,6 @@ def new_rows(
         ).scalar_one()
         - count
     )
-    _refuse_duplicates(tx, fund, orders)
     investor_ids = _investor_ids(tx, fund, {o.investor_address for o in orders})
     ids = ids_of(fund, (o.external_id for o in orders)) if known_ids is None else known_ids
     rows = [
@@ -180,30 +168,22 @@ def _was_ever_bound(tx: Tx, redemption_id: Hex32) -> bool:
     )
 
 
-def _refuse_duplicates(tx: Tx, fund: FundRow, orders: Sequence[RedemptionOrder]) -> None:
-    """Raises InvalidInput whose `faults` has every order at fault: its place and the words."""
-    ids = [order.external_id for order in orders]
-    known = known_external_ids(tx, fund.fund_id, sorted(set(ids)))
+def repeats(tx: ReadTx, fund: FundRow, external_ids: Sequence[str]) -> dict[int, str]:
+    """The places of external ids that are in the book or stand here before, each with the words.
+    The caller has the fund locked."""
+    known = known_external_ids(tx, fund.fund_id, sorted(set(external_ids)))
     seen: set[str] = set()
-    faults: list[tuple[int, str]] = []
-    for place, external_id in enumerate(ids):
+    found: dict[int, str] = {}
+    for place, external_id in enumerate(external_ids):
         if external_id in seen:
-            faults.append((place, f"external_id {external_id!r} appears twice in this request"))
+            found[place] = f"external_id {external_id!r} appears twice in this request"
         elif external_id in known:
-            faults.append(
-                (
-                    place,
-                    f"external_id {external_id!r} is already in the book of fund {fund.fund_id};"
-                    " an external_id names one redemption for ever",
-                )
+            found[place] = (
+                f"external_id {external_id!r} is already in the book of fund {fund.fund_id};"
+                " an external_id names one redemption for ever"
             )
         seen.add(external_id)
-    if faults:
-        place, words = faults[0]
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise InvalidInput(
-            words + more, field="external_id", external_id=ids[place], faults=tuple(faults)
-        )
+    return found
 
 
 def known_external_ids(tx: ReadTx, fund_id: str, external_ids: Sequence[str]) -> set[str]:
