@@ -19,7 +19,6 @@ from pathlib import Path
 
 import structlog
 
-from settlement_node.chain.contracts.tokens import encode_transfer
 from settlement_node.demo.book import account
 from settlement_node.demo.play import prepare_demo
 from settlement_node.demo.stage import Stage
@@ -27,9 +26,9 @@ from settlement_node.desk.intake import take_in
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
-from settlement_node.methods.deploy import grant_fund_role
 from settlement_node.store.book import redemptions
 from settlement_node.units import Payout, Shares
+from tests_support.deploying import grant_fund_role
 
 SHARE = 10**18
 
@@ -43,7 +42,9 @@ def plain_gas(stage: Stage) -> int:
     share = stage.fund.share_token_address
     grant_fund_role(stage.deployer, share, "BURNER_ROLE", stage.deployer.address)
     burn = stage.deployer.transact(share, "FundToken", "burn", [holder, SHARE])
-    pay = stage.treasury.send(stage.fund.payout_token_address, encode_transfer(holder, 104_000_000))
+    pay = stage.treasury.transact(
+        stage.fund.payout_token_address, "TestStablecoin", "transfer", [holder, 104_000_000]
+    )
     return burn.gas_used + pay.gas_used
 
 

@@ -26,7 +26,6 @@ from settlement_node.demo.audit import Audit, audit
 from settlement_node.demo.book import account
 from settlement_node.demo.stage import Stage
 from settlement_node.desk.intake import take_in
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
@@ -47,6 +46,7 @@ from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import AttemptRow, FundRow, LaneRow, RedemptionRow, TransactionRow
 from settlement_node.store.telling.attention import open_alerts, open_breaks
 from settlement_node.units import Address, Hex32, Shares, redemption_id_of
+from tests_support.anvil import AnvilProcess
 
 Chain = EmbeddedChain | AnvilProcess
 

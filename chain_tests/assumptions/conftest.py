@@ -13,10 +13,10 @@ import pytest
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
 from settlement_node.chain.wire.transport import Transport
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.units import Address, Wei
 from tests.simulation.chain.program import SimulatedChain
+from tests_support.anvil import AnvilProcess
 
 PAYEE = Address("0x1111111111111111111111111111111111111111")
 GWEI = 10**9

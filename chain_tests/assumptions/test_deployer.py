@@ -9,17 +9,17 @@ import pytest
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.tokens import address_topic
 from settlement_node.chain.signers import KeySigner
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.errors import Refused
 from settlement_node.methods.deploy import (
     IN_FLIGHT_MAX,
     Deployer,
     Wanted,
     calling,
-    deploy_test_tokens,
     giving_shares,
 )
 from settlement_node.units import Address
+from tests_support.anvil import AnvilProcess
+from tests_support.deploying import deploy_test_tokens
 
 from .conftest import PAYEE, Program
 

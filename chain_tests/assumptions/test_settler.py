@@ -10,7 +10,6 @@ import pytest
 from settlement_node.chain.client import ChainClient, PoolPolicy
 from settlement_node.chain.contracts.reverts import revert_reason
 from settlement_node.chain.contracts.settler import (
-    BATCH_HASH_MISMATCH_SELECTOR,
     batch_hash_of,
     decode_settler_events,
     encode_settle,
@@ -29,9 +28,6 @@ from settlement_node.errors import Refused
 from settlement_node.methods.deploy import (
     Deployer,
     SettlerSettings,
-    deploy_settler,
-    deploy_test_tokens,
-    grant_fund_role,
     permitting_payee,
 )
 from settlement_node.units import (
@@ -43,6 +39,7 @@ from settlement_node.units import (
     redemption_id_of,
 )
 from tests_support.abi import is_settled
+from tests_support.deploying import deploy_settler, deploy_test_tokens, grant_fund_role
 
 from .conftest import PAYEE, Program
 
@@ -343,7 +340,7 @@ def test_settle__on_another_batch_hash__refused_by_the_ratchet(fund: Fund) -> No
     (outcome,) = fund.client.calls([CallRequest(fund.settler, data, fund.operator.address)])
 
     assert isinstance(outcome, CallReverted)
-    assert outcome.data[:4] == BATCH_HASH_MISMATCH_SELECTOR
+    assert revert_reason(outcome.data).startswith("BatchHashMismatch(")
     assert "BatchHashMismatch" in revert_reason(outcome.data)
 
 

@@ -15,12 +15,12 @@ from chain_tests.crash.daemon import Daemon
 from chain_tests.crash.rounds import Crashes, Outcome, Round, all_rounds
 from chain_tests.world import build_world
 from settlement_node.demo.stage import set_stage
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.node.checkpoints import CHECKPOINTS
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.migrate import upgrade
 from settlement_node.units import Payout
+from tests_support.anvil import AnvilProcess
 from tests_support.postgresql import PostgresqlOwner, database
 
 

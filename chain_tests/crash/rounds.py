@@ -15,7 +15,6 @@ from chain_tests.copies import Copies, address_of
 from chain_tests.crash.daemon import Daemon, settings_text
 from chain_tests.world import CONFIRMATIONS_BLOCKS, RESTING, SHARE, World, wait_until
 from settlement_node.desk import operators
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.breaks import BreakKind
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
@@ -24,6 +23,7 @@ from settlement_node.store.database import Store
 from settlement_node.store.engine import transactions
 from settlement_node.store.rows import AttemptRow
 from settlement_node.store.telling.attention import open_breaks
+from tests_support.anvil import AnvilProcess
 
 S = RedemptionStatus
 KILL_SECONDS = 120.0

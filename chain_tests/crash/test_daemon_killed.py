@@ -132,7 +132,7 @@ def test_two_daemons__on_one_machine__the_second_takes_the_lane_once_the_first_i
 
 
 def settings_of(world: World) -> str:
-    from settlement_node.devchain.anvil import AnvilProcess
+    from tests_support.anvil import AnvilProcess
 
     assert isinstance(world.chain, AnvilProcess)
     return settings_text(

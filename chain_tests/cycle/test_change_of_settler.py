@@ -9,7 +9,6 @@ import pytest
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
-from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.desk.succession import (
     add_settlers,
     check_successor,
@@ -21,12 +20,13 @@ from settlement_node.desk.succession import (
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import Conflict, NotFound, Refused
-from settlement_node.methods.deploy import SettlerSettings, deploy_settler, grant_fund_role
+from settlement_node.methods.deploy import SettlerSettings
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import NewFund, add_fund
 from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.database import Store
 from settlement_node.units import ZERO_ADDRESS, Address, Payout
+from tests_support.deploying import deploy_settler, grant_fund_role
 
 S = RedemptionStatus
 REASON = "the fund moves to a new settler"
@@ -53,7 +53,9 @@ def new_settler(
         guardian_address=stage.deployer.address,
     )
     grant_fund_role(stage.deployer, fund.share_token_address, "BURNER_ROLE", settler)
-    stage.treasury.send(fund.payout_token_address, encode_approve(settler, Payout(10**15)))
+    stage.treasury.transact(
+        fund.payout_token_address, "TestStablecoin", "approve", [settler, Payout(10**15)]
+    )
     world.client.refresh()
     return settler
 
@@ -185,7 +187,9 @@ def test_switch__present_settler_can_still_pay__refused_until_it_is_closed(world
     stage.deployer.transact(old, "RedemptionSettler", "pause")
     check_successor(world.client, world.fund_row(), settler)
     stage.deployer.transact(old, "RedemptionSettler", "unpause")
-    stage.treasury.send(stage.fund.payout_token_address, encode_approve(old, Payout(0)))
+    stage.treasury.transact(
+        stage.fund.payout_token_address, "TestStablecoin", "approve", [old, Payout(0)]
+    )
     check_successor(world.client, world.fund_row(), settler)
 
 

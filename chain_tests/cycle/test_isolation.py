@@ -33,7 +33,7 @@ def items_of(world: World, name: str) -> list[ItemRow]:
 def take_shares(world: World, name: str, shares: int) -> None:
     """Burn some of an investor's shares behind the node's back."""
     fund = world.stage.fund
-    from settlement_node.methods.deploy import grant_fund_role
+    from tests_support.deploying import grant_fund_role
 
     deployer = world.stage.deployer
     grant_fund_role(deployer, fund.share_token_address, "BURNER_ROLE", deployer.address)

@@ -8,13 +8,13 @@ import pytest
 
 from chain_tests.marks import both_chains, on_anvil
 from chain_tests.world import World
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionOutcome, TransactionStatus
 from settlement_node.store.engine import transactions
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Wei
+from tests_support.anvil import AnvilProcess
 
 S = RedemptionStatus
 GWEI = 10**9

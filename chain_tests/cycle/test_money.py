@@ -8,10 +8,10 @@ import pytest
 
 from chain_tests.marks import both_chains, on_anvil
 from chain_tests.world import SHARE, World
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.units import Payout
+from tests_support.anvil import AnvilProcess
 
 S = RedemptionStatus
 PER_SHARE = 103_989_375

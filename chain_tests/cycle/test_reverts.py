@@ -9,7 +9,6 @@ import pytest
 from chain_tests.marks import both_chains, on_anvil
 from chain_tests.world import World
 from settlement_node.demo.book import account
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain import batching
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionOutcome
@@ -17,6 +16,7 @@ from settlement_node.domain.observations import ItemPreview
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.units import Payout
+from tests_support.anvil import AnvilProcess
 
 S = RedemptionStatus
 Starve = Callable[[World, str], None]

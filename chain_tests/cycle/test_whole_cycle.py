@@ -10,7 +10,6 @@ from chain_tests.marks import both_chains, both_databases, on_anvil
 from chain_tests.world import SHARE, World, wait_until
 from settlement_node.demo.book import account
 from settlement_node.demo.stage import set_stage
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionOutcome
 from settlement_node.domain.postings import Account
@@ -18,6 +17,7 @@ from settlement_node.node.runtime import Intervals
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.telling import records
 from settlement_node.units import ZERO_HASH, Payout
+from tests_support.anvil import AnvilProcess
 
 S = RedemptionStatus
 

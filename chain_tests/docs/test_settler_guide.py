@@ -17,17 +17,17 @@ import pytest
 
 from chain_tests.crash.daemon import KEY_VARIABLE, PATIENCE_SECONDS, Daemon, settings_text
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.cli.fund_file import FundFile, read_fund_file
 from settlement_node.demo.book import account
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.methods.deploy import Deployer, grant_fund_role, permitting_payee
+from settlement_node.methods.deploy import Deployer, permitting_payee
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store, open_engine
 from settlement_node.units import Address, Payout
 from tests.docs.pages import ROOT, blocks_of, fresh_clone
+from tests_support.anvil import AnvilProcess
+from tests_support.deploying import grant_fund_role
 
 PAGE, NAME = "docs/guides/deploying.md", "change-of-settler"
 OLD, NEW = ("old-1", "old-2"), ("new-1", "new-2")
@@ -78,7 +78,9 @@ class Desk:
     def approve(self, fund: FundFile, settler: Address, allowance: Payout) -> None:
         treasury = self.person(2)
         assert treasury.address == fund.treasury_address
-        treasury.send(fund.payout_token_address, encode_approve(settler, allowance))
+        treasury.transact(
+            fund.payout_token_address, "TestStablecoin", "approve", [settler, allowance]
+        )
 
     def money_of(self, fund: FundFile, names: tuple[str, ...]) -> list[int]:
         payees = [account(f"payee of {name}") for name in names]

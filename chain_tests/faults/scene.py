@@ -13,7 +13,6 @@ from chain_tests.faults.proxy import Fault
 from chain_tests.world import CONFIRMATIONS_BLOCKS, World
 from settlement_node.chain.client import ChainClient, PoolPolicy
 from settlement_node.chain.wire.transport import HttpTransport
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
@@ -23,6 +22,7 @@ from settlement_node.node.cycle import PassEnd
 from settlement_node.node.runtime import Node
 from settlement_node.node.stages.watch import watch
 from settlement_node.store.telling.attention import open_alerts
+from tests_support.anvil import AnvilProcess
 from tests_support.lies import Liar
 
 S = RedemptionStatus

@@ -14,10 +14,10 @@ from chain_tests.world import Chain, World
 from settlement_node.chain.client import ChainClient, PoolPolicy
 from settlement_node.chain.endpoints.health import HealthPolicy
 from settlement_node.chain.wire.transport import HttpTransport
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.cycle import PassEnd
+from tests_support.anvil import AnvilProcess
 
 BLOCKS = 24
 ORDERS = 6

@@ -17,8 +17,8 @@ import pytest
 from chain_tests.faults.scene import LIAR, Scene, lying_scene
 from chain_tests.marks import on_anvil
 from chain_tests.world import Chain, World
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.engine.finality import FinalityMode
+from tests_support.anvil import AnvilProcess
 from tests_support.lies import STATELESS, STORIES, Lie
 
 NOBODY_IS_WRONG = frozenset({Lie.FEES, Lie.TAGS})

@@ -16,8 +16,8 @@ from chain_tests.faults.proxy import Fault
 from chain_tests.faults.scene import LIAR, lying_scene
 from chain_tests.marks import on_anvil
 from chain_tests.world import Chain, World
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.node.cycle import PassEnd
+from tests_support.anvil import AnvilProcess
 from tests_support.lies import Lie
 
 FAILING = (Fault.REFUSED, Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE)

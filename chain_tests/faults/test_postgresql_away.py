@@ -17,12 +17,12 @@ from chain_tests.crash.daemon import PATIENCE_SECONDS, Daemon, settings_text
 from chain_tests.marks import on_anvil
 from chain_tests.world import Chain, World, build_world, wait_until
 from settlement_node.demo.stage import set_stage
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.migrate import upgrade
 from settlement_node.units import Payout
+from tests_support.anvil import AnvilProcess
 from tests_support.postgresql import server
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgresql]

@@ -9,7 +9,6 @@ import pytest
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.chain.contracts.settler import encode_settle
-from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.desk import operators
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.policy import EnginePolicy
@@ -17,13 +16,14 @@ from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.postings import Account
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.methods.deploy import SettlerSettings, deploy_settler, grant_fund_role
+from settlement_node.methods.deploy import SettlerSettings
 from settlement_node.node.cycle import PassEnd
 from settlement_node.store.book.ledger import postings_of
 from settlement_node.store.book.settlers import add_settler
 from settlement_node.store.telling import records
 from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import ZERO_HASH, Address, Payout
+from tests_support.deploying import deploy_settler, grant_fund_role
 
 S = RedemptionStatus
 NEVER = 1_000
@@ -408,7 +408,9 @@ def foreign_settler(world: World) -> Address:
         guardian_address=deployer.address,
     )
     grant_fund_role(deployer, fund.share_token_address, "BURNER_ROLE", settler)
-    world.stage.treasury.send(fund.payout_token_address, encode_approve(settler, Payout(10**12)))
+    world.stage.treasury.transact(
+        fund.payout_token_address, "TestStablecoin", "approve", [settler, Payout(10**12)]
+    )
     with world.store.transaction(actor="test") as tx:
         add_settler(tx, fund.fund_id, settler_address=settler, from_block=world.chain.head_number)
     return settler

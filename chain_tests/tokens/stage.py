@@ -10,19 +10,14 @@ from typing import Any
 from chain_tests.world import Chain
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.artifacts import Artifact
-from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.demo.stage import Stage
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
-from settlement_node.methods.deploy import (
-    Deployer,
-    SettlerSettings,
-    deploy_settler,
-    grant_fund_role,
-)
+from settlement_node.methods.deploy import Deployer, SettlerSettings
 from settlement_node.store.book.funds import NewFund
 from settlement_node.units import Address, Payout, Shares
+from tests_support.deploying import deploy_settler, grant_fund_role
 
 TREASURY = Payout(10**30)
 
@@ -58,9 +53,11 @@ class OddStage(Stage):
     def allow_shares(self, key: bytes, shares_base_units: Shares) -> Address:
         """Have a holder with a key allow the settler to take this many shares."""
         holder = Deployer(self.client, KeySigner(key), advance=self.chain.mine)
-        holder.send(
+        holder.transact(
             self.fund.share_token_address,
-            encode_approve(self.fund.settler_address, Payout(shares_base_units)),
+            self.share_artifact,
+            "approve",
+            [self.fund.settler_address, shares_base_units],
         )
         return holder.address
 

@@ -30,10 +30,10 @@ from settlement_node.domain.token_checks import (
     FundChecks,
     own_check,
 )
-from settlement_node.methods.deploy import grant_fund_role
 from settlement_node.store.database import Store
 from settlement_node.store.telling.attention import open_alerts
 from settlement_node.units import Address
+from tests_support.deploying import grant_fund_role
 
 S = RedemptionStatus
 CHECKER = "contracts/util/SignatureChecker.sol"

@@ -92,7 +92,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Checked:
     """All that is needed to send. Of test tokens the addresses are those they are going to have,
-    and so is the settler's, unless somebody else sends with the deployer's key meanwhile."""
+    and so is the settler's, unless somebody else sends with the deployer's key meanwhile: the
+    settler is then not created."""
 
     tokens: Tokens
     settings: SettlerSettings

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.markup import escape
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.signers import Signer
 from settlement_node.cli.deploy_request import TEST_SHARE_DECIMALS, Checked, Plan
 from settlement_node.cli.fund_file import FundFile, write_fund_file
 from settlement_node.cli.output import LeftUndone, notes
 from settlement_node.errors import SettlementError
 from settlement_node.methods.deploy import (
+    Creation,
     Deployer,
     Wanted,
     calling,
-    deploy_settler,
-    deploy_test_tokens,
     giving_shares,
     granting_role,
     permitting_payee,
+    settler_creation,
+    trial_tokens,
 )
 from settlement_node.units import Payout, Wei
 
@@ -46,16 +45,20 @@ def carry_out(client: ChainClient, plan: Plan, checked: Checked, fund_file: Path
     """
     deployer, treasury = _deployer(client, plan.deployer), checked.tokens.treasury_signer
     lacks_coins = client.native_balance(plan.lane_address) < LANE_COINS_WEI // 2
-    if treasury is not None:
-        checked = _with_test_tokens(deployer, checked)
-    _progress("deploying the settler")
-    settler = deploy_settler(
-        deployer,
+    settler_wanted = settler_creation(
         checked.settings,
         owner_address=checked.owner_address,
         operator_address=plan.lane_address,
         guardian_address=checked.guardian_address,
     )
+    tokens: list[Creation] = []
+    if treasury is not None:
+        _progress("deploying a test share token, a test stablecoin and the settler")
+        tokens = trial_tokens(deployer.address, share_decimals=TEST_SHARE_DECIMALS)
+    else:
+        _progress("deploying the settler")
+    # A settler for tokens that came to be elsewhere reverts: there is no contract at theirs.
+    *_, settler = deployer.deploy_all([*tokens, settler_wanted])
     fund = checked.fund.model_copy(update={"settler_address": settler})
     notes().print(f"the settler is at {settler}")
     steps = _making_ready(checked, fund, lacks_coins=lacks_coins) if treasury else []
@@ -70,8 +73,9 @@ def carry_out(client: ChainClient, plan: Plan, checked: Checked, fund_file: Path
         if treasury is not None:
             deployer.send_all([one for _, wanted in steps for one in wanted], mined=done.add)
             _progress(APPROVING)
-            approval = encode_approve(settler, _treasury_money(checked))
-            _deployer(client, treasury).send(fund.payout_token_address, approval)
+            allowed = [settler, _treasury_money(checked)]
+            approval = calling(fund.payout_token_address, "TestStablecoin", "approve", allowed)
+            _deployer(client, treasury).send_all([approval])
     except (SettlementError, OSError) as error:
         left = [] if is_written else [f"writing {fund_file}"]
         left += [what for what, wanted in steps if not done.issuperset(wanted)]
@@ -89,26 +93,6 @@ def _left_off(fund: FundFile, error: Exception, left: list[str]) -> LeftUndone:
         settler_address=fund.settler_address,
         left_to_do=left,
         fund=fund.model_dump(mode="json", exclude_none=True),
-    )
-
-
-def _with_test_tokens(deployer: Deployer, checked: Checked) -> Checked:
-    """A test share token and a test stablecoin, administered by the deployer."""
-    _progress("deploying a test share token and a test stablecoin")
-    made = deploy_test_tokens(deployer, share_decimals=TEST_SHARE_DECIMALS)
-    return replace(
-        checked,
-        settings=replace(
-            checked.settings,
-            share_token_address=made.share_token_address,
-            payout_token_address=made.payout_token_address,
-        ),
-        fund=checked.fund.model_copy(
-            update={
-                "share_token_address": made.share_token_address,
-                "payout_token_address": made.payout_token_address,
-            }
-        ),
     )
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.contracts.tokens import encode_approve
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import Transport
 from settlement_node.domain.observations import BurnStyle
@@ -19,10 +18,10 @@ from settlement_node.methods.deploy import (
     Deployer,
     SettlerSettings,
     calling,
-    deploy_settler,
-    deploy_test_tokens,
     giving_shares,
-    grant_fund_role,
+    granting_role,
+    settler_creation,
+    trial_tokens,
 )
 from settlement_node.store.book.funds import NewFund
 from settlement_node.units import Address, Payout, Shares
@@ -97,9 +96,11 @@ class Stage:
 
     def approve(self, payout_base_units: Payout) -> None:
         """Set the treasury's allowance for the settler."""
-        self.treasury.send(
+        self.treasury.transact(
             self.fund.payout_token_address,
-            encode_approve(self.fund.settler_address, payout_base_units),
+            "TestStablecoin",
+            "approve",
+            [self.fund.settler_address, payout_base_units],
         )
 
 
@@ -125,14 +126,15 @@ def set_stage(
     deployer = Deployer(client, keys[0], advance=move)
     operator, treasury = keys[1], Deployer(client, keys[2], advance=move)
     client.refresh()
-    tokens = deploy_test_tokens(deployer, share_decimals=SHARE_DECIMALS)
+    share, payout = deployer.deploy_all(
+        trial_tokens(deployer.address, share_decimals=SHARE_DECIMALS)
+    )
     confirmed("fund token and stablecoin deployed")
     from_block = client.refresh().head.number
-    settler = deploy_settler(
-        deployer,
+    wanted = settler_creation(
         SettlerSettings(
-            share_token_address=tokens.share_token_address,
-            payout_token_address=tokens.payout_token_address,
+            share_token_address=share,
+            payout_token_address=payout,
             treasury_address=treasury.address,
             burn_style=BurnStyle.BURN,
             daily_payout_limit_base_units=daily_payout_limit_base_units,
@@ -143,7 +145,8 @@ def set_stage(
         operator_address=operator.address,
         guardian_address=deployer.address,
     )
-    grant_fund_role(deployer, tokens.share_token_address, "BURNER_ROLE", settler)
+    settler = deployer.deploy(*wanted)
+    deployer.send_all([granting_role(share, "BURNER_ROLE", settler)])
     confirmed("settler deployed and allowed to burn")
     stage = Stage(
         chain=chain,
@@ -155,9 +158,9 @@ def set_stage(
             fund_id=fund_id,
             name="Example Fund",
             chain_id=chain.chain_id,
-            share_token_address=tokens.share_token_address,
+            share_token_address=share,
             share_decimals=SHARE_DECIMALS,
-            payout_token_address=tokens.payout_token_address,
+            payout_token_address=payout,
             payout_decimals=PAYOUT_DECIMALS,
             settler_address=settler,
             settler_from_block=from_block,

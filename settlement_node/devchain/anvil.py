@@ -1,4 +1,4 @@
-"""An anvil process: a real client's chain for tests, with control over blocks and failures."""
+"""An anvil process: a real client's chain for the demonstration and the tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from typing import IO, Any, Self
 from settlement_node.chain.wire.transport import HttpTransport, RpcError, RpcRequest, quantity
 from settlement_node.devchain.development_keys import ACCOUNTS, MNEMONIC, development_keys
 from settlement_node.errors import InvalidInput, Refused, Transient
-from settlement_node.units import Address, Hex32
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
@@ -135,57 +134,9 @@ class AnvilProcess:
             raise Refused(f"{method}: {result.message}", rpc_code=result.code)
         return result.value
 
-    # What tests do to the chain
-
     def mine(self, blocks: int = 1) -> None:
         """Mine; pending transactions go into the first block."""
         self.rpc("anvil_mine", quantity(blocks))
-
-    def reorganise(self, depth: int) -> None:
-        """Replace the last `depth` blocks by empty ones at the same heights; their transactions
-        are gone, from the chain and from the mempool."""
-        self.rpc("anvil_reorg", depth, [])
-
-    def rollback(self, depth: int) -> None:
-        """Take back the last `depth` blocks."""
-        self.rpc("anvil_rollback", depth)
-
-    def drop(self, transaction_hash: Hex32) -> None:
-        """Forget a pending transaction."""
-        self.rpc("anvil_dropTransaction", transaction_hash)
-
-    def set_balance(self, address: Address, balance_wei: int) -> None:
-        """Give an account exactly this much."""
-        self.rpc("anvil_setBalance", address, quantity(balance_wei))
-
-    def set_nonce(self, address: Address, nonce: int) -> None:
-        """Give an account this nonce."""
-        self.rpc("anvil_setNonce", address, quantity(nonce))
-
-    def set_next_base_fee(self, base_fee_wei: int) -> None:
-        """The next block's base fee."""
-        self.rpc("anvil_setNextBlockBaseFeePerGas", quantity(base_fee_wei))
-
-    def set_interval(self, block_seconds: int) -> None:
-        """Mine every so many seconds from now on; 0 stops it."""
-        self.rpc("anvil_setIntervalMining", block_seconds)
-
-    def set_automine(self, *, enabled: bool) -> None:
-        """Whether every transaction is mined at once in its own block."""
-        self.rpc("evm_setAutomine", enabled)
-
-    def skip_time(self, seconds: int) -> None:
-        """Let the next block come that much later."""
-        self.rpc("evm_increaseTime", quantity(seconds))
-
-    def snapshot(self) -> str:
-        """Remember the state of the chain, to be given to `revert`."""
-        return str(self.rpc("evm_snapshot"))
-
-    def revert(self, snapshot: str) -> None:
-        """Return to a snapshot, which is used up."""
-        if self.rpc("evm_revert", snapshot) is not True:
-            raise Refused(f"anvil has no snapshot {snapshot}")
 
     @staticmethod
     def _wait_for_port(process: subprocess.Popen[bytes], output: IO[bytes]) -> int:

@@ -52,14 +52,8 @@ class SettlerSettings:
     """The settler of the same tokens that this one takes over from."""
 
 
-@dataclass(frozen=True, slots=True)
-class TestTokens:
-    """A fund token and a stablecoin whose administrator is the deployer."""
-
-    __test__ = False  # not a test class, whatever its name
-
-    share_token_address: Address
-    payout_token_address: Address
+Creation = tuple[Artifact | str, Sequence[Any]]
+"""A contract, and what its constructor is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +88,7 @@ class Deployer:
         (address,) = self.deploy_all([(artifact, arguments)])
         return address
 
-    def deploy_all(self, wanted: Sequence[tuple[Artifact | str, Sequence[Any]]]) -> list[Address]:
+    def deploy_all(self, wanted: Sequence[Creation]) -> list[Address]:
         """Create contracts, as `send_all` sends; their addresses in order."""
         nonce = self._nonce()
         creations: dict[Address, Wanted] = {}
@@ -257,53 +251,45 @@ def _reverted(wanted: Wanted, receipt: Receipt) -> Refused:
     )
 
 
-def deploy_settler(
-    deployer: Deployer,
+def settler_creation(
     settings: SettlerSettings,
     *,
     owner_address: Address,
     operator_address: Address,
     guardian_address: Address,
-) -> Address:
-    """Deploy the settler; its constructor refuses settings outside the contract's bounds."""
-    return deployer.deploy(
-        "RedemptionSettler",
-        [
-            (
-                settings.share_token_address,
-                settings.payout_token_address,
-                settings.treasury_address,
-                settings.burn_style.contract_value,
-                settings.daily_payout_limit_base_units,
-                settings.floor_price,
-                settings.ceiling_price,
-                settings.item_gas_limit,
-                settings.change_delay_seconds,
-                settings.restrict_payees,
-                settings.predecessor_address,
-            ),
-            owner_address,
-            operator_address,
-            guardian_address,
-        ],
-    )
+) -> Creation:
+    """The settler; its constructor refuses settings outside the contract's bounds."""
+    return "RedemptionSettler", [
+        (
+            settings.share_token_address,
+            settings.payout_token_address,
+            settings.treasury_address,
+            settings.burn_style.contract_value,
+            settings.daily_payout_limit_base_units,
+            settings.floor_price,
+            settings.ceiling_price,
+            settings.item_gas_limit,
+            settings.change_delay_seconds,
+            settings.restrict_payees,
+            settings.predecessor_address,
+        ),
+        owner_address,
+        operator_address,
+        guardian_address,
+    ]
 
 
-def deploy_test_tokens(
-    deployer: Deployer, *, share_decimals: int = 18, share_name: str = "Example Fund"
-) -> TestTokens:
-    """Deploy the reference fund token and the test stablecoin (6 decimals).
+def trial_tokens(
+    admin: Address, *, share_decimals: int = 18, share_name: str = "Example Fund"
+) -> list[Creation]:
+    """The reference fund token and the test stablecoin (6 decimals).
 
-    The deployer administers both and has every role of the fund token but `BURNER_ROLE`.
+    `admin` administers both and has every role of the fund token but `BURNER_ROLE`.
     """
-    return TestTokens(
-        *deployer.deploy_all(
-            [
-                ("FundToken", [share_name, "EXF", share_decimals, deployer.address]),
-                ("TestStablecoin", ["Test Dollar", "TUSD", deployer.address]),
-            ]
-        )
-    )
+    return [
+        ("FundToken", [share_name, "EXF", share_decimals, admin]),
+        ("TestStablecoin", ["Test Dollar", "TUSD", admin]),
+    ]
 
 
 def giving_shares(share_token: Address, holder: Address, shares_base_units: int) -> list[Wanted]:
@@ -317,11 +303,6 @@ def giving_shares(share_token: Address, holder: Address, shares_base_units: int)
 def granting_role(share_token: Address, role: str, account: Address) -> Wanted:
     """Give an account a role of the reference fund token, such as `BURNER_ROLE`."""
     return calling(share_token, "FundToken", "grantRole", [keccak(text=role), account])
-
-
-def grant_fund_role(deployer: Deployer, share_token: Address, role: str, account: Address) -> None:
-    """Have the fund token's administrator give an account a role."""
-    deployer.send_all([granting_role(share_token, role, account)])
 
 
 def permitting_payee(settler: Address, investor: Address, payee: Address) -> Wanted:

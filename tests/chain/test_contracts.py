@@ -107,7 +107,6 @@ def test_selectors__settler__are_in_the_generated_abi() -> None:
         contracts.PREVIEW_RESULT_SELECTOR,
         contracts.SETTLER_PAUSED_SELECTOR,
         contracts.GAS_TOO_LOW_SELECTOR,
-        contracts.BATCH_HASH_MISMATCH_SELECTOR,
     }
 
 

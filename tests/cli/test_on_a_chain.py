@@ -15,12 +15,12 @@ from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.artifacts import load_artifact
 from settlement_node.chain.signers import KeySigner
 from settlement_node.chain.wire.words import read_bool
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.devchain.development_keys import development_keys
 from settlement_node.errors import Transient
 from settlement_node.store.book.funds import get_fund
 from tests.cli.conftest import SETTINGS, Desk
 from tests.cli.test_commands import findings, said
+from tests_support.anvil import AnvilProcess
 from tests_support.book import add_fund, address
 
 pytestmark = [pytest.mark.anvil, pytest.mark.allow_hosts(["127.0.0.1"])]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from settlement_node.cli.fund_file import read_fund_file, write_fund_file
-from settlement_node.devchain.anvil import AnvilProcess
 from settlement_node.devchain.development_keys import development_keys
 from tests.cli.conftest import SETTINGS, Desk
 from tests.docs.pages import ROOT
+from tests_support.anvil import AnvilProcess
 from tests_support.book import address
 
 pytestmark = [pytest.mark.anvil, pytest.mark.allow_hosts(["127.0.0.1"])]

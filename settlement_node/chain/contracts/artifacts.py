@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_typing import ABIElement, HexAddress, HexStr
+from eth_utils.abi import abi_to_signature
 from eth_utils.conversions import to_bytes
 from web3 import Web3
 from web3.contract import Contract
@@ -39,6 +40,10 @@ class Artifact:
     def contract(self) -> type[Contract]:
         """As web3 has it, at no address and over no endpoint."""
         return Web3().eth.contract(abi=list(self.abi), bytecode=self.bytecode)
+
+    def errors(self) -> list[str]:
+        """The signatures of its errors."""
+        return [abi_to_signature(item) for item in self.abi if item["type"] == "error"]
 
     def encode_constructor(self, arguments: Sequence[Any]) -> bytes:
         """The data of the creating transaction. Structs are tuples in the ABI's order."""

@@ -1,40 +1,8 @@
-"""Errors of the settler, and of the libraries and tokens that funds are built from."""
+"""Errors of the libraries and tokens that funds are built from; our own are in the ABI."""
 
 from __future__ import annotations
 
 SIGNATURES = (
-    # The settler and the reference tokens (contracts/); a test compares with the artifacts.
-    "BatchHashMismatch(bytes32,bytes32)",
-    "GasTooLow(uint256,uint256)",
-    "EmptyBatch()",
-    "NotSelf(address)",
-    "ItemReverted(uint8,bytes)",
-    "ConflictingAddresses(address,address)",
-    "NotAContract(address)",
-    "NotAPredecessor(address)",
-    "NotOwner(address)",
-    "NotOperator(address)",
-    "NotOwnerOrGuardian(address)",
-    "NotProposed(address,address)",
-    "NothingProposed()",
-    "DelayNotPassed(uint256,uint256)",
-    "ProposalExpired(uint256,uint256)",
-    "NotNarrower(uint256,uint256)",
-    "NotWider(uint256,uint256)",
-    "FloorAboveCeiling(uint256,uint256)",
-    "SettlerPaused()",
-    "SettlerNotPaused()",
-    "ZeroAddress()",
-    "PayeeIsInvestor(address)",
-    "SettingOutOfRange(string,uint256,uint256,uint256)",
-    "ReentrancyGuardReentrantCall()",
-    "HolderNotPermitted(address)",
-    "SupplyTooLarge(uint256)",
-    "AccountBlocked(address)",
-    "AuthorizationAlreadyUsed(address,bytes32)",
-    "AuthorizationExpired(uint256,uint256)",
-    "AuthorizationNotYetValid(uint256,uint256)",
-    "AuthorizationSignerMismatch(address,address)",
     # ERC-6093 and what tokens in use revert with.
     "ERC20InsufficientBalance(address,uint256,uint256)",
     "ERC20InvalidSender(address)",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
 from eth_abi.grammar import parse
 
+from settlement_node.chain.contracts.artifacts import load_artifact
 from settlement_node.chain.contracts.known_errors import SIGNATURES
 from settlement_node.chain.wire.words import selector
 from settlement_node.domain.observations import SkipReason
@@ -26,7 +28,7 @@ _PANICS = {
 }
 """https://docs.soliditylang.org — Panic via assert and error via require."""
 
-_BY_SELECTOR = {selector(signature): signature for signature in SIGNATURES}
+_OWN_CONTRACTS = ("RedemptionSettler", "FundToken", "TestStablecoin")
 _ERROR_STRING = selector("Error(string)")
 _PANIC = selector("Panic(uint256)")
 _TEXT_CHARACTERS_MAX = 300
@@ -77,7 +79,7 @@ def _read(data: bytes, signatures: Sequence[str]) -> str:
         code = int(abi_decode(["uint256"], body)[0])
         return f"{_PANICS.get(code, 'panic')} (Panic 0x{code:02x})"
     own = (signature for signature in signatures if selector(signature) == head)
-    signature = _BY_SELECTOR.get(head) or next(own, None)
+    signature = _by_selector().get(head) or next(own, None)
     if signature is None:
         return f"unknown error 0x{head.hex()} with {len(body)} bytes of arguments"
     name, _, _ = signature.partition("(")
@@ -85,6 +87,12 @@ def _read(data: bytes, signatures: Sequence[str]) -> str:
     types = signature.removeprefix(name)
     arguments = _arguments(types, body) if types != "()" else ()
     return f"{name}({', '.join(_show(argument) for argument in arguments)})"
+
+
+@cache
+def _by_selector() -> dict[bytes, str]:
+    own = [error for name in _OWN_CONTRACTS for error in load_artifact(name).errors()]
+    return {selector(signature): signature for signature in (*own, *SIGNATURES)}
 
 
 def _arguments(types: str, body: bytes) -> tuple[object, ...]:

@@ -44,7 +44,6 @@ BATCH_HASH_CALL = selector("batchHash()")
 PREVIEW_RESULT_SELECTOR = selector("PreviewResult((bytes32,uint8,uint256,bytes)[])")
 SETTLER_PAUSED_SELECTOR = selector("SettlerPaused()")
 GAS_TOO_LOW_SELECTOR = selector("GasTooLow(uint256,uint256)")
-BATCH_HASH_MISMATCH_SELECTOR = selector("BatchHashMismatch(bytes32,bytes32)")
 
 REDEMPTION_SETTLED_TOPIC = topic(
     "RedemptionSettled(bytes32,address,address,uint256,uint256,uint256)"

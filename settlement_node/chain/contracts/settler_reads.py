@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from settlement_node.chain.contracts.reverts import revert_reason
 from settlement_node.chain.contracts.settler import (
@@ -25,73 +26,58 @@ from settlement_node.chain.wire.words import (
 )
 from settlement_node.domain.observations import BurnStyle, ItemPreview, SettleItem
 from settlement_node.errors import Refused
-from settlement_node.units import Address, Payout
+from settlement_node.units import Address
 
 Calls = Callable[[Sequence[CallRequest]], list[CallOutcome]]
 """Calls at the agreed head, in one round trip."""
 
-_VIEW_CALLS = (
-    "shareToken()",
-    "payoutToken()",
-    "treasury()",
-    "burnStyle()",
-    "batchHash()",
-    "paused()",
-    "dailyPayoutLimit()",
-    "payoutAvailable()",
-    "floorPrice()",
-    "ceilingPrice()",
-    "itemGasLimit()",
-    "changeDelay()",
-    "restrictPayees()",
-    "predecessor()",
-    "owner()",
-    "operator()",
-    "guardian()",
-)
-_VIEW_SELECTORS = tuple(selector(signature) for signature in _VIEW_CALLS)
-_BURN_STYLES = tuple(BurnStyle)
+
+def _burn_style(data: bytes, offset: int) -> BurnStyle:
+    return tuple(BurnStyle)[read_uint(data, offset)]
+
+
+_VIEWS: Mapping[str, tuple[str, Callable[[bytes, int], object]]] = {
+    "share_token_address": ("shareToken()", read_address),
+    "payout_token_address": ("payoutToken()", read_address),
+    "treasury_address": ("treasury()", read_address),
+    "burn_style": ("burnStyle()", _burn_style),
+    "batch_hash": ("batchHash()", read_hex32),
+    "paused": ("paused()", read_bool),
+    "daily_payout_limit_base_units": ("dailyPayoutLimit()", read_uint),
+    "payout_available_base_units": ("payoutAvailable()", read_uint),
+    "floor_price": ("floorPrice()", read_uint),
+    "ceiling_price": ("ceilingPrice()", read_uint),
+    "item_gas_limit": ("itemGasLimit()", read_uint),
+    "change_delay_seconds": ("changeDelay()", read_uint),
+    "restrict_payees": ("restrictPayees()", read_bool),
+    "predecessor_address": ("predecessor()", read_address),
+    "owner_address": ("owner()", read_address),
+    "operator_address": ("operator()", read_address),
+    "guardian_address": ("guardian()", read_address),
+}
+"""Each field of a SettlerView: which view answers it, and how the answer is read."""
 
 
 def read_settler(calls: Calls, settler: Address) -> SettlerView:
     """All of a settler in one round trip; Refused when there is no settler at the address."""
-    outcomes = calls([CallRequest(settler, data) for data in _VIEW_SELECTORS])
-    answers: dict[str, bytes] = {}
-    for signature, outcome in zip(_VIEW_CALLS, outcomes, strict=True):
+    outcomes = calls([CallRequest(settler, selector(view)) for view, _ in _VIEWS.values()])
+    fields: dict[str, Any] = {}
+    for (field, (view, read)), outcome in zip(_VIEWS.items(), outcomes, strict=True):
         if not isinstance(outcome, CallReturned) or not outcome.data:
             raise Refused(
-                f"there is no settler at {settler}: {signature} did not answer",
+                f"there is no settler at {settler}: {view} did not answer",
                 reason="not_a_settler",
                 settler_address=settler,
             )
-        answers[signature] = outcome.data
-    try:
-        return SettlerView(
-            settler_address=settler,
-            share_token_address=read_address(answers["shareToken()"], 0),
-            payout_token_address=read_address(answers["payoutToken()"], 0),
-            treasury_address=read_address(answers["treasury()"], 0),
-            burn_style=_BURN_STYLES[read_uint(answers["burnStyle()"], 0)],
-            batch_hash=read_hex32(answers["batchHash()"], 0),
-            paused=read_bool(answers["paused()"], 0),
-            daily_payout_limit_base_units=Payout(read_uint(answers["dailyPayoutLimit()"], 0)),
-            payout_available_base_units=Payout(read_uint(answers["payoutAvailable()"], 0)),
-            floor_price=read_uint(answers["floorPrice()"], 0),
-            ceiling_price=read_uint(answers["ceilingPrice()"], 0),
-            item_gas_limit=read_uint(answers["itemGasLimit()"], 0),
-            change_delay_seconds=read_uint(answers["changeDelay()"], 0),
-            restrict_payees=read_bool(answers["restrictPayees()"], 0),
-            predecessor_address=read_address(answers["predecessor()"], 0),
-            owner_address=read_address(answers["owner()"], 0),
-            operator_address=read_address(answers["operator()"], 0),
-            guardian_address=read_address(answers["guardian()"], 0),
-        )
-    except (MalformedData, IndexError) as error:
-        raise Refused(
-            f"the contract at {settler} answers like no settler this version knows: {error}",
-            reason="not_a_settler",
-            settler_address=settler,
-        ) from error
+        try:
+            fields[field] = read(outcome.data, 0)
+        except (MalformedData, IndexError) as error:
+            raise Refused(
+                f"the contract at {settler} answers like no settler this version knows: {error}",
+                reason="not_a_settler",
+                settler_address=settler,
+            ) from error
+    return SettlerView(settler_address=settler, **fields)
 
 
 def preview_items(

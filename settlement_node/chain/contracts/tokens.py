@@ -28,8 +28,6 @@ SYMBOL_CALL = selector("symbol()")
 DECIMALS_CALL = selector("decimals()")
 _BALANCE_OF = selector("balanceOf(address)")
 _ALLOWANCE = selector("allowance(address,address)")
-_APPROVE = selector("approve(address,uint256)")
-_TRANSFER = selector("transfer(address,uint256)")
 _TRANSFER_FROM = selector("transferFrom(address,address,uint256)")
 
 
@@ -41,17 +39,6 @@ def encode_balance_of(holder: Address) -> bytes:
 def encode_allowance(*, owner: Address, spender: Address) -> bytes:
     """Call data of `allowance(owner, spender)`."""
     return _ALLOWANCE + address_word(owner) + address_word(spender)
-
-
-def encode_approve(spender: Address, value_base_units: int) -> bytes:
-    """Call data of `approve(spender, value)`."""
-    return _APPROVE + address_word(spender) + uint_word(value_base_units, field="value_base_units")
-
-
-def encode_transfer(recipient: Address, value_base_units: int) -> bytes:
-    """Calldata of `transfer`."""
-    words = address_word(recipient) + uint_word(value_base_units, field="value_base_units")
-    return _TRANSFER + words
 
 
 def encode_transfer_from(*, owner: Address, recipient: Address, value_base_units: int) -> bytes:

@@ -93,7 +93,7 @@ def sign_with(
             recovered_address=recovered,
         )
     signed = [*_payload(fields), signature.y_parity, signature.r, signature.s]
-    raw = _TRANSACTION_TYPE + rlp.encode([_rlp_item(item) for item in signed])
+    raw = _TRANSACTION_TYPE + rlp.encode(signed)
     return SignedTransaction(raw=raw, hash_hex=to_hex32(keccak(raw)))
 
 
@@ -144,32 +144,19 @@ def address_of_public_key(public_key: PublicKey) -> Address:
     return Address(to_checksum_address(keccak(public_key.format(compressed=False)[1:])[-20:]))
 
 
-def _payload(fields: TransactionFields) -> list[bytes | list[bytes]]:
-    to_bytes = b"" if fields.to_address is None else bytes.fromhex(fields.to_address[2:])
-    numbers = (
+def _payload(fields: TransactionFields) -> list[object]:
+    """What is signed, in EIP-1559's order; rlp writes integers without leading zeros."""
+    return [
         fields.chain_id,
         fields.nonce,
         fields.max_priority_fee_per_gas_wei,
         fields.max_fee_per_gas_wei,
         fields.gas_limit,
-    )
-    access_list: list[bytes] = []
-    return [
-        *(_minimal_bytes(number) for number in numbers),
-        to_bytes,
-        _minimal_bytes(fields.value_wei),
+        b"" if fields.to_address is None else bytes.fromhex(fields.to_address[2:]),
+        fields.value_wei,
         fields.data,
-        access_list,
+        [],  # no access list
     ]
-
-
-def _rlp_item(item: bytes | list[bytes] | int) -> bytes | list[bytes]:
-    return _minimal_bytes(item) if isinstance(item, int) else item
-
-
-def _minimal_bytes(number: int) -> bytes:
-    """RLP writes integers big-endian without leading zeros; zero is the empty string."""
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def low_s(signature: Signature) -> Signature:
