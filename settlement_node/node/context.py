@@ -11,9 +11,11 @@ from datetime import datetime
 from settlement_node.chain.context import ChainContext
 from settlement_node.chain.signers import Signer
 from settlement_node.domain.attention import OfLane
+from settlement_node.domain.engine.fees import Fees, market_fees
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.redemption import HoldReason
-from settlement_node.store.database import Store, Tx
+from settlement_node.node.work import Work, read_work
+from settlement_node.store.database import ReadTx, Store, Tx
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.fence import Fence
 from settlement_node.units import Address, Hex32
@@ -130,6 +132,8 @@ class Lane:
     has_nonce: bool = False
     memory: Memory = field(default_factory=Memory)
     rehearsals: dict[str, Rehearsal] = field(default_factory=dict)
+    _work: Work | None = field(default=None, init=False, repr=False)
+    _fees: Fees | None = field(default=None, init=False, repr=False)
 
     @property
     def may_act(self) -> bool:
@@ -146,12 +150,51 @@ class Lane:
         """The node's measures and bounds."""
         return self.context.policy
 
+    def begin_pass(self, tx: ReadTx, *, final_number: int) -> None:
+        """What the last pass read and asked is old: the open work is read as of now."""
+        self._fees = None
+        self._work = read_work(tx, self.chain_id, self.signer_address, final_number=final_number)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether a commit of its own came since the open work was read."""
+        return self._work is None
+
+    def work(self) -> Work:
+        """The lane's open work: read once in a pass, and again after a commit of its own."""
+        return self._work or self.work_now()
+
+    def work_now(self) -> Work:
+        """The lane's open work as it is now, whatever others have written meanwhile."""
+        with self.store.read() as tx:
+            self._work = read_work(
+                tx, self.chain_id, self.signer_address, final_number=self.head.final_number
+            )
+        return self._work
+
+    def may_send(self, work: Work) -> bool:
+        """Not in a dry run, and not while the lane is paused."""
+        return not self.context.dry_run and work.row is not None and not work.row.paused
+
+    def market_fees(self) -> Fees:
+        """What the market asks for, within the chain's policy; asked once in a pass."""
+        if self._fees is None:
+            policy = self.policy
+            history = self.chain.client.fee_history(
+                block_count=policy.fee_history_blocks, percentile=policy.fee_percentile
+            )
+            self._fees = market_fees(history, self.chain.fees)
+        return self._fees
+
     @contextmanager
-    def commit(self, point: str | None = None) -> Iterator[Tx]:
+    def commit(self, point: str | None = None, *, keeps_work: bool = False) -> Iterator[Tx]:
         """One commit of this lane, or nothing; raises LeaseLost when the lane has another holder
         by now, Transient when the database could not do it. With a `point` of
-        `node/checkpoints.py` its `.before_commit` and `.after_commit` are passed around it."""
+        `node/checkpoints.py` its `.before_commit` and `.after_commit` are passed around it.
+        `keeps_work` says that it changes nothing of the open work."""
         context = self.context
+        if not keeps_work:
+            self._work = None
         if point is not None:
             context.checkpoint(f"{point}.before_commit")
         with context.store.transaction(actor=context.node_id, fence=self.fence) as tx:

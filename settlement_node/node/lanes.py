@@ -27,7 +27,6 @@ from settlement_node.node.processes import has_ended
 from settlement_node.store.book.funds import list_funds
 from settlement_node.store.book.settlers import is_read_to, settlers_of
 from settlement_node.store.chain_memory import chain_book
-from settlement_node.store.database import ReadTx
 from settlement_node.store.engine import transactions
 from settlement_node.store.engine.lanes import (
     ensure_lane,
@@ -91,12 +90,6 @@ def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
         except Transient:
             log.warning("lease_not_released", lane=lane.key)
     held.clear()
-
-
-def may_send(tx: ReadTx, lane: Lane) -> bool:
-    """Not in a dry run, and not while the lane is paused."""
-    row = get_lane(tx, lane.chain_id, lane.signer_address)
-    return not lane.context.dry_run and row is not None and not row.paused
 
 
 def prepare(lane: Lane) -> None:

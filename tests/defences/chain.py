@@ -118,8 +118,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.REORGANISATION,
         happens="a payment is called settled and its block is replaced afterwards",
         holds="settled is what stands at or below the final block",
-        at="settlement_node/node/stages/track.py:_finish",
-        change=Passes("to_block", "lane.head.number"),
+        at="settlement_node/node/work.py:read_work",
+        change=Passes("to_block", "final_number + 1_000"),
         tests=(
             f"{REORG}::test_reorg__before_finality__settling_again_then_paid_once[sqlite-pyevm]",
         ),
@@ -167,7 +167,7 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.DEEP_REORGANISATION,
         happens="a batch is in flight when the lane is stopped, and the chain forgets it",
         holds="on a paused lane nothing is sent again, replaced or cancelled",
-        at="settlement_node/node/lanes.py:may_send",
+        at="settlement_node/node/context.py:Lane.may_send",
         change=Always("paused"),
         tests=(
             "chain_tests/cycle/test_pauses.py::test_pause__of_a_lane_whose_batch_the_mempools_forgot"

@@ -122,7 +122,7 @@ DATABASE: tuple[Defence, ...] = (
         happens="the restored book has orders as open that were paid after the backup",
         holds="once their events are replayed and final they are booked as settled",
         at="settlement_node/node/stages/scan.py:_scan_fund",
-        change=Skips("_find_settled"),
+        change=Never("has_found"),
         tests=(
             f"{RESTORED}::"
             "test_restore__orders_paid_after_the_backup__found_settled_and_the_lane_goes_on"

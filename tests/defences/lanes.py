@@ -252,7 +252,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="thousands of batches are mined and far from final",
         holds="a pass reads what is unmined, and of the mined ones those at the final line",
-        at="settlement_node/node/stages/track.py:_finish",
+        at="settlement_node/node/work.py:read_work",
         change=Drops("to_block"),
         tests=(f"{MANY}::test_pass__over_a_hundred_mined_and_far_from_final__reads_none_of_them",),
     ),

@@ -43,14 +43,15 @@ def follow_head(lane: Lane) -> HeadSeen:
     with lane.store.read() as tx:
         row = get_lane(tx, lane.chain_id, lane.signer_address)
         remembered = _remembered(tx, lane, view.head)
-    highest = -1 if row is None or row.highest_head_number is None else row.highest_head_number
+        highest = -1 if row is None or row.highest_head_number is None else row.highest_head_number
+        head = _head(lane, view, highest=highest, known_final_number=remembered.final_number)
+        lane.begin_pass(tx, final_number=head.final_number)
     lane.has_nonce = row is not None and row.next_nonce is not None
-    head = _head(lane, view, highest=highest, known_final_number=remembered.final_number)
     seen = _compare(lane, view.head, remembered)
     match seen:
         case Same():
             if head.final_number > remembered.final_number:
-                with lane.commit() as tx:
+                with lane.commit(keeps_work=True) as tx:
                     chain_book.mark_final(tx, lane.key, up_to_number=head.final_number)
         case Extends(new):
             _remember(lane, head, new, fork=None)
@@ -116,7 +117,7 @@ def _compare(lane: Lane, head: Block, remembered: Remembered) -> HeadSeen:
 
 
 def _remember(lane: Lane, head: Head, new: Sequence[Block], *, fork: Fork | None) -> None:
-    with lane.commit("heads") as tx:
+    with lane.commit("heads", keeps_work=fork is None) as tx:
         if fork is not None:
             log.warning("reorganisation", lane=lane.key, depth_blocks=fork.depth_blocks)
             undo_from(

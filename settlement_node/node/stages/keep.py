@@ -13,8 +13,8 @@ from settlement_node.domain.engine.fees import AtCeiling, Bumped, Fees, bump
 from settlement_node.domain.engine.keeping import KeepingStep, KeepingView, next_step
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.node.context import Lane
-from settlement_node.node.lanes import may_send
-from settlement_node.node.stages.send import Signing, broadcast, current_fees, sign_and_broadcast
+from settlement_node.node.stages.send import Signing, broadcast, sign_and_broadcast
+from settlement_node.node.work import Work
 from settlement_node.store.engine import transactions
 from settlement_node.store.rows import AttemptRow, TransactionRow
 from settlement_node.store.tables import AttemptKind
@@ -29,43 +29,45 @@ UNDERPRICED_ANSWERS = (
 
 def keep(lane: Lane) -> int:
     """Look after every unmined transaction of the lane; returns how many new attempts were made."""
-    with lane.store.read() as tx:
-        may = may_send(tx, lane)
-        unmined = [
-            row
-            for row in transactions.unmined(tx, lane.chain_id, lane.signer_address)
-            if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
-        ]
-        attempts = transactions.attempts_of(tx, [row.transaction_id for row in unmined])
-    if not unmined or not may:
+    if not _due(lane, lane.work()):
         return 0
-    lowest = unmined[0].nonce
-    if lane.memory.lowest_unmined is None or lane.memory.lowest_unmined[0] != lowest:
-        lane.memory.lowest_unmined = (lowest, lane.head.number)
+    # Something is to leave: whether it may, and what is asked for, is read again for that.
+    work = lane.work_now()
     again: list[tuple[TransactionRow, AttemptRow]] = []
     orders: list[Signing] = []
-    market: Fees | None = None
-    for row in unmined:
-        own = [a for a in attempts[row.transaction_id] if a.kind is not AttemptKind.FOUND]
-        if not own:
-            continue
-        last = own[-1]
-        step = next_step(_view(lane, row, own, is_lowest=row.nonce == lowest), lane.policy)
+    for row, own, step in _due(lane, work):
         if step is KeepingStep.REBROADCAST:
-            again.append((row, last))
-        elif step in (KeepingStep.REPLACE, KeepingStep.CANCEL):
-            market = market or current_fees(lane)
-            order = _order(lane, row, last, market, cancel=step is KeepingStep.CANCEL)
-            if order is None:
-                again += [(row, attempt) for attempt in own[-2:]]
-            else:
-                orders.append(order)
+            again.append((row, own[-1]))
+            continue
+        order = _order(lane, row, own[-1], cancel=step is KeepingStep.CANCEL)
+        if order is None:
+            again += [(row, attempt) for attempt in own[-2:]]
+        else:
+            orders.append(order)
     # What is signed goes first: a signer that is down must not keep it back.
     again.sort(key=lambda pair: (pair[0].nonce, pair[1].ordinal))
     broadcast(lane, again)
     if orders:
         sign_and_broadcast(lane, orders)
     return len(orders)
+
+
+def _due(lane: Lane, work: Work) -> list[tuple[TransactionRow, list[AttemptRow], KeepingStep]]:
+    """What is to be done now: the transactions by nonce, their own attempts, and the steps."""
+    unmined = work.in_status(TransactionStatus.SIGNED, TransactionStatus.SENT)
+    if not unmined or not lane.may_send(work):
+        return []
+    lowest = unmined[0].nonce
+    if lane.memory.lowest_unmined is None or lane.memory.lowest_unmined[0] != lowest:
+        lane.memory.lowest_unmined = (lowest, lane.head.number)
+    due: list[tuple[TransactionRow, list[AttemptRow], KeepingStep]] = []
+    for row in unmined:
+        own = [a for a in work.attempts[row.transaction_id] if a.kind is not AttemptKind.FOUND]
+        if own:
+            step = next_step(_view(lane, row, own, is_lowest=row.nonce == lowest), lane.policy)
+            if step is not KeepingStep.WAIT:
+                due.append((row, own, step))
+    return due
 
 
 def _view(
@@ -92,7 +94,6 @@ def _order(
     lane: Lane,
     row: TransactionRow,
     last: AttemptRow,
-    market: Fees,
     *,
     cancel: bool,
 ) -> Signing | None:
@@ -104,9 +105,9 @@ def _order(
     is_noop = cancel or last.kind is AttemptKind.CANCEL
     if row.refused_words is not None and last.kind is not AttemptKind.CANCEL:
         # No endpoint took it: there is nothing in a mempool that the no-op must outbid.
-        bumped: Bumped | AtCeiling = Bumped(market)
+        bumped: Bumped | AtCeiling = Bumped(lane.market_fees())
     else:
-        bumped = bump(old, market, lane.chain.fees, is_noop=is_noop)
+        bumped = bump(old, lane.market_fees(), lane.chain.fees, is_noop=is_noop)
     at_ceiling = Alert(AlertKind.FEE_AT_CEILING, lane.at_nonce(row.nonce))
     if isinstance(bumped, AtCeiling):
         with lane.commit() as tx:

@@ -14,7 +14,6 @@ import structlog
 from settlement_node.chain.contracts.settler import batch_hash_of, encode_settle
 from settlement_node.domain import batching
 from settlement_node.domain.attention import Alert, AlertKind, OfFund
-from settlement_node.domain.engine.fees import market_fees
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.domain.observations import SettleItem
 from settlement_node.domain.redemption import HoldReason, Unpayable, price_redemption
@@ -31,7 +30,7 @@ from settlement_node.node.stages.preflight import (
 from settlement_node.node.stages.ratchet import BookState, read_book_state
 from settlement_node.node.stages.waits import alert_gas, money_alerts, note_stopped, note_waiting
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import list_funds, lock_fund_to_plan
+from settlement_node.store.book.funds import lock_fund_to_plan
 from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.engine import settlements, transactions
@@ -70,8 +69,7 @@ def plan(context: NodeContext, lane: Lane) -> int:
     returns how many were planned. Nothing is planned while the head is behind one seen before."""
     if lane.head.is_behind:
         return 0
-    with context.store.read() as tx:
-        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
+    funds = [one.fund for one in lane.work().funds.values()]
     ready = [fund for fund in funds if fund.fund_id not in lane.unscanned]
     return sum(_plan_apart(context, lane, fund) for fund in ready)
 
@@ -186,13 +184,7 @@ def _select_and_commit(
     good = [p for p in chosen if p.row.redemption_id in checked.passing]
     good, data, gas_limit = _fit_gas(context, lane, state, book, good, checked)
     if good:
-        cap = market_fees(
-            lane.chain.client.fee_history(
-                block_count=context.policy.fee_history_blocks,
-                percentile=context.policy.fee_percentile,
-            ),
-            lane.chain.fees,
-        ).max_fee_per_gas_wei
+        cap = lane.market_fees().max_fee_per_gas_wei
         if state.native_balance_wei < book.gas_committed_wei + gas_limit * cap:
             alert_gas(lane, state.native_balance_wei, gas_limit * cap)
             note_waiting(context, lane, [p.row for p in good], WaitingFor.GAS)

@@ -24,8 +24,9 @@ from settlement_node.domain.observations import (
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane
 from settlement_node.node.stages.settlers import know_predecessors
-from settlement_node.store.book import orders, payments
-from settlement_node.store.book.funds import list_funds, lock_fund_to_plan, raise_next_index
+from settlement_node.node.work import FundWork
+from settlement_node.store.book import orders
+from settlement_node.store.book.funds import lock_fund_to_plan, raise_next_index
 from settlement_node.store.book.settlers import set_scanned, settlers_of
 from settlement_node.store.chain_memory import chain_book, foreign
 from settlement_node.store.database import Tx
@@ -44,26 +45,26 @@ def scan(lane: Lane) -> int:
     where it was left. A fund that could not be read keeps none of the others back: it is named in
     `lane.unscanned`, with the reason.
     """
-    with lane.store.read() as tx:
-        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
     unscanned: dict[str, str] = {}
     found = 0
-    for fund in funds:
+    for fund_id, work in lane.work().funds.items():
         try:
-            found += _scan_fund(lane, fund)
+            found += _scan_fund(lane, work)
         except (Transient, Refused) as error:
-            log.warning("scan_later", fund_id=fund.fund_id, reason=error.message)
-            unscanned[fund.fund_id] = error.message
+            log.warning("scan_later", fund_id=fund_id, reason=error.message)
+            unscanned[fund_id] = error.message
     lane.unscanned = unscanned
     return found
 
 
-def _scan_fund(lane: Lane, fund: FundRow) -> int:
-    settlers = know_predecessors(lane, fund)
+def _scan_fund(lane: Lane, work: FundWork) -> int:
+    fund = work.fund
+    settlers = know_predecessors(lane, work)
     found = sum(_scan_settler(lane, fund, settler) for settler in settlers)
-    while _find_settled(lane, fund):
+    while lane.work().funds[fund.fund_id].has_found and _find_settled(lane, fund):
         pass
-    close_booked(lane, fund)
+    if lane.work().funds[fund.fund_id].has_breaks:
+        close_booked(lane, fund)
     return found
 
 
@@ -77,7 +78,7 @@ def _scan_settler(lane: Lane, fund: FundRow, settler: RowMapping) -> int:
         lane.memory.whole.discard(address)
     while start <= lane.head.number:
         end = min(start + lane.policy.log_page_blocks - 1, lane.head.number)
-        new = _scan_page(lane, fund, address, start, end)
+        new = _scan_page(lane, fund, settler, start, end)
         if new is None:
             raise Transient("a reorganisation is under way; the events are read again")
         found += new
@@ -156,14 +157,8 @@ def _read_again(
 
 def _find_settled(lane: Lane, fund: FundRow) -> int:
     """Book a batch of waiting redemptions that the chain shows as paid; returns how many."""
-    limit = lane.policy.intake_batch_max
-    with lane.store.read() as tx:
-        if not payments.waiting_but_settled(
-            tx, fund, final_number=chain_book.highest_final(tx, lane.key), limit=1
-        ):
-            return 0
     with lane.commit("found") as tx:
-        return find_settled(tx, fund, limit=limit)
+        return find_settled(tx, fund, limit=lane.policy.intake_batch_max)
 
 
 def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -> None:
@@ -185,8 +180,9 @@ def _free_taken_indexes(tx: Tx, fund: FundRow, events: Sequence[SettlerEvent]) -
         )
 
 
-def _scan_page(lane: Lane, fund: FundRow, settler: Address, start: int, end: int) -> int | None:
+def _scan_page(lane: Lane, fund: FundRow, row: RowMapping, start: int, end: int) -> int | None:
     """One page into the book; how many events were new, None when the chain moved meanwhile."""
+    settler = Address(row["settler_address"])
     events = lane.chain.client.settler_events([settler], from_block=start, to_block=end)
     # The head may have moved since: their blocks must still be the agreed ones.
     blocks = lane.chain.client.blocks(sorted({e.place.block_number for e in events}))
@@ -197,7 +193,8 @@ def _scan_page(lane: Lane, fund: FundRow, settler: Address, start: int, end: int
     batches = [event for event in events if isinstance(event, BatchSettledEvent)]
     if batches:
         _check_follows(lane, fund, settler, batches, start=start)
-    with lane.commit("scan") as tx:
+    is_plain = not events and row["history_read_at_utc"] is not None
+    with lane.commit("scan", keeps_work=is_plain) as tx:
         # Against who deletes events, and no more: orders are taken in meanwhile, and nobody else
         # writes a page or a plan of this lane under its lease.
         lock_fund_to_plan(tx, fund.fund_id)

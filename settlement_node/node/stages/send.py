@@ -10,11 +10,10 @@ import structlog
 from settlement_node.chain.signers import SignedTransaction, TransactionFields
 from settlement_node.chain.views import Accepted, Rejected, SendAnswer, SendRejection, Unanswered
 from settlement_node.domain.attention import Alert, AlertKind
-from settlement_node.domain.engine.fees import Fees, market_fees
+from settlement_node.domain.engine.fees import Fees
 from settlement_node.domain.lifecycle import TransactionFact, TransactionStatus
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane
-from settlement_node.node.lanes import may_send
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Tx
 from settlement_node.store.engine import settlements, transactions
@@ -25,6 +24,7 @@ from settlement_node.units import Wei
 
 log = structlog.get_logger(__name__)
 NOOP_GAS = 21_000
+UNSENT = (TransactionStatus.PLANNED, TransactionStatus.SIGNED)
 
 NEVER_MINEABLE = frozenset(
     {
@@ -51,15 +51,12 @@ class Signing:
 
 def send(lane: Lane) -> int:
     """Sign what is planned and broadcast what was never sent; returns how many were broadcast."""
-    with lane.store.read() as tx:
-        may = may_send(tx, lane)
-        rows = [
-            row
-            for row in transactions.unmined(tx, lane.chain_id, lane.signer_address)
-            if row.status in (TransactionStatus.PLANNED, TransactionStatus.SIGNED)
-        ]
-        attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
-    if not rows or not may:
+    if not lane.is_changed and not lane.work().in_status(*UNSENT):
+        return 0
+    # Something may have to leave: whether it may, and what is asked for, is read again for that.
+    work = lane.work_now()
+    rows, attempts = work.in_status(*UNSENT), work.attempts
+    if not rows or not lane.may_send(work):
         return 0
     ready = [
         (row, attempts[row.transaction_id][-1])
@@ -75,8 +72,7 @@ def send(lane: Lane) -> int:
     broadcast(lane, ready)
     planned = [row for row in rows if row.status is TransactionStatus.PLANNED]
     if planned:
-        fees = current_fees(lane)
-        orders = [Signing(row, _first_kind(lane, row), fees) for row in planned]
+        orders = [Signing(row, _first_kind(lane, row), lane.market_fees()) for row in planned]
         sign_and_broadcast(lane, orders)
     return len(ready) + len(planned)
 
@@ -86,14 +82,6 @@ def _first_kind(lane: Lane, row: TransactionRow) -> AttemptKind:
     cancelled or overdue, so that its nonce is used and its redemptions are freed."""
     overdue = row.deadline_block is not None and lane.head.number > row.deadline_block
     return AttemptKind.CANCEL if row.cancel_requested or overdue else AttemptKind.ORIGINAL
-
-
-def current_fees(lane: Lane) -> Fees:
-    """Market fees now, within the chain's policy."""
-    history = lane.chain.client.fee_history(
-        block_count=lane.policy.fee_history_blocks, percentile=lane.policy.fee_percentile
-    )
-    return market_fees(history, lane.chain.fees)
 
 
 def sign_and_broadcast(lane: Lane, orders: Sequence[Signing]) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import RowMapping
 
 from settlement_node.desk.succession import first_block, predecessors
 from settlement_node.node.context import Lane
+from settlement_node.node.work import FundWork
 from settlement_node.store.book.settlers import add_settler, settlers_of
-from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
 
 
-def know_predecessors(lane: Lane, fund: FundRow) -> list[RowMapping]:
+def know_predecessors(lane: Lane, work: FundWork) -> Sequence[RowMapping]:
     """Every settler of the fund. Of one never read before, the predecessors are added first."""
-    with lane.store.read() as tx:
-        settlers = settlers_of(tx, fund.fund_id)
-    client = lane.chain.client
+    client, fund, settlers = lane.chain.client, work.fund, work.settlers
     known = {Address(row["settler_address"]) for row in settlers}
     new: dict[Address, int] = {}
     for row in settlers:

@@ -11,11 +11,8 @@ import structlog
 from settlement_node.domain.lane_breaks import LaneStopped, UnknownBatch
 from settlement_node.errors import Transient
 from settlement_node.node.context import Lane
-from settlement_node.store.book.funds import list_funds
-from settlement_node.store.book.settlers import settlers_of
 from settlement_node.store.chain_memory import foreign
 from settlement_node.store.chain_memory.foreign import ForeignBatch
-from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.rows import LaneRow
 from settlement_node.store.tables import AcceptedAs
 from settlement_node.store.telling.attention import was_opened
@@ -34,27 +31,14 @@ def check_batches(lane: Lane) -> None:
     """
     if not lane.may_act:
         return
-    with lane.store.read() as tx:
-        funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
-        read = [fund.fund_id for fund in funds if fund.fund_id not in lane.unscanned]
-        begun = foreign.settlers_with_unread_history(tx, read)
-        settlers = [
-            Address(settler["settler_address"])
-            for fund in funds
-            for settler in settlers_of(tx, fund.fund_id)
-        ]
-        row = get_lane(tx, lane.chain_id, lane.signer_address)
-        found = [
-            batch
-            for batch in foreign.unexplained(tx, lane.chain_id, settlers)
-            if not was_opened(tx, lane.chain_id, UnknownBatch.kind, _break(lane, batch).subject)
-        ]
+    work = lane.work()
+    begun = [place for place in work.begun if place[0] not in lane.unscanned]
     if begun:
         with lane.commit() as tx:
             for fund_id, settler_address in begun:
                 foreign.set_history_read(tx, fund_id, settler_address)
-    for batch in found:
-        _explain(lane, row, batch)
+    for batch in work.foreign:
+        _explain(lane, work.row, batch)
 
 
 def _break(
@@ -73,6 +57,9 @@ def _break(
 
 
 def _explain(lane: Lane, row: LaneRow | None, batch: ForeignBatch) -> None:
+    with lane.store.read() as tx:
+        if was_opened(tx, lane.chain_id, UnknownBatch.kind, _break(lane, batch).subject):
+            return
     place = lane.chain.client.transaction_place(batch.transaction_hash)
     if place is None:
         raise Transient(

@@ -22,8 +22,8 @@ from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStat
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
 from settlement_node.node.context import Lane
-from settlement_node.node.lanes import may_send
 from settlement_node.node.stages.preflight import refused_whole
+from settlement_node.node.work import Work
 from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.engine import settlements, transactions
@@ -33,8 +33,6 @@ from settlement_node.store.telling.attention import tell
 from settlement_node.units import Hex32, Wei
 
 log = structlog.get_logger(__name__)
-FINISHED_PER_PASS_MAX = 200
-"""A finalised epoch may bring hundreds at once; the rest comes in the next pass."""
 
 
 def track(lane: Lane) -> int:
@@ -43,27 +41,20 @@ def track(lane: Lane) -> int:
     Absence of a receipt moves nothing: only a receipt on the agreed chain, or a changed block
     hash, does.
     """
-    with lane.store.read() as tx:
-        rows = transactions.unmined(tx, lane.chain_id, lane.signer_address)
-        attempts = transactions.attempts_of(tx, [row.transaction_id for row in rows])
-    moved, missing = _look_up(lane, rows, attempts)
+    work = lane.work()
+    moved, missing = _look_up(lane, work)
     moved += _finish(lane)
     if missing is not None:
         # Last, so that what else is final is booked even when this stops the lane.
-        _watch_for_strangers(lane, missing, attempts[missing.transaction_id])
+        _watch_for_strangers(lane, missing, work.attempts[missing.transaction_id])
     return moved
 
 
-def _look_up(
-    lane: Lane,
-    rows: Sequence[TransactionRow],
-    attempts: dict[int, list[AttemptRow]],
-) -> tuple[int, TransactionRow | None]:
+def _look_up(lane: Lane, work: Work) -> tuple[int, TransactionRow | None]:
     """Book the receipts that are there; returns how many, and the lowest that has none. One that
     nobody could decide about is neither: it waits, and the others go on."""
-    unmined = [
-        row for row in rows if row.status in (TransactionStatus.SIGNED, TransactionStatus.SENT)
-    ]
+    unmined = work.in_status(TransactionStatus.SIGNED, TransactionStatus.SENT)
+    attempts = work.attempts
     if not unmined:
         return 0, None
     hashes = [a.attempt_hash for row in unmined for a in attempts[row.transaction_id]]
@@ -110,15 +101,8 @@ def _book_receipt(lane: Lane, row: TransactionRow, attempt: AttemptRow, receipt:
 def _finish(lane: Lane) -> int:
     """Finality, in nonce order; each block's hash is asked for once more before it counts. What
     is mined above the final line is not read: that may be thousands."""
-    with lane.store.read() as tx:
-        ready = transactions.mined(
-            tx,
-            lane.chain_id,
-            lane.signer_address,
-            to_block=lane.head.final_number,
-            limit=FINISHED_PER_PASS_MAX,
-        )
-        attempts = transactions.attempts_of(tx, [row.transaction_id for row in ready])
+    work = lane.work()
+    ready, attempts = work.finishing, work.attempts
     if not ready:
         return 0
     blocks = lane.chain.client.blocks(sorted({row.block_number or 0 for row in ready}))
@@ -171,11 +155,8 @@ def _watch_for_strangers(
     chain_nonce = lane.chain.client.nonce(lane.signer_address)
     if chain_nonce <= lowest.nonce:
         lane.memory.stranger_polls.pop(lowest.nonce, None)
-        if chain_nonce < lowest.nonce:
-            with lane.store.read() as tx:
-                may = may_send(tx, lane)
-            if may:
-                _fill_gap(lane, first=chain_nonce, below=lowest.nonce)
+        if chain_nonce < lowest.nonce and lane.may_send(lane.work_now()):
+            _fill_gap(lane, first=chain_nonce, below=lowest.nonce)
         return
     if _adopt_found(lane, lowest, attempts):
         return
