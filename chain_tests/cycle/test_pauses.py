@@ -169,6 +169,42 @@ def test_pause__of_a_lane_whose_batch_the_mempools_forgot__sent_again_only_when_
     world.check_books()
 
 
+def pause_at(world: World, point: str) -> None:
+    """Have a person pause the lane the first time the node comes to a point."""
+    fund = world.stage.fund
+    passed: list[str] = []
+
+    def at(name: str) -> None:
+        if name == point and not passed:
+            passed.append(name)
+            with world.store.transaction(actor="a person") as tx:
+                set_lane_paused(tx, fund.chain_id, fund.lane_address, paused=True, reason="audit")
+
+    world.at_each_point(at)
+
+
+def test_pause__of_a_lane_while_a_pass_is_under_way__that_pass_sends_nothing_again(
+    world: World,
+) -> None:
+    names = world.enter(2)
+    world.tick()
+    (dropped,) = world.drop_pending()
+    pause_at(world, "heads.after_commit")
+    world.step(6)
+    (attempt,) = world.attempts_of(names[0])
+    assert (dropped, 1) == (attempt.attempt_hash, attempt.sends_count)
+
+
+def test_pause__of_a_lane_while_a_batch_is_planned__signed_only_when_resumed(
+    world: World,
+) -> None:
+    names = world.enter(2)
+    pause_at(world, "plan.after_commit")
+    world.tick()
+    assert [S.SETTLING] * 2 == world.statuses(names)
+    assert [] == world.attempts_of(names[0])
+
+
 def test_pause__settlement_date_in_the_future__not_planned_before(
     new_world: Callable[..., World],
 ) -> None:

@@ -175,6 +175,18 @@ CHAIN: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="pause_is_read_before_sending_again",
+        line=Line.DEEP_REORGANISATION,
+        happens="a lane is stopped while a pass, which read its open work before, is under way",
+        holds="whether anything may leave is read again when something is to leave",
+        at="settlement_node/node/stages/keep.py:keep",
+        change=Swaps("lane.work_now()", "lane.work()"),
+        tests=(
+            "chain_tests/cycle/test_pauses.py::test_pause__of_a_lane_while_a_pass_is_under_way__"
+            "that_pass_sends_nothing_again",
+        ),
+    ),
+    Defence(
         name="falling_head_is_a_lag",
         line=Line.FALSE_ENDPOINT,
         happens="the head falls back without another block anywhere: an endpoint flaps",
