@@ -24,7 +24,6 @@ def test_send__new__accepted_pending_and_not_mined(program: Program) -> None:
     assert program.client.transactions_seen([first.hash_hex]) == {first.hash_hex: True}
     assert program.client.receipts([first.hash_hex]) == {first.hash_hex: None}
     assert program.client.nonce(program.sender.address) == 0
-    assert program.client.nonce(program.sender.address, "pending") == 1
 
 
 def test_send__same_bytes_while_pending__accepted_again(program: Program) -> None:

@@ -66,7 +66,7 @@ from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.units import Address, Hex32, Wei
 
 BlockTag = int | str
-"""A height, `"latest"` for the agreed head, or `"pending"` where that is allowed."""
+"""A height, or `"latest"` for the agreed head."""
 
 _SETTLER_TOPICS = (REDEMPTION_SETTLED_TOPIC, REDEMPTION_SKIPPED_TOPIC, BATCH_SETTLED_TOPIC)
 
@@ -206,9 +206,7 @@ class ChainClient:
         return find_place(self._endpoints, transaction_hash)
 
     def nonce(self, address: Address, block: BlockTag = "latest") -> int:
-        """The account's next nonce. `"pending"` counts one endpoint's mempool: a hint only."""
-        if block == "pending":
-            return self._endpoints.first_answer(lambda item: item.nonce(address, "pending"))
+        """The account's next nonce."""
         return self._accounts.nonce(address, self._block_at(block))
 
     def native_balance(self, address: Address, block: BlockTag = "latest") -> Wei:

@@ -46,13 +46,8 @@ def test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash() -> None:
     endpoint.methods["eth_getTransactionCount"] = answer
     client = client_of(endpoint)
 
-    assert [client.nonce(ACCOUNT), client.nonce(ACCOUNT, "pending"), client.nonce(ACCOUNT, 5)] == [
-        9,
-        9,
-        9,
-    ]
-    at_five = {"blockHash": block_hash(5)}
-    assert asked == [(ACCOUNT, AT_HEAD), (ACCOUNT, "pending"), (ACCOUNT, at_five)]
+    assert [client.nonce(ACCOUNT), client.nonce(ACCOUNT, 5)] == [9, 9]
+    assert asked == [(ACCOUNT, AT_HEAD), (ACCOUNT, {"blockHash": block_hash(5)})]
 
 
 def test_calls__at_the_head_or_below__at_the_blocks_hash() -> None:

@@ -163,13 +163,6 @@ class EndpointSet:
                 "no endpoint answered: " + ("; ".join(dict.fromkeys(errors)) or "none is usable")
             )
 
-    def first_answer(self, question: Callable[[Endpoint], _Content]) -> _Content:
-        """The first answer that comes, for hints only: nothing is decided by it."""
-        for answer in self.answers(question):
-            self.stands(answer)
-            return answer.content
-        raise AssertionError("answers() yields or raises")
-
     def agreed(
         self,
         question: Callable[[Endpoint], _Content],

@@ -73,10 +73,10 @@ class Transport(Protocol):
 
     Asked for above this seam: eth_chainId; eth_getBlockByNumber (height or latest, safe,
     finalized; with whole transactions, eth_getBlockReceipts and eth_getProof only for a proof);
-    eth_sendRawTransaction; eth_getTransactionReceipt;
-    eth_getTransactionByHash; eth_feeHistory (heights); eth_getLogs (heights, lists of addresses
-    and topics); and, at a height or at `{"blockHash": …}` (EIP-1898), eth_getTransactionCount
-    (also at "pending"), eth_getBalance, eth_getCode and eth_call.
+    eth_sendRawTransaction; eth_getTransactionReceipt; eth_getTransactionByHash; eth_feeHistory
+    (heights); eth_getLogs (heights, lists of addresses and topics); and, at a height or at
+    `{"blockHash": …}` (EIP-1898), eth_getTransactionCount, eth_getBalance, eth_getCode and
+    eth_call.
     """
 
     @property
