@@ -39,7 +39,6 @@ from settlement_node.node.runtime import Node
 from settlement_node.node.stages.reconcile import reconcile_fund
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import add_fund, get_fund
-from settlement_node.store.book.ledger import balance
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.engine.lanes import get_lane
@@ -47,6 +46,7 @@ from settlement_node.store.rows import AttemptRow, FundRow, LaneRow, RedemptionR
 from settlement_node.store.telling.attention import open_alerts, open_breaks
 from settlement_node.units import Address, Hex32, Shares, redemption_id_of
 from tests_support.anvil import AnvilProcess
+from tests_support.ledger import balance
 
 Chain = EmbeddedChain | AnvilProcess
 

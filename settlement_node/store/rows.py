@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 
 from sqlalchemy.engine import RowMapping
@@ -41,12 +42,18 @@ class _Row:
     @classmethod
     def of(cls, row: RowMapping) -> Self:
         """Build from a result row that has at least this value's columns."""
-        values = {}
-        for column in dataclasses.fields(cls):
-            value = row[column.name]
-            word = _WORDS.get((cls.__name__, column.name))
-            values[column.name] = word(value) if word is not None and value is not None else value
-        return cls(**values)
+        return cls(
+            *(
+                value if value is None or word is None else word(value)
+                for value, word in ((row[name], word) for name, word in _columns(cls))  # type: ignore[arg-type]
+            )
+        )
+
+
+@cache
+def _columns(of: type[_Row]) -> tuple[tuple[str, Any], ...]:
+    names = [column.name for column in dataclasses.fields(of)]
+    return tuple((name, _WORDS.get((of.__name__, name))) for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from settlement_node.domain.postings import Account
-from settlement_node.store.book import ledger
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
 from tests.api.support import Api, body, problem_of
 from tests_support.book import approve, hash32, plan
+from tests_support.ledger import balance
 
 REASON = {"reason": "withdrawn by the investor"}
 
@@ -32,7 +32,7 @@ def test_cancel__approved__is_cancelled_and_its_shares_are_released(
     assert last["detail"]["reason"] == REASON["reason"]
     assert last["actor"] == "api:treasury"
     with store.read() as tx:
-        assert ledger.balance(tx, fund_id=fund.fund_id, account=Account.SHARES_RESERVED) == 0
+        assert balance(tx, fund_id=fund.fund_id, account=Account.SHARES_RESERVED) == 0
 
 
 def test_cancel__twice__is_a_conflict(api: Api, fund: FundRow) -> None:

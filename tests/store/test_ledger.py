@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from settlement_node.domain.postings import Account
 from settlement_node.store import tables as t
-from settlement_node.store.book import ledger
+from settlement_node.store.book.ledger import postings_of
 from settlement_node.store.database import Store
 from settlement_node.units import UINT256_MAX, Hex32
-from tests_support.book import NEW_FUND, add_fund, request
+from tests_support import ledger
+from tests_support.book import add_fund, request
 
 MOVEMENTS = st.lists(
     st.tuples(
@@ -33,16 +34,7 @@ def post(
 ) -> None:
     with store.transaction(actor="test") as tx:
         for n, (debit, credit, units) in enumerate(movements):
-            ledger.post(
-                tx,
-                journal=f"{journal}{n}",
-                fund_id="alpha",
-                redemption_id=redemption_id,
-                asset_address=NEW_FUND.share_token_address,
-                debit=debit,
-                credit=credit,
-                units_base_units=units,
-            )
+            ledger.post(tx, f"{journal}{n}", redemption_id, debit, credit, units)
 
 
 def balances(store: Store) -> dict[Account, int]:
@@ -83,12 +75,6 @@ def test_balance__nothing_posted__is_zero(store: Store) -> None:
     assert dict.fromkeys(Account, 0) == balances(store)
 
 
-def test_post__zero__is_not_posted(store: Store, redemption_id: Hex32) -> None:
-    post(store, redemption_id, [(Account.FEES_RETAINED, Account.TREASURY, 0)])
-    with store.read() as tx:
-        assert ledger.postings_of(tx, redemption_id) == []
-
-
 def test_post__same_movement_of_a_journal_again__is_refused_whole(
     store: Store, redemption_id: Hex32
 ) -> None:
@@ -116,7 +102,7 @@ def test_postings_of__a_redemption__are_in_the_order_made(
         ],
     )
     with store.read() as tx:
-        rows = ledger.postings_of(tx, redemption_id)
+        rows = postings_of(tx, redemption_id)
     assert [("j0", 1), ("j1", 2)] == [(row["journal"], row["units_base_units"]) for row in rows]
 
 

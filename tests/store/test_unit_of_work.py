@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from settlement_node.domain.postings import Account
 from settlement_node.errors import InvalidInput, Transient
 from settlement_node.store import tables as t
-from settlement_node.store.book import ledger
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.telling import outbox, records
+from tests_support import ledger
 from tests_support.book import add_fund, request
 from tests_support.clock import START_UTC, Clock
 
@@ -28,16 +28,7 @@ def write_everything(store: Store, *, fail: bool) -> None:
     with store.transaction(actor="someone") as tx:
         tx.audit("tried", "thing", "1")
         tx.emit("thing.tried", "1", {"n": 1})
-        ledger.post(
-            tx,
-            journal="j",
-            fund_id=fund.fund_id,
-            redemption_id=row.redemption_id,
-            asset_address=fund.share_token_address,
-            debit=Account.FEES_RETAINED,
-            credit=Account.TREASURY,
-            units_base_units=5,
-        )
+        ledger.post(tx, "j", row.redemption_id, Account.FEES_RETAINED, Account.TREASURY, 5)
         tx.connection.execute(t.funds.update().values(name="changed"))
         if fail:
             raise Broken

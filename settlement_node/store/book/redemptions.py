@@ -3,6 +3,7 @@ decides, it writes rows, ledger, audit facts and outbox events in one commit."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,33 +27,11 @@ r = t.redemptions
 IN_CHUNK = 500
 """Most values in one IN list, below SQLite's variable bound."""
 HOLD_DETAIL_MAX = 500
-MUTABLE = (
-    "status",
-    "back_to",
-    "version",
-    "gross_base_units",
-    "fee_base_units",
-    "payout_base_units",
-    "nav_per_share",
-    "hold_reason",
-    "hold_detail",
-    "waiting_on",
-    "reverted_batch_size",
-    "approved_at_utc",
-    "settled_at_utc",
-    "found_block_number",
-    "updated_at_utc",
+_ADVANCE = r.update().where(
+    r.c.redemption_id == sa.bindparam("of_redemption_id"),
+    r.c.version == sa.bindparam("of_version"),
 )
-"""What a fact may change of a redemption; the rest is fixed when it is recorded."""
-_ADVANCE = (
-    r.update()
-    .where(
-        r.c.redemption_id == sa.bindparam("of_redemption_id"),
-        r.c.version == sa.bindparam("of_version"),
-    )
-    .values({name: sa.bindparam(f"new_{name}", type_=r.c[name].type) for name in MUTABLE})
-)
-"""One statement for every fact, made once: building it anew cost more than running it."""
+"""Sets whatever columns the parameters name beside these two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +69,12 @@ def record_facts(tx: Tx, advances: Sequence[Advance]) -> list[RedemptionRow]:
     """
     if not advances:
         return []
-    advanced = advance_new(tx, advances)
-    updated = tx.connection.execute(
-        _ADVANCE,
-        [
-            {
-                "of_redemption_id": advance.row.redemption_id,
-                "of_version": advance.row.version,
-                **{f"new_{name}": getattr(row, name) for name in MUTABLE},
-            }
-            for advance, row in zip(advances, advanced, strict=True)
-        ],
-    ).rowcount
+    moved = _move(tx, advances)
+    alike: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+    for row, columns in moved:
+        of = {"of_redemption_id": row.redemption_id, "of_version": row.version - 1}
+        alike[frozenset(columns)].append(of | columns)
+    updated = sum(tx.connection.execute(_ADVANCE, rows).rowcount for rows in alike.values())
     if updated != len(advances):
         names = [advance.row.redemption_id for advance in advances]
         raise Transient(
@@ -109,7 +82,7 @@ def record_facts(tx: Tx, advances: Sequence[Advance]) -> list[RedemptionRow]:
             f" recorded, from {names[0]} to {names[-1]}; read them again",
             redemption_id=names[0],
         )
-    return advanced
+    return [row for row, _ in moved]
 
 
 def record_fact(
@@ -127,22 +100,28 @@ def record_fact(
 def advance_new(tx: Tx, advances: Sequence[Advance]) -> list[RedemptionRow]:
     """As `record_facts`, of redemptions that the same commit writes afterwards, so that a large
     file's orders are each written once (`orders.write_new`)."""
-    advanced = []
+    return [row for row, _ in _move(tx, advances)]
+
+
+def _move(tx: Tx, advances: Sequence[Advance]) -> list[tuple[RedemptionRow, dict[str, Any]]]:
+    """The rows as the facts leave them, each with the columns to write; all that goes with them is
+    told, posted and counted."""
+    funds = {fund_id: get_fund(tx, fund_id) for fund_id in {a.row.fund_id for a in advances}}
+    moved = []
     for advance in advances:
+        before = advance.row
         columns = changed_columns(
-            advance.row.standing, advance.fact, advance.changes, now_utc=tx.now_utc
-        )
-        advanced.append(replace(advance.row, **columns, version=advance.row.version + 1))
-    funds = {fund_id: get_fund(tx, fund_id) for fund_id in {row.fund_id for row in advanced}}
-    for advance, row in zip(advances, advanced, strict=True):
+            before.standing, advance.fact, advance.changes, now_utc=tx.now_utc
+        ) | {"version": before.version + 1}
+        row = booked = replace(before, **columns)
+        moved.append((row, columns))
         _tell(tx, advance, row.status)
-        booked = row
         if advance.burned_base_units is not None:
             booked = replace(row, shares_base_units=advance.burned_base_units)
-        post_movements(tx, funds[row.fund_id], advance.fact, booked, before=advance.row)
-        tx.count(row.fund_id, advance.row.status.value, -1)
+        post_movements(tx, funds[row.fund_id], advance.fact, booked, before=before)
+        tx.count(row.fund_id, before.status.value, -1)
         tx.count(row.fund_id, row.status.value, 1)
-    return advanced
+    return moved
 
 
 def _tell(tx: Tx, advance: Advance, following: RedemptionStatus) -> None:

@@ -19,18 +19,9 @@ from settlement_node.units import Address, Hex32
 
 s = t.settlements
 i = t.settlement_items
-_SET_ITEM = (
-    i.update()
-    .where(
-        i.c.settlement_id == sa.bindparam("of_settlement_id"),
-        i.c.item_position == sa.bindparam("of_item_position"),
-    )
-    .values(
-        {
-            name: sa.bindparam(f"new_{name}", type_=i.c[name].type)
-            for name in ("outcome", "live", "skip_reason", "skip_detail")
-        }
-    )
+_SET_ITEM = i.update().where(
+    i.c.settlement_id == sa.bindparam("of_settlement_id"),
+    i.c.item_position == sa.bindparam("of_item_position"),
 )
 
 
@@ -140,10 +131,10 @@ def set_items(tx: Tx, items: Sequence[ItemRow]) -> None:
                 {
                     "of_settlement_id": item.settlement_id,
                     "of_item_position": item.item_position,
-                    "new_outcome": item.outcome.value,
-                    "new_live": item.live,
-                    "new_skip_reason": item.skip_reason,
-                    "new_skip_detail": item.skip_detail,
+                    "outcome": item.outcome.value,
+                    "live": item.live,
+                    "skip_reason": item.skip_reason,
+                    "skip_detail": item.skip_detail,
                 }
                 for item in items
             ],

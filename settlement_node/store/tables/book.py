@@ -186,7 +186,5 @@ ledger_postings = sa.Table(
     sa.UniqueConstraint("journal", "debit_account", "credit_account"),
     sa.CheckConstraint("debit_account <> credit_account", name="two_accounts"),
     sa.Index("ix_ledger_postings_redemption", "redemption_id"),
-    sa.Index("ix_ledger_postings_debit", "fund_id", "debit_account"),
-    sa.Index("ix_ledger_postings_credit", "fund_id", "credit_account"),
     comment="Double entry: every row moves one amount from the credit to the debit account.",
 )

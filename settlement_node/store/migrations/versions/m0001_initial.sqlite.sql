@@ -424,10 +424,6 @@ CREATE TABLE ledger_postings (
     CONSTRAINT fk_ledger_postings_redemption_id FOREIGN KEY(redemption_id) REFERENCES redemptions (redemption_id)
 );
 
-CREATE INDEX ix_ledger_postings_credit ON ledger_postings (fund_id, credit_account);
-
-CREATE INDEX ix_ledger_postings_debit ON ledger_postings (fund_id, debit_account);
-
 CREATE INDEX ix_ledger_postings_redemption ON ledger_postings (redemption_id);
 
 CREATE TABLE settlement_items (
