@@ -18,10 +18,11 @@ from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
+from settlement_node.domain.watching import STALLED_AFTER
 from settlement_node.methods.deploy import Deployer
 from settlement_node.node import cycle
 from settlement_node.node.cycle import PassEnd
-from settlement_node.node.stages.watch import STALLED_AFTER_SECONDS, watch
+from settlement_node.node.stages.watch import watch
 from settlement_node.store import tables as t
 from settlement_node.store.database import Store
 from settlement_node.store.tables import AttemptKind
@@ -177,7 +178,7 @@ def test_pass__fails_each_time_in_a_way_nobody_foresaw__an_alert(
     with monkeypatch.context() as broken:
         broken.setattr(cycle, "scan", lambda context, lane: {}["no such thing"])
         world.tick(PassEnd.FAILED)
-        later(book, STALLED_AFTER_SECONDS)
+        later(book, STALLED_AFTER.total_seconds())
         world.tick(PassEnd.FAILED)
     watch(world.context(), [world.lane])
     assert world.alerts() == {"lane_not_advancing"}
@@ -194,7 +195,7 @@ def test_lane__somebody_else_keeps_using_the_key_from_the_start__an_alert(
     stranger = Deployer(world.stage.client, operator, advance=world.chain.mine)
     stranger.send(operator.address, b"", gas_limit=NOOP_GAS)
     world.tick()
-    later(book, STALLED_AFTER_SECONDS)
+    later(book, STALLED_AFTER.total_seconds())
     stranger.send(operator.address, b"", gas_limit=NOOP_GAS)
     world.tick()
     watch(world.context(), [world.lane])

@@ -15,20 +15,24 @@ from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import Block
+from settlement_node.domain.watching import (
+    FINALITY_STALLED_AFTER,
+    FINALITY_UNANSWERED_AFTER,
+    HALTED_AFTER,
+    STUCK_AFTER_BLOCKS,
+    UNREAD_AFTER,
+)
 from settlement_node.errors import Transient
 from settlement_node.node.cycle import PassEnd
 from settlement_node.node.stages.reconcile import STUCK_AFTER_SECONDS, reconcile
-from settlement_node.node.stages.watch import (
-    FINALITY_STALLED_AFTER_SECONDS,
-    FINALITY_UNANSWERED_AFTER_SECONDS,
-    HALTED_AFTER_SECONDS,
-    STUCK_AFTER_BLOCKS,
-    watch,
-)
+from settlement_node.node.stages.watch import watch
+from settlement_node.store.book.funds import NewFund, add_fund
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
+from settlement_node.store.engine.lanes import ensure_lane
 from settlement_node.store.telling.attention import open_alerts
 from settlement_node.units import Payout, Shares, to_hex32
+from tests_support.book import address
 
 PER_SHARE = 103_989_375
 
@@ -49,7 +53,7 @@ def test_watch__no_new_block_for_long__says_so_until_one_comes(
 ) -> None:
     world = new_world()
     world.tick()
-    later(book, HALTED_AFTER_SECONDS + 1)
+    later(book, HALTED_AFTER.total_seconds() + 1)
     look(world)
     assert {"chain_halted"} == world.alerts()
     world.step(1)
@@ -110,7 +114,7 @@ def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
     assert "price_above_ceiling" == world.row(name).hold_reason
     assert world.row(name).hold_detail == "the price is above the settler's ceiling"
     price("100")
-    assert set() == world.alerts()
+    assert {"orders_held"} == world.alerts()
 
 
 def test_watch__what_waited_for_money_is_cancelled__clears_the_alert(
@@ -160,7 +164,7 @@ def test_watch__finality_tag_no_longer_answered__says_so_until_it_is(
     silent.append(("finalized",))
     names = world.enter(1)
     world.step(3)
-    later(book, FINALITY_UNANSWERED_AFTER_SECONDS)
+    later(book, FINALITY_UNANSWERED_AFTER.total_seconds())
     world.step()
     look(world)
     assert "finality_stalled" in world.alerts()
@@ -177,7 +181,7 @@ def test_watch__head_goes_on_and_nothing_becomes_final__says_so(
 ) -> None:
     world = new_world(confirmations_blocks=50)
     world.tick()
-    later(book, FINALITY_STALLED_AFTER_SECONDS)
+    later(book, FINALITY_STALLED_AFTER.total_seconds())
     world.step()
     look(world)
     assert "finality_stalled" in world.alerts()
@@ -284,7 +288,7 @@ def test_watch__nobody_answers_at_a_settler__the_rest_is_told_all_the_same(
     world = build_world(chain, stage, book, transports=[Answering(chain.transport("node"), change)])
     world.tick()
     gone += [stage.fund.settler_address, stage.fund.settler_address.lower()]
-    later(book, HALTED_AFTER_SECONDS)
+    later(book, HALTED_AFTER.total_seconds())
     look(world)
     assert {"chain_halted"} == world.alerts()
 
@@ -300,3 +304,47 @@ def test_watch__a_fund__its_supply_and_daily_limit_are_noted(
     supply = world.client.token_view(world.stage.fund.share_token_address).total_supply_base_units
     assert noted == FundCapacity(Shares(supply), Payout(7 * PER_SHARE))
     assert supply > 0
+
+
+def test_watch__one_settler_answers_nothing__the_others_are_told_and_in_the_end_that_too(
+    new_world: Callable[..., World], book: Store
+) -> None:
+    world = new_world()
+    world.tick()
+    fund = world.fund_row()
+    known = {n: getattr(fund, n) for n in NewFund.__dataclass_fields__ if hasattr(fund, n)}
+    where = {"settler_address": address("nobody"), "share_token_address": address("shares")}
+    nobody = {"fund_id": "a-broken-one", **where}
+    with world.store.transaction(actor="test") as tx:
+        add_fund(tx, NewFund(**{**known, **nobody, "settler_from_block": 1}))
+    world.stage.deployer.transact(fund.settler_address, "RedemptionSettler", "pause")
+    look(world)
+    assert {"settler_paused"} == world.alerts()
+    later(book, UNREAD_AFTER.total_seconds())
+    look(world)
+    assert {"settler_paused", "reads_failing"} == world.alerts()
+
+
+def test_watch__a_lane_that_nobody_holds__is_told_by_any_node(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    world.tick()
+    with world.store.transaction(actor="test") as tx:
+        ensure_lane(tx, world.lane.chain_id, address("a signer that no node has"))
+    look(world)
+    assert {"lane_not_held"} == world.alerts()
+
+
+def test_watch__a_fund_is_paused__says_so_until_it_is_resumed(
+    new_world: Callable[..., World],
+) -> None:
+    from settlement_node.desk.operators import pause_fund, resume_fund
+
+    world = new_world()
+    world.tick()
+    for act, told in ((pause_fund, {"fund_paused"}), (resume_fund, set[str]())):
+        with world.store.transaction(actor="test") as tx:
+            act(tx, world.fund_id, reason="an audit")
+        look(world)
+        assert told == world.alerts()

@@ -43,7 +43,6 @@ from settlement_node.chain.endpoints.proving import BlockProver
 from settlement_node.chain.endpoints.sending import send_to_all
 from settlement_node.chain.views import (
     Disagreement,
-    EndpointHealth,
     HeadView,
     SendAnswer,
     SettlerView,
@@ -55,6 +54,7 @@ from settlement_node.chain.wire.transport import Transport
 from settlement_node.chain.wire.words import MalformedData, read_hex32
 from settlement_node.domain.observations import (
     Block,
+    EndpointHealth,
     FeeHistory,
     ItemPreview,
     Receipt,

@@ -81,20 +81,6 @@ class HeadView:
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointHealth:
-    """One endpoint's state, for people. `score` is 0 (bad) to 1 (good). `contradiction` is the last
-    answer of it that was shown to be false, for as long as that is told."""
-
-    name: str
-    head_number: int | None
-    latency_milliseconds: float | None
-    score: float
-    quarantined: bool
-    last_error: str | None
-    contradiction: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Disagreement:
     """A question that the endpoints answer differently, and nothing decides between them."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.views import SettlerView
+from settlement_node.chain.views import SettlerView, TokenView
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.observations import RedemptionSettledEvent
 from settlement_node.domain.redemption import RedemptionOrder
@@ -40,11 +40,10 @@ class SeenCapacity:
     paid_unread: frozenset[Hex32]
 
 
-def read_capacity(client: ChainClient, fund: FundRow, settler: SettlerView) -> FundCapacity:
-    """At the agreed head, as its settler is there. Raises Transient, or Refused when the share
-    token's address is not what it should be."""
-    supply = client.token_view(fund.share_token_address).total_supply_base_units
-    return FundCapacity(Shares(supply), settler.daily_payout_limit_base_units)
+def capacity_of(shares: TokenView, settler: SettlerView) -> FundCapacity:
+    """By a fund's share token and its settler."""
+    supply = Shares(shares.total_supply_base_units)
+    return FundCapacity(supply, settler.daily_payout_limit_base_units)
 
 
 def see_capacity(store: Store, client: ChainClient, fund: FundRow) -> SeenCapacity | None:
@@ -57,7 +56,9 @@ def see_capacity(store: Store, client: ChainClient, fund: FundRow) -> SeenCapaci
         head = client.refresh().head.number
         if head - first >= UNREAD_BLOCKS_MAX:
             return None
-        capacity = read_capacity(client, fund, client.settler_view(fund.settler_address))
+        capacity = capacity_of(
+            client.token_view(fund.share_token_address), client.settler_view(fund.settler_address)
+        )
         events = client.settler_events(addresses, from_block=first, to_block=head)
     except (Refused, Transient) as error:
         log.warning("capacity_unknown", fund_id=fund.fund_id, reason=error.message)

@@ -45,6 +45,10 @@ class AlertKind(StrEnum):
     LANE_NOT_ADVANCING = "lane_not_advancing"
     FINALITY_STALLED = "finality_stalled"
     RECONCILIATION_STUCK = "reconciliation_stuck"
+    ORDERS_HELD = "orders_held"
+    FUND_PAUSED = "fund_paused"
+    LANE_NOT_HELD = "lane_not_held"
+    READS_FAILING = "reads_failing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,3 +175,17 @@ class TransferEvent:
     block_hash: Hex32
     transaction_hash: Hex32
     log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointHealth:
+    """One endpoint's state, for people. `score` is 0 (bad) to 1 (good). `contradiction` is the last
+    answer of it that was shown to be false, for as long as that is told."""
+
+    name: str
+    head_number: int | None
+    latency_milliseconds: float | None
+    score: float
+    quarantined: bool
+    last_error: str | None
+    contradiction: str | None = None

@@ -85,6 +85,15 @@ class RedemptionOrder:
     settle_after_utc: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A fund's held orders: how many, since when the oldest of them, and for how many shares."""
+
+    count: int
+    since_utc: datetime
+    shares_base_units: Shares
+
+
 def check_external_id(text: str, *, field: str = "external_id") -> str:
     """The id in its normal form. Raises InvalidInput unless it is printable, without surrounding
     blanks, of 1 to 128 characters, and does not begin like a formula: it is exported, and a

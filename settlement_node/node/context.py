@@ -98,7 +98,8 @@ class Memory:
     `is_prepared` says that under this lease the book's nonce was compared with the chain's. `whole`
     holds the settlers whose events, as far as they are read, end at the settler's own hash.
     `stranger_polls` counts by nonce the passes in a row that saw bytes not ours at it.
-    `lowest_unmined` is a nonce and the block since which it is the lowest.
+    `lowest_unmined` is a nonce and the block since which it is the lowest. `unread_since_utc` says
+    since when watching cannot read what of the chain.
     """
 
     is_prepared: bool = False
@@ -109,6 +110,7 @@ class Memory:
     final_changed_at_utc: datetime | None = None
     stalled_since_utc: datetime | None = None
     stalled_reason: str = ""
+    unread_since_utc: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

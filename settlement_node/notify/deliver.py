@@ -23,13 +23,14 @@ class Sink(Protocol):
 
 
 class LogSink:
-    """Writes each event as one structured log line."""
+    """Writes each event as one structured log line, below info: the stages have logged what they
+    did there themselves."""
 
     def deliver(self, events: Sequence[RowMapping]) -> None:
         """Log the events."""
         for event in events:
             payload: dict[str, Any] = dict(event["payload"])
-            log.info("event", event_id=event["event_id"], topic=event["topic"], payload=payload)
+            log.debug("event", event_id=event["event_id"], topic=event["topic"], payload=payload)
 
 
 def deliver(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from anyio.from_thread import BlockingPortal
 
@@ -105,6 +107,16 @@ def test_readyz__a_database_without_the_schema__says_what_to_run(
     engine.dispose()
     assert answer.status_code == 503
     assert "db upgrade" in answer.json()["checks"][0]["detail"]
+
+
+def test_readyz__a_database_that_can_only_be_read__is_not_ready(
+    chain: ScriptedChain, portal: BlockingPortal, migrated_sqlite: Path
+) -> None:
+    engine = open_engine(f"sqlite:///file:{migrated_sqlite}?mode=ro&uri=true")
+    answer = ready_api(Store(engine), chain, portal, 0).get("/readyz", key=None)
+    engine.dispose()
+    assert 503 == answer.status_code
+    assert "refuses writes" in answer.json()["checks"][0]["detail"]
 
 
 def test_reads__a_database_that_is_away__is_503_without_its_words(

@@ -351,8 +351,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="no block comes for minutes",
         holds="an alert for as long as the head stands still",
-        at="settlement_node/node/stages/watch.py:_book",
-        change=Never("HALTED_AFTER_SECONDS"),
+        at="settlement_node/domain/watching.py:judge_lane",
+        change=Never("HALTED_AFTER"),
         tests=(f"{WATCH}::test_watch__no_new_block_for_long__says_so_until_one_comes",),
     ),
     Defence(
@@ -360,7 +360,7 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="blocks come one after another and all stay empty",
         holds="an alert names the nonce that is not mined",
-        at="settlement_node/node/stages/watch.py:_lane",
+        at="settlement_node/domain/watching.py:judge_lane",
         change=Never("STUCK_AFTER_BLOCKS"),
         tests=(
             f"{WATCH}::test_watch__blocks_stay_empty__names_the_nonce_that_waits_until_it_is_mined",
@@ -371,11 +371,23 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="a chain was started anew, and nobody answers at a settler's address",
         holds="the look at the lane's alerts goes on without it, and says what is wrong",
-        at="settlement_node/node/stages/watch.py:watch",
+        at="settlement_node/node/stages/watch.py:_ask",
         change=Drops("Refused"),
         tests=(
             "chain_tests/cycle/test_watch.py::"
             "test_watch__nobody_answers_at_a_settler__the_rest_is_told_all_the_same[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="a_token_that_stands_still_is_told_before_anybody_waits",
+        line=Line.FEES_AND_HALTS,
+        happens="a token is paused on the chain while no order of the fund is due",
+        holds="watching asks the tokens themselves, and tells a pause at once",
+        at="settlement_node/domain/watching.py:judge_fund_on_chain",
+        change=Never("paused_token"),
+        tests=(
+            "tests/domain/test_watching.py::"
+            "test_judge_fund_on_chain__one_thing_is_wrong__tells_that[changes3-token_stopped]",
         ),
     ),
 )

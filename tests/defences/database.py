@@ -369,4 +369,28 @@ DATABASE: tuple[Defence, ...] = (
             "test_client__wall_clock_jumps__quarantine_lasts_as_long_as_it_was_given",
         ),
     ),
+    Defence(
+        name="a_lane_that_nobody_holds_is_told",
+        line=Line.TWO_NODES,
+        happens="the only node with a lane's signer is gone, and the others see nothing amiss",
+        holds="every node looks at every lane of the book, and says which nobody holds",
+        at="settlement_node/node/stages/watch.py:watch",
+        change=Gives("_holders", "()"),
+        tests=(
+            "chain_tests/cycle/test_watch.py::"
+            "test_watch__a_lane_that_nobody_holds__is_told_by_any_node[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="a_database_that_refuses_writes_is_not_ready",
+        line=Line.DATABASE_FAILS,
+        happens="the database answers reads only: a standby, a full disk, a file without its right",
+        holds="readiness takes a write as well, and says no",
+        at="settlement_node/api/operations/readiness.py:_schema",
+        change=Skips("forget_workers"),
+        tests=(
+            "tests/api/test_operations.py::"
+            "test_readyz__a_database_that_can_only_be_read__is_not_ready",
+        ),
+    ),
 )

@@ -181,8 +181,8 @@ ENDPOINTS: tuple[Defence, ...] = (
         line=Line.FEES_AND_HALTS,
         happens="blocks come, and none becomes final, or the tag is not answered any more",
         holds="an alert says so; what is not known to be final is not final",
-        at="settlement_node/node/stages/watch.py:_finality_words",
-        change=Never("FINALITY_UNANSWERED_AFTER_SECONDS"),
+        at="settlement_node/domain/watching.py:_finality_words",
+        change=Never("FINALITY_UNANSWERED_AFTER"),
         tests=(
             f"{WATCH}::test_watch__finality_tag_no_longer_answered__says_so_until_it_is"
             "[pyevm-sqlite]",

@@ -10,11 +10,12 @@ from settlement_node.store.book.funds import list_funds
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.migrate import pending
 from settlement_node.store.telling.overview import heads_by_lane
+from settlement_node.store.telling.records import forget_workers
 
 
 def readiness(context: ApiContext) -> ReadyOut:
-    """Database reachable, schema of this version, heads fresh. Stops at the first that makes the
-    later ones meaningless."""
+    """Database reachable, schema of this version, writes taken, heads fresh. Stops at the first
+    that makes the later ones meaningless."""
     checks = [_schema(context)]
     if checks[0].ok:
         checks += _heads(context)
@@ -32,7 +33,14 @@ def _schema(context: ApiContext) -> CheckOut:
             ok=False,
             detail=f"{len(due)} migrations are due; run settlement-node db upgrade",
         )
-    return CheckOut(name="database", ok=True, detail="answers and has this version's schema")
+    try:
+        with context.store.transaction(actor="readiness") as tx:
+            forget_workers(tx)
+    except SettlementError as error:
+        words = f"answers, but refuses writes: {public_words(error)}"
+        return CheckOut(name="database", ok=False, detail=words)
+    detail = "answers, takes writes and has this version's schema"
+    return CheckOut(name="database", ok=True, detail=detail)
 
 
 def _heads(context: ApiContext) -> list[CheckOut]:

@@ -18,8 +18,9 @@ from settlement_node.chain.endpoints.agreement import (
 )
 from settlement_node.chain.endpoints.endpoint import Endpoint
 from settlement_node.chain.endpoints.health import HealthPolicy, HealthRecord
-from settlement_node.chain.views import Disagreement, EndpointHealth
+from settlement_node.chain.views import Disagreement
 from settlement_node.chain.wire.transport import Transport
+from settlement_node.domain.observations import EndpointHealth
 from settlement_node.errors import InvalidInput, Transient
 
 _Content = TypeVar("_Content")

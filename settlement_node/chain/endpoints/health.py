@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from settlement_node.chain.views import EndpointHealth
+from settlement_node.domain.observations import EndpointHealth
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
 from settlement_node.domain.postings import changed_columns
-from settlement_node.domain.redemption import HoldReason
+from settlement_node.domain.redemption import Held, HoldReason
 from settlement_node.errors import Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
@@ -228,6 +228,15 @@ def waits_of(tx: ReadTx, fund_id: str) -> set[str]:
         .distinct()
     )
     return set(tx.connection.execute(query).scalars())
+
+
+def held_of(tx: ReadTx, fund_id: str) -> Held | None:
+    """A fund's held redemptions, None where there are none."""
+    query = sa.select(
+        sa.func.count(), sa.func.min(r.c.updated_at_utc), sum_base_units(r.c.shares_base_units)
+    ).where(r.c.fund_id == fund_id, r.c.status == RedemptionStatus.HELD.value)
+    count, since_utc, shares = tx.connection.execute(query).one()
+    return Held(count, since_utc, Shares(int(shares))) if count else None
 
 
 def set_broadcast(tx: Tx, settlement_id: int) -> None:
