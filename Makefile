@@ -79,8 +79,8 @@ abi: .setup/node  ## Compile the contracts and write abi/
 docs: .setup/run  ## Write the parts of the documentation that are drawn from the code
 	@$(BIN)/python -m tools.make_docs
 
-bench: .setup/demo  ## Measure gas, latency and throughput, as ratios from one run
-	@$(BIN)/python -m benchmarks.settlement $(ARGS)
+bench: .setup/dev .setup/node  ## Measure gas, throughput, latency, growth, memory, recovery (ONLY=name, ARGS="--scale 0.01")
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 simulate: .setup/dev  ## Run the deterministic simulator (SEEDS=n [SEED=k])
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -4,7 +4,8 @@
 
 Whole pages: docs/guides/configuration.md, docs/guides/cli.md, docs/failures.md. Parts of a page,
 between the marks `<!-- generated: NAME -->` and `<!-- end -->`: the life cycles and tables in
-ARCHITECTURE.md, the endpoints in docs/guides/api.md. A test fails when any of it is stale.
+ARCHITECTURE.md, the endpoints in docs/guides/api.md, the floor of gas in docs/benchmarks.md. A test
+fails when any of it is stale.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import typer
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from benchmarks.floor import EXAMPLE, lines
 from tools.failures_page import failures
 
 ROOT = Path(__file__).parent.parent
@@ -303,7 +305,13 @@ def _paragraphs(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
+def gas_floor() -> str:
+    """The derivation of the least gas a redemption can cost."""
+    return "```text\n" + "\n".join(lines(EXAMPLE)) + "\n```\n"
+
+
 PARTS = {
+    "gas-floor": gas_floor,
     "redemption-life-cycle": lambda: life_cycle("redemption"),
     "transaction-life-cycle": lambda: life_cycle("transaction"),
     "tables": tables,
@@ -314,7 +322,7 @@ PAGES = {
     "docs/guides/cli.md": command_line,
     "docs/failures.md": failures,
 }
-MARKED_PAGES = ("ARCHITECTURE.md", "docs/guides/api.md")
+MARKED_PAGES = ("ARCHITECTURE.md", "docs/guides/api.md", "docs/benchmarks.md")
 
 CONFIGURATION_HEAD = """\
 # Configuration
