@@ -19,7 +19,6 @@ from settlement_node.units import Wei
 from tests_support.book import (
     CHAIN_ID,
     LANE_ADDRESS,
-    NEW_FUND,
     add_fund,
     address,
     approve,
@@ -298,26 +297,6 @@ def test_set_items__skipped__keeps_the_reason_and_leaves_the_others(
         (item.outcome, item.live, item.skip_reason) for item in items[:2]
     ]
     assert len(items[0].skip_detail or "") == 1024
-
-
-def test_with_batch_hash__same_batch_planned_again__gives_the_newest_first(store: Store) -> None:
-    fund = add_fund(store)
-    rows = approve(store, fund, ["a"])
-    _, first = plan(store, fund, rows, nonce=0)
-    with store.transaction(actor="test") as tx:
-        settlements.end_settlement(tx, first, SettlementStatus.VOID)
-        transaction = plan_transaction(tx, nonce=1)
-        priced = redemptions.get_many(tx, [rows[0].redemption_id])
-        second = settlements.add_settlement(
-            tx,
-            fund,
-            transaction_id=transaction.transaction_id,
-            previous_batch_hash=first.previous_batch_hash,
-            batch_hash=first.batch_hash,
-            items=list(priced.values()),
-        )
-        found = settlements.with_batch_hash(tx, NEW_FUND.settler_address, first.batch_hash)
-    assert [second.settlement_id, first.settlement_id] == [s.settlement_id for s in found]
 
 
 def test_page__of_settlements__newest_first_from_the_cursor(store: Store) -> None:

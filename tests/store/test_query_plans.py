@@ -112,9 +112,6 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
     "of_transaction": (
         lambda tx: settlements.of_transaction(tx, 1), "uq_settlements_transaction_id",
     ),
-    "with_batch_hash": (
-        lambda tx: settlements.with_batch_hash(tx, SETTLER, HASH), "ix_settlements_batch_hash",
-    ),
     "items_of": (lambda tx: settlements.items_of(tx, 1), "pk_settlement_items"),
     "items_of_redemption": (
         lambda tx: settlements.items_of_redemption(tx, HASH), "ix_settlement_items_redemption",

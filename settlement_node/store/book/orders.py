@@ -21,24 +21,6 @@ from settlement_node.units import Address, Hex32, redemption_id_of
 r = t.redemptions
 _NOTHING_YET: dict[str, Any] = dict.fromkeys(field.name for field in fields(RedemptionRow))
 """A row before anything is known of it."""
-WRITTEN_FIRST = (
-    "redemption_id",
-    "fund_id",
-    "external_id",
-    "redemption_index",
-    "investor_id",
-    "investor_address",
-    "payee_address",
-    "shares_base_units",
-    "status",
-    "back_to",
-    "version",
-    "settle_after_utc",
-    "requested_at_utc",
-    "approved_at_utc",
-    "updated_at_utc",
-)
-"""What may be known of a redemption when it is entered; the rest stays empty."""
 
 
 def ids_of(fund: FundRow, external_ids: Iterable[str]) -> dict[str, Hex32]:
@@ -110,7 +92,7 @@ def write_new(tx: Tx, rows: Sequence[RedemptionRow]) -> None:
     """Write redemptions that `new_rows` gave, as far as they have come."""
     if rows:
         tx.connection.execute(
-            r.insert(), [{name: getattr(row, name) for name in WRITTEN_FIRST} for row in rows]
+            r.insert(), [{name: getattr(row, name) for name in _NOTHING_YET} for row in rows]
         )
 
 

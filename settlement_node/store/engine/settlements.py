@@ -224,17 +224,6 @@ def undecided(tx: ReadTx, fund_id: str) -> list[Undecided]:
     ]
 
 
-def with_batch_hash(tx: Tx, settler_address: Address, batch_hash: Hex32) -> list[SettlementRow]:
-    """Settlements that move the ratchet to this hash, newest first; several when an earlier one
-    was void and the same batch was planned again."""
-    query = (
-        sa.select(s)
-        .where(s.c.settler_address == settler_address, s.c.batch_hash == batch_hash)
-        .order_by(s.c.settlement_id.desc())
-    )
-    return [SettlementRow.of(row) for row in tx.connection.execute(query).mappings()]
-
-
 def page(
     tx: ReadTx,
     *,
