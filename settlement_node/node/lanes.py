@@ -6,11 +6,7 @@ import structlog
 
 from settlement_node.domain.engine.nonces import (
     Adopt,
-    NotFinalYet,
-    NotReadYet,
-    Restored,
-    Resumes,
-    Stranger,
+    Judged,
     Unexplained,
     explain_gap,
     judge_nonce,
@@ -110,7 +106,7 @@ def prepare(lane: Lane) -> None:
         highest_own=highest_own,
     )
     match judged:
-        case NotFinalYet():
+        case Judged.NOT_FINAL_YET:
             log.info("nonce_not_final", lane=lane.key, nonce=chain_nonce)
             return
         case Adopt(next_nonce):
@@ -121,9 +117,9 @@ def prepare(lane: Lane) -> None:
         case Unexplained():
             assert row is not None
             _adopt_gap(lane, row, judged)
-        case Resumes(highest):
-            if highest is not None:
-                log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest)
+        case _:
+            if highest_own is not None:
+                log.info("lane_resumes", lane=lane.key, highest_unfinal_nonce=highest_own)
     lane.memory.is_prepared = lane.has_nonce = True
 
 
@@ -149,9 +145,9 @@ def _adopt_gap(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
         f" {gap.book_nonce}, and"
     )
     match explain_gap(gap, own_nonces=own, is_read=is_read and not lane.unscanned):
-        case NotReadYet():
+        case Judged.NOT_READ_YET:
             raise Transient(f"{words} not every settler could be read that may explain it")
-        case Stranger():
+        case Judged.STRANGER:
             why = (
                 f"{words} no settlement explains the difference: somebody else uses this key, or"
                 " the database is older than its backup"
@@ -159,7 +155,7 @@ def _adopt_gap(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
             raise LaneStopped(
                 StrangerAtNonce(lane.chain_id, lane.signer_address, gap.book_nonce, why)
             )
-        case Restored():
+        case _:
             _go_on_restored(lane, row, gap)
 
 
@@ -177,12 +173,8 @@ def _go_on_restored(lane: Lane, row: LaneRow, gap: Unexplained) -> None:
             restored_from_nonce=row.restored_from_nonce if is_further else book_nonce,
             restored_below_nonce=chain_nonce,
         )
-        tx.audit(
-            "nonce_adopted",
-            "lane",
-            lane.key,
-            {"book_nonce": book_nonce, "next_nonce": chain_nonce},
-        )
+        told = {"book_nonce": book_nonce, "next_nonce": chain_nonce}
+        tx.audit("nonce_adopted", "lane", lane.key, told)
         open_lane_break(
             tx,
             BookWasBehind(
@@ -208,12 +200,7 @@ def stop_lane(lane: Lane, error: InvariantBroken) -> None:
     )
     with lane.commit() as tx:
         is_new = open_lane_break(tx, found)
-        set_lane_paused(
-            tx,
-            lane.chain_id,
-            lane.signer_address,
-            paused=True,
-            reason=error.message[:500],
-        )
+        reason = error.message[:500]
+        set_lane_paused(tx, lane.chain_id, lane.signer_address, paused=True, reason=reason)
     if is_new:
         log.error("lane_stopped", lane=lane.key, kind=found.kind.value, reason=error.message)

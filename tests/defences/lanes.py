@@ -79,7 +79,7 @@ LANES: tuple[Defence, ...] = (
         happens="an endpoint shows a used nonce once, in a block that does not stay",
         holds="a stranger is believed after several sightings, in a final block",
         at="settlement_node/domain/engine/nonces.py:judge_sighting",
-        change=Swaps("seen.polls < polls_min or not seen.is_final", "seen.polls < 1"),
+        change=Swaps("polls < polls_min or not is_final", "polls < 1"),
         tests=(
             f"{STRANGERS}::test_stranger__only_seen_once_then_gone__lane_goes_on[sqlite-pyevm]",
         ),
@@ -90,7 +90,7 @@ LANES: tuple[Defence, ...] = (
         happens="while the node was away the key was used at nonces the book never gave",
         holds="they are accepted only if the settlers' events show them as ours",
         at="settlement_node/domain/engine/nonces.py:explain_gap",
-        change=Swaps("Stranger()", "Restored()"),
+        change=Swaps("Judged.STRANGER", "Judged.RESTORED"),
         tests=(
             f"{STRANGERS}::test_stranger__used_a_nonce_the_book_never_gave__"
             "next_start_refuses_to_plan[sqlite-pyevm]",

@@ -26,7 +26,7 @@ from settlement_node.errors import Transient
 from settlement_node.node.context import Head, Lane
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import ReadTx
-from settlement_node.store.engine.lanes import get_lane, set_lane
+from settlement_node.store.engine.lanes import set_lane
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +41,13 @@ def follow_head(lane: Lane) -> HeadSeen:
     """
     view = lane.chain.client.refresh()
     with lane.store.read() as tx:
-        row = get_lane(tx, lane.chain_id, lane.signer_address)
         remembered = _remembered(tx, lane, view.head)
-        highest = -1 if row is None or row.highest_head_number is None else row.highest_head_number
-        head = _head(lane, view, highest=highest, known_final_number=remembered.final_number)
+        head = _head(lane, view, known_final_number=remembered.final_number)
         lane.begin_pass(tx, final_number=head.final_number)
+    row = lane.work().row
     lane.has_nonce = row is not None and row.next_nonce is not None
+    if row is not None and row.highest_head_number is not None:
+        head = replace(head, highest_number=row.highest_head_number)
     seen = _compare(lane, view.head, remembered)
     match seen:
         case Same():
@@ -66,7 +67,7 @@ def follow_head(lane: Lane) -> HeadSeen:
                 ReorganisationBeyondFinality(lane.chain_id, lane.signer_address, final, first)
             )
     _note_changes(lane, head, is_new=not isinstance(seen, Same))
-    lane.head = replace(head, highest_number=max(highest, head.number))
+    lane.head = replace(head, highest_number=max(head.highest_number, head.number))
     return seen
 
 
@@ -79,7 +80,7 @@ def _remembered(tx: ReadTx, lane: Lane, head: Block) -> Remembered:
     return Remembered(latest, final, chain_book.remembered_heads(tx, lane.key, from_number=lowest))
 
 
-def _head(lane: Lane, view: HeadView, *, highest: int, known_final_number: int) -> Head:
+def _head(lane: Lane, view: HeadView, *, known_final_number: int) -> Head:
     final = final_number(
         lane.chain.finality,
         head_number=view.head.number,
@@ -89,7 +90,6 @@ def _head(lane: Lane, view: HeadView, *, highest: int, known_final_number: int) 
     return Head(
         number=view.head.number,
         final_number=max(final, known_final_number),
-        highest_number=highest,
         gas_limit=view.head.gas_limit,
         finality_answered=is_answered(
             lane.chain.finality,
@@ -100,20 +100,20 @@ def _head(lane: Lane, view: HeadView, *, highest: int, known_final_number: int) 
 
 
 def _compare(lane: Lane, head: Block, remembered: Remembered) -> HeadSeen:
-    numbers = following.numbers_to_compare(
-        head, remembered, page_blocks=lane.policy.head_page_blocks
-    )
-    seen = following.follow(head, remembered, lane.chain.client.blocks(numbers) if numbers else {})
+    seen = _follow(lane, head, remembered)
     if not isinstance(seen, BelowFinality):
         return seen
     # How far down the chain is another: whoever accepts it accepts it from there on.
     with lane.store.read() as tx:
         everything = replace(remembered, blocks=chain_book.remembered_heads(tx, lane.key))
-    numbers = following.numbers_to_compare(
-        head, everything, page_blocks=lane.policy.head_page_blocks
-    )
-    deep = following.follow(head, everything, lane.chain.client.blocks(numbers))
+    deep = _follow(lane, head, everything)
     return deep if isinstance(deep, BelowFinality) else seen
+
+
+def _follow(lane: Lane, head: Block, remembered: Remembered) -> HeadSeen:
+    page_blocks = lane.policy.head_page_blocks
+    numbers = following.numbers_to_compare(head, remembered, page_blocks=page_blocks)
+    return following.follow(head, remembered, lane.chain.client.blocks(numbers) if numbers else {})
 
 
 def _remember(lane: Lane, head: Head, new: Sequence[Block], *, fork: Fork | None) -> None:

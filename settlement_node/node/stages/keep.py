@@ -90,13 +90,7 @@ def _view(
     )
 
 
-def _order(
-    lane: Lane,
-    row: TransactionRow,
-    last: AttemptRow,
-    *,
-    cancel: bool,
-) -> Signing | None:
+def _order(lane: Lane, row: TransactionRow, last: AttemptRow, *, cancel: bool) -> Signing | None:
     """The replacement to sign, or None at the fee ceiling (alerted; the old bytes go on)."""
     old = Fees(
         max_fee_per_gas_wei=last.max_fee_per_gas_wei,

@@ -101,12 +101,7 @@ def _scan_settler(lane: Lane, fund: FundRow, settler: RowMapping) -> int:
 
 
 def _check_follows(
-    lane: Lane,
-    fund: FundRow,
-    settler: Address,
-    batches: Sequence[BatchSettledEvent],
-    *,
-    start: int,
+    lane: Lane, fund: FundRow, settler: Address, batches: Sequence[BatchSettledEvent], *, start: int
 ) -> None:
     with lane.store.read() as tx:
         tip = chain_book.ratchet_tip(tx, lane.chain_id, settler, below_block=start)
@@ -122,10 +117,7 @@ def _hash_of(tip: SettlerEventRow | None) -> Hex32:
 
 
 def _read_again(
-    lane: Lane,
-    fund: FundRow,
-    settler: Address,
-    tip: SettlerEventRow | None,
+    lane: Lane, fund: FundRow, settler: Address, tip: SettlerEventRow | None
 ) -> NoReturn:
     """Batches behind the last known one are missing: go back there, and act on nothing before. If
     the last known one is itself of a chain that is gone, it is forgotten."""

@@ -10,13 +10,7 @@ from settlement_node.booking.outcomes import record_displaced, record_final, rec
 from settlement_node.booking.undo import undo_from
 from settlement_node.chain.views import Undecided
 from settlement_node.domain.attention import Alert, AlertKind
-from settlement_node.domain.engine.nonces import (
-    Displaced,
-    Sighting,
-    Stranger,
-    Unproven,
-    judge_sighting,
-)
+from settlement_node.domain.engine.nonces import Judged, judge_sighting
 from settlement_node.domain.lane_breaks import LaneStopped, NonceLost, StrangerAtNonce
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import Receipt
@@ -162,28 +156,23 @@ def _watch_for_strangers(
         return
     polls = lane.memory.stranger_polls.get(lowest.nonce, 0) + 1
     lane.memory.stranger_polls[lowest.nonce] = polls
-    seen = Sighting(
+    judged = judge_sighting(
         polls=polls,
+        polls_min=lane.policy.stranger_after_polls,
         is_final=lane.head.final_number >= 0
         and lane.chain.client.nonce(lane.signer_address, lane.head.final_number) > lowest.nonce,
         displacement_accepted=lowest.displacement_accepted,
     )
-    match judge_sighting(seen, polls_min=lane.policy.stranger_after_polls):
-        case Unproven():
-            return
-        case Displaced():
-            with lane.commit() as tx:
-                record_displaced(tx, lowest)
-            log.warning("transaction_displaced", nonce=lowest.nonce)
-        case Stranger():
-            why = (
-                f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a"
-                " transaction that is not ours; nothing is re-sent. Find out who else holds this"
-                " key"
-            )
-            raise LaneStopped(
-                StrangerAtNonce(lane.chain_id, lane.signer_address, lowest.nonce, why)
-            )
+    if judged is Judged.DISPLACED:
+        with lane.commit() as tx:
+            record_displaced(tx, lowest)
+        log.warning("transaction_displaced", nonce=lowest.nonce)
+    elif judged is Judged.STRANGER:
+        why = (
+            f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a transaction"
+            " that is not ours; nothing is re-sent. Find out who else holds this key"
+        )
+        raise LaneStopped(StrangerAtNonce(lane.chain_id, lane.signer_address, lowest.nonce, why))
 
 
 def _fill_gap(lane: Lane, *, first: int, below: int) -> None:
