@@ -122,7 +122,7 @@ def lost_book(world: World, settler: Address, empty: Store, *, entered: bool) ->
     )
     fund = with_predecessors(world.client, fund) if entered else fund
     with empty.transaction(actor="test") as tx:
-        for table in (t.fund_settlers, t.fund_terms, t.funds):
+        for table in (t.fund_settlers, t.fund_terms, t.redemption_counts, t.funds):
             tx.connection.execute(table.delete())
         add_fund(tx, fund)
     return world.new_node(store=empty, node_id=world.context().node_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.defences.changes import Never, Swaps, Text
+from tests.defences.changes import Gives, Never, Swaps, Text
 from tests.defences.model import Defence, Line
 
 SKIPS = "contracts/test/Skips.t.sol"
@@ -182,10 +182,7 @@ SETTLERS: tuple[Defence, ...] = (
         happens="a book is lost, and the new one knows the fund's present settler only",
         holds="the node finds the settlers before it and reads what they paid",
         at="settlement_node/node/stages/scan.py:_scan_fund",
-        change=Swaps(
-            "settlers = know_predecessors(...)",
-            "with lane.store.read() as tx:\n    settlers = settlers_of(tx, fund.fund_id)",
-        ),
+        change=Gives("know_predecessors", "work.settlers"),
         tests=(
             f"{CHANGE}::"
             "test_lost_book__node_knows_the_new_settler_only__finds_the_old_and_pays_none_again",
