@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from chain_tests.cycle.test_whole_cycle import second_fund
@@ -187,33 +185,6 @@ def test_isolation__one_holder_orders_more_than_he_has_in_two_orders__first_paid
     world.settle()
     assert world.statuses(["other", "of-one-0", "of-one-1"]) == [S.SETTLED, S.SETTLED, S.HELD]
     assert world.shares_of(investor) == 2 * SHARE
-    world.check_books()
-
-
-def test_isolation__price_above_the_ceiling__held_with_the_reason(
-    new_world: Callable[..., World],
-) -> None:
-    world = new_world(ceiling_price=100 * 10**6)  # below the NAV of 104.25
-    names = world.enter(2)
-
-    world.settle()
-    assert world.statuses(names) == [S.HELD] * 2
-    assert {row.hold_reason for row in world.rows()} == {HoldReason.PRICE_ABOVE_CEILING.value}
-    untouched(world, names[0], SHARE)
-    world.check_books()
-
-
-def test_isolation__nav_lowered_after_the_hold__released_and_paid_at_the_new_price(
-    new_world: Callable[..., World],
-) -> None:
-    world = new_world(ceiling_price=100 * 10**6)
-    (name,) = world.enter(1)
-    world.settle()
-    world.set_fund(nav_per_share=99_000_000, fee_bps=0)
-    release(world, name)
-
-    world.settle()
-    assert world.money_of(account(name)) == 99_000_000
     world.check_books()
 
 

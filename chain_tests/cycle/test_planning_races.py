@@ -91,13 +91,13 @@ def test_plan__changed_by_a_commit_still_open__waits_for_it_and_plans_nothing_on
 ) -> None:
     world.tick()
     world.enter(2)
-    context, lane = world.context(), world.lane
+    lane = world.lane
     follow_head(lane)
     scan(lane)
 
     def plan_now() -> None:
         with suppress(Transient):
-            plan(context, lane)
+            plan(lane)
 
     planning = threading.Thread(target=plan_now)
     with other.transaction(actor="person") as tx:

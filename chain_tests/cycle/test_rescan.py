@@ -230,10 +230,10 @@ def test_rescan__payment_by_a_former_settler_is_out_of_the_book__not_planned_unt
         set_scanned(tx, world.fund_id, former, from_block=1, to_block=to_block)
     paid = false_payment(world, row, to_block)
     record(world, replace(paid, place=replace(paid.place, settler_address=former)))
-    assert plan(world.context(), world.lane) == 0, "shown as paid"
+    assert plan(world.lane) == 0, "shown as paid"
 
     rescan(world)
-    assert plan(world.context(), world.lane) == 0, "not read"
+    assert plan(world.lane) == 0, "not read"
     assert world.unfinal() == []
 
 

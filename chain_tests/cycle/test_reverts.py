@@ -10,9 +10,9 @@ from chain_tests.marks import both_chains, on_anvil
 from chain_tests.world import World
 from settlement_node.demo.book import account
 from settlement_node.domain import batching
+from settlement_node.domain.batching import Outlook
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionOutcome
-from settlement_node.domain.observations import ItemPreview
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.units import Payout
@@ -32,7 +32,7 @@ def starve(monkeypatch: pytest.MonkeyPatch) -> Starve:
         culprit_id = world.row(culprit).redemption_id
 
         def too_little(
-            previews: Sequence[ItemPreview], *, data: bytes, item_gas_limit: int, margin_bps: int
+            previews: Sequence[Outlook], *, data: bytes, item_gas_limit: int, margin_bps: int
         ) -> int:
             limit = real(previews, data=data, item_gas_limit=item_gas_limit, margin_bps=margin_bps)
             has_culprit = culprit_id in {p.redemption_id_hex for p in previews}

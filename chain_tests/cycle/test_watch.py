@@ -111,8 +111,7 @@ def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
     assert {"price_outside_band"} == world.alerts()
     (name,) = world.enter(1)
     world.tick()
-    assert "price_above_ceiling" == world.row(name).hold_reason
-    assert world.row(name).hold_detail == "the price is above the settler's ceiling"
+    assert "price_band" == world.row(name).waiting_on
     price("100")
     assert {"orders_held"} == world.alerts()
 

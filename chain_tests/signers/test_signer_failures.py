@@ -279,7 +279,7 @@ def test_signer__fails_between_two_signings__the_first_goes_out(
     follow_head(world.lane)
     scan(world.lane)
     for _ in range(2):
-        assert plan(world.node.context, world.lane) == 1
+        assert plan(world.lane) == 1
     assert [row.status for row in world.unfinal()] == [TransactionStatus.PLANNED] * 2
     signer.signs_left = 1
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from settlement_node.chain.contracts.logs import incomplete_batch
-from settlement_node.chain.contracts.reverts import skip_words
-from settlement_node.chain.contracts.settler import decode_settler_events
 from settlement_node.domain.lifecycle import (
     RedemptionFact,
     RedemptionStatus,
@@ -19,15 +16,15 @@ from settlement_node.domain.lifecycle import (
     TransactionOutcome,
 )
 from settlement_node.domain.observations import (
-    BatchSettledEvent,
     Receipt,
     RedemptionSettledEvent,
-    RedemptionSkippedEvent,
     SkipReason,
 )
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.domain.skips import SKIPS, Bearing, SkipMeaning
 from settlement_node.errors import InvariantBroken, Transient
+from settlement_node.methods import method_of
+from settlement_node.methods.port import Incomplete
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.redemptions import Advance
@@ -72,8 +69,8 @@ def record_mined(
     if settlement is None or attempt.kind is AttemptKind.CANCEL or not receipt.succeeded:
         return mined
     fund = get_fund(tx, settlement.fund_id)
-    events = decode_settler_events(receipt.logs, settler_address=settlement.settler_address)
-    if incomplete_batch(events) or not any(isinstance(e, BatchSettledEvent) for e in events):
+    says = method_of(fund).read_receipt(settlement, receipt)
+    if isinstance(says, Incomplete):
         raise Transient(
             f"an endpoint left out logs of the receipt of {receipt.transaction_hash};"
             " it is asked for again"
@@ -83,11 +80,9 @@ def record_mined(
     chain_book.record_events(
         tx,
         row.chain_id,
-        events,
+        says.events,
         timestamps_seconds={} if time is None else {receipt.block_number: time},
     )
-    paid = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSettledEvent)}
-    skipped = {e.redemption_id_hex: e for e in events if isinstance(e, RedemptionSkippedEvent)}
     items = settlements.items_of(tx, settlement.settlement_id)
     rows = redemptions.get_many(tx, [item.redemption_id for item in items])
     where = {
@@ -99,18 +94,18 @@ def record_mined(
     happened: list[ItemRow] = []
     for item in items:
         redemption = rows[item.redemption_id]
-        if item.redemption_id in paid:
-            _check_paid(item, redemption, paid[item.redemption_id])
+        came = says.items.get(item.redemption_id)
+        if isinstance(came, RedemptionSettledEvent):
+            _check_paid(item, redemption, came)
             happened.append(replace(item, outcome=ItemOutcome.SETTLED))
             advances.append(Advance(redemption, RedemptionFact.PAYMENT_MINED, detail=where))
-        elif item.redemption_id in skipped:
-            event = skipped[item.redemption_id]
+        elif came is not None:
             happened.append(
                 replace(
                     item,
                     outcome=ItemOutcome.SKIPPED,
-                    skip_reason=event.skip_reason.value,
-                    skip_detail=skip_words(event.skip_reason, event.detail, fund.error_signatures),
+                    skip_reason=came.reason.value,
+                    skip_detail=came.words,
                 )
             )
         else:

@@ -14,8 +14,8 @@ from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.token_checks import PRESETS, CheckedToken, FundChecks
 from settlement_node.errors import Refused
 from settlement_node.methods.burn_trial import FUNCTIONS, BurnTrial, try_burn
+from settlement_node.methods.settler import treasury_refusal
 from settlement_node.node.stages.eligibility import CheckedFund, try_checks
-from settlement_node.node.stages.preflight import treasury_refusal
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import ReadTx
 from settlement_node.units import Address, format_units

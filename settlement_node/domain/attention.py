@@ -41,6 +41,7 @@ class AlertKind(StrEnum):
     SIGNER_REFUSED = "signer_refused"
     PLANNING_REFUSED = "planning_refused"
     TOKEN_STOPPED = "token_stopped"
+    BURN_REFUSED = "burn_refused"
     TRANSACTION_REFUSED = "transaction_refused"
     LANE_NOT_ADVANCING = "lane_not_advancing"
     FINALITY_STALLED = "finality_stalled"

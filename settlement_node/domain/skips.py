@@ -13,7 +13,8 @@ from settlement_node.domain.redemption import HoldReason
 
 class Bearing(StrEnum):
     """Whom a skip concerns. TEMPORARY says nothing against the item, which is planned again later;
-    SHARED may be caused for every item alike, by a token or the treasury; OWN is the item's."""
+    SHARED may be caused for every item alike, by a token, the treasury or the settler's bounds;
+    OWN is the item's."""
 
     TEMPORARY = "temporary"
     SHARED = "shared"
@@ -32,8 +33,8 @@ SKIPS: Mapping[SkipReason, SkipMeaning] = MappingProxyType(
     {
         SkipReason.ALREADY_SETTLED: SkipMeaning(Bearing.OWN, HoldReason.ALREADY_SETTLED),
         SkipReason.INVALID_ITEM: SkipMeaning(Bearing.OWN, HoldReason.INVALID_ITEM),
-        SkipReason.PRICE_ABOVE_CEILING: SkipMeaning(Bearing.OWN, HoldReason.PRICE_ABOVE_CEILING),
-        SkipReason.PRICE_BELOW_FLOOR: SkipMeaning(Bearing.OWN, HoldReason.PRICE_BELOW_FLOOR),
+        SkipReason.PRICE_ABOVE_CEILING: SkipMeaning(Bearing.SHARED, HoldReason.PRICE_ABOVE_CEILING),
+        SkipReason.PRICE_BELOW_FLOOR: SkipMeaning(Bearing.SHARED, HoldReason.PRICE_BELOW_FLOOR),
         SkipReason.DAILY_LIMIT_EXCEEDED: SkipMeaning(
             Bearing.TEMPORARY, HoldReason.DAILY_LIMIT_EXCEEDED
         ),

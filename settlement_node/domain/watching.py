@@ -173,6 +173,7 @@ def judge_fund(seen: FundSeen) -> Iterator[Alert]:
     for waiting_on, kind in (
         (WaitingFor.LIQUIDITY, AlertKind.TREASURY_SHORT),
         (WaitingFor.LIMITS, AlertKind.PAYOUT_LIMIT_REACHED),
+        (WaitingFor.BURN_RIGHT, AlertKind.BURN_REFUSED),
     ):
         if waiting_on.value not in seen.waits:
             yield Alert(kind, about)

@@ -119,6 +119,7 @@ class Lane:
 
     `head` and `unscanned` are of the newest pass: the latter names the funds whose settlers could
     not be read to the head, and why; nothing is planned for them, and no nonce is judged by them.
+    `unplanned` names those for which planning met a passing fault in that pass, and why.
     `has_nonce` says whether the book knows the next nonce, as of this pass: a person who accepts a
     stranger's transaction has it read from the chain again, from whichever process they do it.
     """
@@ -131,6 +132,7 @@ class Lane:
     signer: Signer
     head: Head = field(default_factory=Head)
     unscanned: dict[str, str] = field(default_factory=dict)
+    unplanned: dict[str, str] = field(default_factory=dict)
     has_nonce: bool = False
     memory: Memory = field(default_factory=Memory)
     rehearsals: dict[str, Rehearsal] = field(default_factory=dict)

@@ -80,8 +80,8 @@ def run_pass(lane: Lane) -> PassResult:
             f"the endpoints' head {lane.head.number} is lower than block"
             f" {lane.head.highest_number}, which was seen before; nothing is planned meanwhile",
         )
-    if lane.unscanned:
-        return _later(lane, "; ".join(f"{fund}: {why}" for fund, why in lane.unscanned.items()))
+    if troubled := {**lane.unplanned, **lane.unscanned}:
+        return _later(lane, "; ".join(f"{fund}: {why}" for fund, why in troubled.items()))
     if lane.may_act:
         lane.memory.stalled_since_utc = None
     else:
@@ -114,11 +114,12 @@ def _observe(lane: Lane) -> int:
 
 
 def _act(lane: Lane) -> int:
+    lane.unplanned.clear()
     # What is planned goes out before more is planned: while the signer is down, redemptions wait
     # unplanned, where they can still be held, cancelled or priced anew.
     moved = keep(lane) + send(lane)
     for _ in range(PLANS_PER_PASS_MAX):
-        planned = plan(lane.context, lane)
+        planned = plan(lane)
         moved += planned + send(lane)
         if not planned:
             break

@@ -97,7 +97,8 @@ def _why(
         return f"no signer for {fund.lane_address} is configured here"
     if lane is None:
         return f"another node holds the lane {key}; stop that one first"
-    fault = lane.unscanned.get(fund.fund_id) or state.obstacle or reasons.get(key)
+    said = {**lane.unplanned, **lane.unscanned}
+    fault = said.get(fund.fund_id) or state.obstacle or reasons.get(key)
     return fault or lane.memory.stalled_reason or "the run was stopped"
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from settlement_node.chain.context import ChainContext
-from settlement_node.chain.contracts.reverts import skip_words
-from settlement_node.chain.contracts.settler import encode_settle
-from settlement_node.domain.batching import batch_gas_limit
 from settlement_node.domain.engine.fees import market_fees
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.observations import SettleItem, SkipReason
+from settlement_node.domain.planning import GasRule
 from settlement_node.domain.redemption import Priced, PriceTerms, Unpayable, price_redemption
+from settlement_node.domain.waiting import Obstacle
 from settlement_node.errors import Conflict, InvalidInput, NotFound, Refused
+from settlement_node.methods import method_of
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.database import Store
@@ -106,8 +106,11 @@ def estimate(
         )
         for row, price in zip(ordered, prices, strict=True)
     ]
-    previews = chain.client.preview(fund.settler_address, items, from_address=fund.lane_address)
-    view = chain.client.settler_view(fund.settler_address)
+    method = method_of(fund)
+    outlooks = method.preview(chain.client, items)
+    if isinstance(outlooks, Obstacle):
+        raise Refused(outlooks.words, reason=outlooks.waiting_for.value)
+    rule = GasRule(method.state(chain.client).item_gas_limit, policy.gas_margin_bps)
     fees = market_fees(
         chain.client.fee_history(
             block_count=policy.fee_history_blocks,
@@ -115,37 +118,28 @@ def estimate(
         ),
         chain.fees,
     )
-    data = encode_settle(ZERO_HASH, items)
-    gas_limit = batch_gas_limit(
-        previews,
-        data=data,
-        item_gas_limit=view.item_gas_limit,
-        margin_bps=policy.gas_margin_bps,
+    gas_limit, gas = (
+        method.encode(ZERO_HASH, items, outlooks, each).gas_limit for each in (rule, GasRule(0, 0))
     )
-    gas = batch_gas_limit(previews, data=data, item_gas_limit=0, margin_bps=0)
     return Estimate(
         fund_id=fund.fund_id,
         items=tuple(
             EstimatedItem(
-                redemption_id_hex=preview.redemption_id_hex,
+                redemption_id_hex=outlook.redemption_id_hex,
                 gross_base_units=price.gross_base_units,
                 fee_base_units=price.fee_base_units,
                 payout_base_units=price.payout_base_units,
-                gas_used=preview.gas_used,
-                skip_reason=preview.skip_reason,
-                skip_detail=(
-                    ""
-                    if preview.skip_reason is SkipReason.NONE
-                    else skip_words(preview.skip_reason, preview.detail, fund.error_signatures)
-                ),
+                gas_used=outlook.gas_used,
+                skip_reason=outlook.skip_reason,
+                skip_detail=outlook.words,
             )
-            for preview, price in zip(previews, prices, strict=True)
+            for outlook, price in zip(outlooks, prices, strict=True)
         ),
         payout_base_units=Payout(
             sum(
                 price.payout_base_units
-                for preview, price in zip(previews, prices, strict=True)
-                if preview.skip_reason is SkipReason.NONE
+                for outlook, price in zip(outlooks, prices, strict=True)
+                if outlook.skip_reason is SkipReason.NONE
             )
         ),
         gas=gas,

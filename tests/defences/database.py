@@ -108,8 +108,8 @@ DATABASE: tuple[Defence, ...] = (
         holds="what the settlers' events show as paid is left out of planning",
         at="settlement_node/node/stages/plan.py:plan_fund",
         change=Swaps(
-            "due = [row for row in due if row.redemption_id not in book.settled_on_chain]",
-            "book = book.after_settled(frozenset())",
+            "due = [row for row in due if row.redemption_id not in paid]",
+            "paid = set()",
         ),
         tests=(
             f"{RESTORED}::"

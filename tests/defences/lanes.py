@@ -101,7 +101,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="the endpoint that is asked for a nonce has not seen our last transactions",
         holds="the next nonce is the book's own, given in the commit that plans",
-        at="settlement_node/node/stages/plan.py:_commit_settlement",
+        at="settlement_node/node/stages/plan.py:_commit_batch",
         change=Passes("nonce", "lane.chain.client.nonce(lane.signer_address)"),
         tests=(
             "chain_tests/cycle/test_whole_cycle.py::"
@@ -232,7 +232,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="finality takes a quarter of an hour, and clients keep 16 of an account",
         holds="the small bound counts what is unmined, a far larger one what is not final",
-        at="settlement_node/node/stages/ratchet.py:read_book_state",
+        at="settlement_node/node/stages/ratchet.py:read_book_view",
         change=Swaps("policy.unfinal_max", "policy.in_flight_max"),
         tests=(f"{MANY}::test_plan__finality_is_far_away__only_what_is_unmined_bounds_it",),
     ),
@@ -241,7 +241,7 @@ LANES: tuple[Defence, ...] = (
         line=Line.MANY_IN_FLIGHT,
         happens="finality does not come for days, while everything is mined",
         holds="past a bound nothing more is planned until the first ones are final",
-        at="settlement_node/node/stages/ratchet.py:read_book_state",
+        at="settlement_node/node/stages/ratchet.py:read_book_view",
         change=Never("unfinal_max"),
         tests=(
             f"{MANY}::test_plan__as_many_unfinal_as_may_be__waits_for_the_first_to_become_final",
@@ -288,9 +288,9 @@ LANES: tuple[Defence, ...] = (
         line=Line.BATCH_TOO_LARGE,
         happens="the block's gas limit is smaller than the batch",
         holds="a batch is cut to a part of the block's gas before it is planned",
-        at="settlement_node/node/stages/plan.py:_fit_gas",
+        at="settlement_node/domain/planning.py:_fit_gas",
         change=Swaps(
-            "lane.head.gas_limit * context.policy.batch_gas_bps // 10_000",
+            "block * bounds.batch_gas_bps // 10_000",
             "2 * batching.TRANSACTION_GAS_MAX",
         ),
         tests=(f"{REVERTS}::test_revert__block_gas_limit_below_the_batch__split_not_stuck",),

@@ -83,7 +83,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="events are out of the book for a re-scan, and a pass would plan without them",
         holds="planning reads the scan cursors, and once more in its own commit",
-        at="settlement_node/node/stages/ratchet.py:read_book_state",
+        at="settlement_node/node/stages/ratchet.py:read_book_view",
         change=Never("is_read_to"),
         tests=(
             f"{RESCAN}::test_rescan__payment_by_a_former_settler_is_out_of_the_book__"

@@ -27,8 +27,8 @@ TOKENS: tuple[Defence, ...] = (
         line=Line.RESTRICTED,
         happens="a holder is frozen, a payee blocked, and the token lets burn and payment through",
         holds="the tokens are asked about each order before its batch; a bad answer holds it",
-        at="settlement_node/node/stages/preflight.py:check_items",
-        change=Gives("_ask_first", "Eligibility()"),
+        at="settlement_node/node/stages/preflight.py:_ask",
+        change=Gives("ask_first", "Answers()"),
         tests=(
             f"{HELD}isFrozen]",
             f"{ASKED}::test_usdt__payee_blacklisted__held_though_the_token_would_pay"

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from settlement_node.chain.contracts.settler_reads import Calls
 from settlement_node.domain.observations import SettleItem
-from settlement_node.domain.redemption import HoldReason
+from settlement_node.domain.planning import Answers, Hold
 from settlement_node.domain.token_checks import (
     HOLDS,
     WAITS,
@@ -41,42 +40,34 @@ CheckedFund = FundRow | NewFund
 BALANCE = TokenCheck(CheckedToken.SHARE, CheckAbout.INVESTOR, "balanceOf(address)", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Eligibility:
-    """What the tokens say. With an obstacle nothing is said about any item. `later` could go, but
-    not together with the orders of the same holder before them."""
-
-    failing: Mapping[Hex32, tuple[HoldReason, str]] = field(default_factory=dict)
-    later: frozenset[Hex32] = frozenset()
-    obstacle: Obstacle | None = None
-
-
 def ask_first(
     calls: Calls,
     fund: CheckedFund,
     items: Sequence[SettleItem],
     in_flight_shares: Mapping[Address, int],
-) -> Eligibility:
-    """Ask everything the fund's checks want to know about these items, at the agreed head.
+) -> Answers:
+    """Ask everything the fund's checks want to know about these items, at the agreed head. `later`
+    are those that cannot go together with the orders of the same holder before them.
 
     `in_flight_shares` is what each investor's redemptions in flight are going to burn. Refused with
     `reason="check_unanswered"` when a token cannot answer one of the checks at all.
     """
     checks = fund.checks.all()
     if not checks:
-        return Eligibility()
+        return Answers()
     answers = ask_tokens(calls, _tokens(fund), _questions(fund, checks, items))
     obstacle = _judge_fund(fund, checks, answers)
     if obstacle is not None:
-        return Eligibility(obstacle=obstacle)
-    failing: dict[Hex32, tuple[HoldReason, str]] = {}
+        return Answers(obstacle=obstacle)
+    failing: list[Hold] = []
     later: set[Hex32] = set()
     promised: dict[Address, int] = defaultdict(int, in_flight_shares)
     for item in items:
         faults = list(_faults(fund, checks, answers, item))
         if faults:
             reason = HOLDS[faults[0][0].about]
-            failing[item.redemption_id_hex] = reason, "; ".join(words for _, words in faults)
+            why = "; ".join(words for _, words in faults)
+            failing.append(Hold(item.redemption_id_hex, reason, why))
         elif any(
             not _needed(check, answers, item, promised[item.investor_address]).are_left
             for check in checks
@@ -85,7 +76,7 @@ def ask_first(
             later.add(item.redemption_id_hex)
         else:
             promised[item.investor_address] += item.shares_base_units
-    return Eligibility(failing, frozenset(later))
+    return Answers(failing=failing, later=frozenset(later))
 
 
 def try_checks(calls: Calls, fund: CheckedFund) -> Obstacle | None:

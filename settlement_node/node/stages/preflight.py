@@ -1,165 +1,92 @@
-"""Preflight: what the chain says before a batch is planned. Reads only."""
+"""Preflight: from what is due to a plan, by what the chain says of it. Reads only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from settlement_node.chain.client import ChainClient
-from settlement_node.chain.context import ChainContext
-from settlement_node.chain.contracts.reverts import revert_reason, skip_words
-from settlement_node.chain.contracts.tokens import encode_transfer_from
-from settlement_node.chain.endpoints.endpoint import CallRequest, CallReverted
-from settlement_node.chain.views import SettlerView
-from settlement_node.chain.wire.words import selector
-from settlement_node.domain.observations import ItemPreview, SettleItem, SkipReason
-from settlement_node.domain.redemption import HoldReason
-from settlement_node.domain.skips import SKIPS, Bearing
+from settlement_node.domain.observations import SkipReason
+from settlement_node.domain.planning import (
+    Answers,
+    BookView,
+    Bounds,
+    Gas,
+    GasRule,
+    Order,
+    Plan,
+    PricedOrder,
+    decide,
+    select,
+    wait_all,
+)
 from settlement_node.domain.waiting import Obstacle, WaitingFor
-from settlement_node.errors import Refused, Transient
+from settlement_node.methods import method_of
 from settlement_node.node.context import Lane
-from settlement_node.node.stages.eligibility import CheckedFund, Eligibility, ask_first
-from settlement_node.store.database import Store
+from settlement_node.node.stages.eligibility import ask_first
 from settlement_node.store.engine import settlements
-from settlement_node.store.rows import FundRow, TransactionRow
-from settlement_node.units import Address, Hex32, Payout
+from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.units import Address, Wei
 
 
-@dataclass(frozen=True, slots=True)
-class ChainState:
-    """The chain's side of planning for one fund."""
-
-    settler: SettlerView
-    treasury_spendable_base_units: Payout
-    native_balance_wei: int
-    obstacle: Obstacle | None
-
-
-def read_chain_state(chain: ChainContext, fund: FundRow, lane: Lane) -> ChainState:
-    """Settler, treasury and gas at the agreed head."""
-    client = chain.client
-    settler = client.settler_view(fund.settler_address)
-    money = client.token_view(
-        fund.payout_token_address,
-        holders=[fund.treasury_address],
-        allowance=(fund.treasury_address, fund.settler_address),
-    )
-    shares = client.token_view(fund.share_token_address)
-    obstacle: Obstacle | None = None
-    if settler.paused or settler.operator_address != lane.signer_address:
-        obstacle = Obstacle(WaitingFor.SETTLER, "the settler is paused or has another operator")
-    elif money.paused or shares.paused:
-        which = "payout" if money.paused else "share"
-        token = (money if money.paused else shares).token_address
-        obstacle = Obstacle(WaitingFor.TOKEN_PAUSED, f"the {which} token {token} is paused")
-    return ChainState(
-        settler=settler,
-        treasury_spendable_base_units=Payout(
-            min(
-                money.balances_base_units[fund.treasury_address],
-                money.allowance_base_units or 0,
-            )
-        ),
-        native_balance_wei=client.native_balance(lane.signer_address),
-        obstacle=obstacle,
-    )
+def make_plan(lane: Lane, fund: FundRow, due: Sequence[RedemptionRow], book: BookView) -> Plan:
+    """What is to be done for the fund now, at the agreed head: whom the money covers is asked
+    about, and the answers decide. Raises Refused when the fund's contracts are not what they should
+    be, Transient when the chain does not answer."""
+    orders = [_order(row) for row in due]
+    if book.obstacle is not None:
+        return wait_all(orders, book.obstacle)
+    terms = fund.terms()
+    if terms is None:
+        return wait_all(orders, WaitingFor.NAV)
+    method, policy = method_of(fund), lane.policy
+    chain = method.state(lane.chain.client)
+    selection = select(orders, terms, book, chain, policy)
+    answers = _ask(lane, fund, selection.chosen)
+    rule = GasRule(chain.item_gas_limit, policy.gas_margin_bps)
+    bounds = Bounds(book, _gas(lane, answers), rule, policy.batch_gas_bps)
+    return decide(selection, answers, bounds, method.encode)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The answers item by item. With an obstacle nothing is said about any item. `later` are those
-    that could go, but not together with what goes before them."""
-
-    passing: Mapping[Hex32, ItemPreview]
-    failing: Mapping[Hex32, tuple[HoldReason, str]]
-    obstacle: Obstacle | None
-    later: frozenset[Hex32] = frozenset()
-
-
-def check_items(store: Store, lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Checked:
-    """Ask the tokens about the items, then preview those they have nothing against; what cannot
-    pass is failing, with the reason a person needs.
-
-    A payout that fails is only the payee's fault if the treasury can pay anybody: that is asked
-    too, so that a blocked treasury or a paused token holds no redemption.
-    """
-    if not items:
-        return Checked({}, {}, None)
-    asked = _ask_first(store, lane, fund, items)
+def _ask(lane: Lane, fund: FundRow, chosen: Sequence[PricedOrder]) -> Answers:
+    """Ask the tokens about the orders, then preview those they have nothing against."""
+    if not chosen:
+        return Answers()
+    items = [order.item() for order in chosen]
+    asked = ask_first(lane.chain.client.calls, fund, items, _shares_in_flight(lane, fund))
     if asked.obstacle is not None:
-        return Checked({}, {}, asked.obstacle)
-    kept_back = {*asked.failing, *asked.later}
+        return asked
+    kept_back = {*asked.later, *(hold.redemption_id_hex for hold in asked.failing)}
     items = [item for item in items if item.redemption_id_hex not in kept_back]
-    try:
-        previews = lane.chain.client.preview(
-            fund.settler_address, items, from_address=lane.signer_address
-        )
-    except Refused as error:
-        if error.details.get("reason") in ("settler_paused", "not_a_settler"):
-            return Checked({}, {}, Obstacle(WaitingFor.SETTLER, error.message))
-        raise
-    passing = {p.redemption_id_hex: p for p in previews if p.skip_reason is SkipReason.NONE}
-    failing = {
-        p.redemption_id_hex: (
-            SKIPS[p.skip_reason].hold_reason,
-            skip_words(p.skip_reason, p.detail, fund.error_signatures),
-        )
-        for p in previews
-        if p.skip_reason is not SkipReason.NONE
-        and SKIPS[p.skip_reason].bearing is not Bearing.TEMPORARY
-    }
-    if (
-        not passing
-        and any(reason is HoldReason.PAYOUT_FAILED for reason, _ in failing.values())
-        and (why := treasury_refusal(lane.chain.client, fund)) is not None
-    ):
-        return Checked({}, {}, Obstacle(WaitingFor.LIQUIDITY, why))
-    return Checked(passing, {**asked.failing, **failing}, None, asked.later)
+    shown = method_of(fund).preview(lane.chain.client, items)
+    if isinstance(shown, Obstacle):
+        return replace(asked, obstacle=shown)
+    return replace(asked, outlooks=shown)
 
 
-def _ask_first(store: Store, lane: Lane, fund: FundRow, items: Sequence[SettleItem]) -> Eligibility:
-    in_flight: Mapping[Address, int] = {}
-    if any(check.counts_shares for check in fund.checks.all()):
-        with store.read() as tx:
-            in_flight = settlements.shares_in_flight(tx, fund.fund_id)
-    return ask_first(lane.chain.client.calls, fund, items, in_flight)
+def _shares_in_flight(lane: Lane, fund: FundRow) -> Mapping[Address, int]:
+    if not any(check.counts_shares for check in fund.checks.all()):
+        return {}
+    with lane.store.read() as tx:
+        return settlements.shares_in_flight(tx, fund.fund_id)
 
 
-REFUSED_WHOLE = frozenset(selector(name) for name in ("SettlerPaused()", "NotOperator(address)"))
-"""What the settler says to a batch as a whole and that no item of it can be blamed for."""
-
-
-def refused_whole(lane: Lane, row: TransactionRow) -> bool:
-    """Whether a reverted batch would be refused, at the end of its own block, for a reason that
-    lies in none of its items. An endpoint that has no such old state counts as a no."""
-    call = CallRequest(row.to_address, row.data, lane.signer_address, row.gas_limit)
-    try:
-        (outcome,) = lane.chain.client.calls([call], block=row.block_number or 0)
-    except Transient:
-        return False
-    return isinstance(outcome, CallReverted) and outcome.data[:4] in REFUSED_WHOLE
-
-
-def treasury_refusal(client: ChainClient, fund: CheckedFund) -> str | None:
-    """Why not even one base unit could leave the treasury now, to the settler itself; None when it
-    could."""
-    call = CallRequest(
-        fund.payout_token_address,
-        encode_transfer_from(
-            owner=fund.treasury_address, recipient=fund.settler_address, value_base_units=1
-        ),
-        from_address=fund.settler_address,
+def _gas(lane: Lane, answers: Answers) -> Gas:
+    """Asked for only when there is something to pay for."""
+    if not any(outlook.skip_reason is SkipReason.NONE for outlook in answers.outlooks):
+        return Gas(lane.head.gas_limit, Wei(0), Wei(0))
+    return Gas(
+        block_gas_limit=lane.head.gas_limit,
+        balance_wei=lane.chain.client.native_balance(lane.signer_address),
+        max_fee_per_gas_wei=lane.market_fees().max_fee_per_gas_wei,
     )
-    (outcome,) = client.calls([call])
-    # Nothing or true is a yes; a token that says no by returning false says it here too.
-    if not isinstance(outcome, CallReverted) and (not outcome.data or any(outcome.data)):
-        return None
-    said = (
-        revert_reason(outcome.data, fund.error_signatures)
-        if isinstance(outcome, CallReverted)
-        else "false"
-    )
-    return (
-        f"the payout token {fund.payout_token_address} lets the treasury {fund.treasury_address}"
-        f" pay nobody now ({said}): it is blocked, or the token stands still"
+
+
+def _order(row: RedemptionRow) -> Order:
+    return Order(
+        redemption_id_hex=row.redemption_id,
+        redemption_index=row.redemption_index,
+        investor_address=row.investor_address,
+        payee_address=row.payee_address,
+        shares_base_units=row.shares_base_units,
+        reverted_batch_size=row.reverted_batch_size,
     )

@@ -1,40 +1,58 @@
-"""The dry run: the whole book once, batch by batch, logged instead of planned.
+"""The dry run: the whole book once, plan by plan, told instead of committed.
 
-A dry run plans nothing, so what it has judged stays due. How far it is through each fund's book is
-kept on the lane, so nothing is judged twice; `node/dry_run.py` goes on until every book is through.
-Each batch is judged against all the money there is, not less what the batches before it would pay.
+A dry run commits nothing, so what it has judged stays due. How far it is through each fund's book
+is kept on the lane, so nothing is judged twice; `node/dry_run.py` goes on until every book is
+through. Each plan is made of all the money there is, not less what the plans before it would pay.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 
 import structlog
 
-from settlement_node.domain import batching
-from settlement_node.domain.engine.policy import EnginePolicy
-from settlement_node.domain.redemption import HoldReason
-from settlement_node.domain.waiting import WaitingFor
+from settlement_node.domain.planning import Plan
+from settlement_node.errors import Refused
 from settlement_node.node.context import Lane, Rehearsal, WouldHold
-from settlement_node.node.stages.preflight import Checked
+from settlement_node.node.stages.preflight import make_plan
+from settlement_node.node.stages.ratchet import read_book_view
 from settlement_node.store.book import redemptions
+from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import FundRow, RedemptionRow
-from settlement_node.units import Payout
+from settlement_node.units import Hex32
 
 log = structlog.get_logger(__name__)
 
 
-def next_due(
-    tx: ReadTx, policy: EnginePolicy, lane: Lane, fund: FundRow, *, at_utc: datetime
-) -> list[RedemptionRow]:
+def rehearse_fund(lane: Lane, fund: FundRow) -> bool:
+    """Make the fund's next plan and tell it; never anything is planned."""
+    state = lane.rehearsals.setdefault(fund.fund_id, Rehearsal())
+    with lane.store.read() as tx:
+        due = _next_due(tx, lane, fund, state)
+        if not due:
+            return False
+        book = read_book_view(tx, lane, fund)
+        ids = [row.redemption_id for row in due]
+        paid = set(chain_book.settled_events(tx, fund.chain_id, ids))
+    # What the chain shows as paid is not judged.
+    _judge(state, (row for row in due if row.redemption_id in paid))
+    rows = {row.redemption_id: row for row in due if row.redemption_id not in paid}
+    if rows:
+        try:
+            _tell(state, fund, rows, make_plan(lane, fund, list(rows.values()), book))
+        except Refused as error:
+            _note_obstacle(state, fund, "planning_refused", error.message)
+    return False
+
+
+def _next_due(tx: ReadTx, lane: Lane, fund: FundRow, state: Rehearsal) -> list[RedemptionRow]:
     """The oldest due redemptions not judged yet, at most twice a batch. Empty behind a page of
     which all are judged, and once the book is through."""
-    state, ahead = _of(lane, fund.fund_id), 2 * policy.batch_items_max
+    ahead = 2 * lane.policy.batch_items_max
     if state.is_through:
         return []
+    at_utc = lane.store.database_now(tx.connection)
     page = redemptions.due(
         tx, fund.fund_id, at_utc=at_utc, limit=ahead, above_index=state.above_index
     )
@@ -56,78 +74,53 @@ def next_due(
     return []
 
 
-def note_settled(lane: Lane, fund: FundRow, rows: Iterable[RedemptionRow]) -> None:
-    """Of these the chain shows that they are paid; there is nothing to judge."""
-    _judge(_of(lane, fund.fund_id), rows)
-
-
-def note_obstacle(lane: Lane, fund_id: str, waiting_on: str, detail: str = "") -> None:
-    """Nothing of the fund can go now; said once for as long as it lasts."""
-    state = _of(lane, fund_id)
-    obstacle = f"{waiting_on}: {detail}" if detail else waiting_on
-    if state.obstacle != obstacle:
-        state.obstacle = obstacle
-        log.info("would_wait", fund_id=fund_id, waiting_on=waiting_on, detail=detail)
-
-
-def note_batch(
-    lane: Lane,
-    fund: FundRow,
-    *,
-    rows: Sequence[RedemptionRow],
-    selection: batching.Selection,
-    checked: Checked,
-    unpriced: Sequence[tuple[RedemptionRow, HoldReason, str]],
-    good: Sequence[RedemptionRow],
-    payout_base_units: Payout,
-    gas_limit: int,
-) -> None:
-    """Log what a batch would come to, and never look at its redemptions again. What passes and is
-    not `good` had no room in the gas of this batch; it comes first in the next."""
-    state = _of(lane, fund.fund_id)
+def _tell(state: Rehearsal, fund: FundRow, rows: Mapping[Hex32, RedemptionRow], made: Plan) -> None:
+    """Log what a plan would come to, and never look at its redemptions again. An obstacle keeps all
+    of them back, so they are judged once it is gone."""
+    if made.obstacle is not None:
+        obstacle = made.obstacle
+        _note_obstacle(state, fund, obstacle.waiting_for.value, obstacle.words)
+        return
     state.obstacle = None
-    by_id = {row.redemption_id: row for row in rows}
-    holds = [*unpriced, *((by_id[i], reason, why) for i, (reason, why) in checked.failing.items())]
-    waiting = [(by_id[i], waiting_on) for i, waiting_on in selection.waiting]
-    waiting += [(by_id[i], WaitingFor.EARLIER_BATCH) for i in checked.later]
-    # Neither passing nor failing nor later: the settler's daily limit is used up.
-    waiting += [
-        (by_id[chosen.redemption_id_hex], WaitingFor.LIMITS)
-        for chosen in selection.chosen
-        if chosen.redemption_id_hex not in {*checked.passing, *checked.failing, *checked.later}
-    ]
-    for row, reason, detail in holds:
-        hold = WouldHold(row.external_id, row.redemption_id, reason, detail[:500])
-        state.would_hold.append(hold)
+    for hold in made.holds:
+        row = rows[hold.redemption_id_hex]
+        state.would_hold.append(
+            WouldHold(row.external_id, row.redemption_id, hold.reason, hold.words[:500])
+        )
         log.info(
             "would_hold",
             fund_id=fund.fund_id,
-            external_id=hold.external_id,
-            redemption_id=hold.redemption_id,
-            reason=reason.value,
-            detail=hold.detail,
+            external_id=row.external_id,
+            redemption_id=row.redemption_id,
+            reason=hold.reason.value,
+            detail=hold.words[:500],
         )
-    counts = Counter(w.value for _, w in waiting)
-    state.would_wait.update(counts)
-    for waiting_on, count in counts.items():
-        log.info("would_wait", fund_id=fund.fund_id, waiting_on=waiting_on, items=count)
-    if good:
-        log.info(
-            "would_settle",
-            fund_id=fund.fund_id,
-            items=len(good),
-            gas_limit=gas_limit,
-            payout_base_units=str(payout_base_units),
-        )
-    _judge(state, good)
-    _judge(state, [row for row, _, _ in holds])
-    _judge(state, [row for row, _ in waiting])
-    state.would_settle_count += len(good)
-    state.would_pay_base_units += payout_base_units
+        _judge(state, [row])
+    for waiting_for, ids in made.waits.items():
+        state.would_wait[waiting_for.value] += len(ids)
+        log.info("would_wait", fund_id=fund.fund_id, waiting_on=waiting_for.value, items=len(ids))
+        _judge(state, (rows[i] for i in ids))
+    if made.batch is None:
+        return
+    batch = made.batch
+    log.info(
+        "would_settle",
+        fund_id=fund.fund_id,
+        items=len(batch.orders),
+        gas_limit=batch.encoded.gas_limit,
+        payout_base_units=str(batch.payout_base_units),
+    )
+    _judge(state, (rows[order.redemption_id_hex] for order in batch.orders))
+    state.would_settle_count += len(batch.orders)
+    state.would_pay_base_units += batch.payout_base_units
 
 
-def _of(lane: Lane, fund_id: str) -> Rehearsal:
-    return lane.rehearsals.setdefault(fund_id, Rehearsal())
+def _note_obstacle(state: Rehearsal, fund: FundRow, waiting_on: str, detail: str) -> None:
+    """Nothing of the fund can go now; said once for as long as it lasts."""
+    obstacle = f"{waiting_on}: {detail}" if detail else waiting_on
+    if state.obstacle != obstacle:
+        state.obstacle = obstacle
+        log.info("would_wait", fund_id=fund.fund_id, waiting_on=waiting_on, detail=detail)
 
 
 def _judge(state: Rehearsal, rows: Iterable[RedemptionRow]) -> None:

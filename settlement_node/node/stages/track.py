@@ -15,9 +15,10 @@ from settlement_node.domain.lane_breaks import LaneStopped, NonceLost, StrangerA
 from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import Receipt
 from settlement_node.errors import Transient
+from settlement_node.methods import method_of
 from settlement_node.node.context import Lane
-from settlement_node.node.stages.preflight import refused_whole
 from settlement_node.node.work import Work
+from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.settlers import is_read_to
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.engine import settlements, transactions
@@ -121,7 +122,7 @@ def _finish(lane: Lane) -> int:
         reverted = not row.evm_succeeded and kind is not AttemptKind.CANCEL
         if reverted and lane.unscanned:
             continue  # why it reverted is read from the settlers' events
-        whole = reverted and refused_whole(lane, row)
+        whole = reverted and _refused_whole(lane, row)
         with lane.commit("finish") as tx:
             outcome = record_final(tx, row, mined_kind=kind, refused_whole=whole)
         finished += 1
@@ -132,6 +133,14 @@ def _finish(lane: Lane) -> int:
             transaction_hash=row.mined_attempt_hash,
         )
     return finished
+
+
+def _refused_whole(lane: Lane, row: TransactionRow) -> bool:
+    """Whether the batch was refused for a reason that lies in none of its items."""
+    with lane.store.read() as tx:
+        settlement = settlements.of_transaction(tx, row.transaction_id)
+        fund = None if settlement is None else get_fund(tx, settlement.fund_id)
+    return fund is not None and method_of(fund).refused_whole(lane.chain.client, row)
 
 
 def _watch_for_strangers(

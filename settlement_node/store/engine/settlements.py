@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
+from settlement_node.domain.planning import UndecidedBatch
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.database import ReadTx, Tx
@@ -190,17 +190,7 @@ def last_live(tx: ReadTx, fund_id: str) -> SettlementRow | None:
     return None if row is None else SettlementRow.of(row)
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """A live settlement that is not mined well. `may_fail`: its transaction reverted, or a no-op
-    at its nonce was asked for."""
-
-    settlement_id: int
-    previous_batch_hash: Hex32
-    may_fail: bool
-
-
-def undecided(tx: ReadTx, fund_id: str) -> list[Undecided]:
+def undecided(tx: ReadTx, fund_id: str) -> list[UndecidedBatch]:
     """A fund's live settlements that are unmined or may fail as a whole, oldest first: as few as
     a lane has unmined. The many that were mined well and wait for finality are left out."""
     x = t.transactions
@@ -219,7 +209,7 @@ def undecided(tx: ReadTx, fund_id: str) -> list[Undecided]:
         .order_by(s.c.settlement_id)
     )
     return [
-        Undecided(row.settlement_id, Hex32(row.previous_batch_hash), bool(row.may_fail))
+        UndecidedBatch(row.settlement_id, Hex32(row.previous_batch_hash), bool(row.may_fail))
         for row in tx.connection.execute(query)
     ]
 

@@ -8,7 +8,7 @@ CREATE TABLE alerts (
     raised_at_utc DATETIME NOT NULL,
     cleared_at_utc DATETIME,
     CONSTRAINT pk_alerts PRIMARY KEY (alert_id),
-    CONSTRAINT ck_alerts_kind_known CHECK (kind IN ('gas_low', 'treasury_short', 'payout_limit_reached', 'fee_at_ceiling', 'transaction_stuck', 'endpoint_quarantined', 'endpoint_contradicted', 'endpoints_disagree', 'lane_paused', 'settler_paused', 'price_outside_band', 'chain_halted', 'signer_down', 'signer_refused', 'planning_refused', 'token_stopped', 'transaction_refused', 'lane_not_advancing', 'finality_stalled', 'reconciliation_stuck', 'orders_held', 'fund_paused', 'lane_not_held', 'reads_failing')),
+    CONSTRAINT ck_alerts_kind_known CHECK (kind IN ('gas_low', 'treasury_short', 'payout_limit_reached', 'fee_at_ceiling', 'transaction_stuck', 'endpoint_quarantined', 'endpoint_contradicted', 'endpoints_disagree', 'lane_paused', 'settler_paused', 'price_outside_band', 'chain_halted', 'signer_down', 'signer_refused', 'planning_refused', 'token_stopped', 'burn_refused', 'transaction_refused', 'lane_not_advancing', 'finality_stalled', 'reconciliation_stuck', 'orders_held', 'fund_paused', 'lane_not_held', 'reads_failing')),
     CONSTRAINT ck_alerts_status_known CHECK (status IN ('open', 'cleared'))
 );
 
