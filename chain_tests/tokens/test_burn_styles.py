@@ -79,16 +79,18 @@ def test_burn_style__holder_allowed_nothing__held_and_the_other_paid(
     world.check_books()
 
 
-def test_burn_style__settler_of_another_style_than_the_token__held_not_paid(
+def test_burn_style__settler_of_another_style_than_the_token__waits_with_an_alert_unpaid(
     chain: Chain, book: Store
 ) -> None:
-    """A fund set up wrongly: the token has no such function."""
+    """A fund set up wrongly: the token has no such function, so every order would fail alike."""
     stage = set_odd_stage(chain, share="AdminBurnShare", burn_style=BurnStyle.BURN)
     world = build_world(chain, stage, book)
     world.take_in(world.order("one", SHARE))
 
-    world.settle()
-    assert world.row("one").hold_reason == HoldReason.BURN_FAILED.value
+    world.tick()
+    world.step(3)
+    assert world.row("one").waiting_on == "burn_right"
+    assert "burn_refused" in world.alerts()
     assert world.money_of(account("one")) == 0
     world.check_books()
 
