@@ -122,13 +122,18 @@ class ScriptedChain:
         return []
 
     def token_view(
-        self, token: Address, *, holders: Sequence[Address] = (), block: int = 0
+        self,
+        token: Address,
+        *,
+        holders: Sequence[Address] = (),
+        allowance: tuple[Address, Address] | None = None,
+        block: int = 0,
     ) -> TokenView:
         return TokenView(
             token_address=token,
             total_supply_base_units=self.supply_base_units,
             balances_base_units=dict.fromkeys(holders, 7),
-            allowance_base_units=None,
+            allowance_base_units=None if allowance is None else 7,
             paused=None,
         )
 
