@@ -29,6 +29,33 @@ __all__ = [
 ]
 
 
+LONGEST_FIRST = (
+    "chain_tests/benchmarks",
+    "chain_tests/crash",
+    "chain_tests/docs",
+    "tests/simulation",
+    "tests/defences",
+    "tests/setup",
+    "tests/contracts",
+    "tests/docs",
+    "chain_tests",
+    "tests/cli",
+)
+"""Folders by how long a test of theirs takes; whatever is not named comes last."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that no worker is left with one at the end."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.nodeid.partition("::")[0]
+        named = (n for n, name in enumerate(LONGEST_FIRST) if folder.startswith(f"{name}/"))
+        return next(named, len(LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Count what ran where; in the first process also own the PostgreSQL server."""
     config.pluginmanager.register(ProgramCount(), "settlement-programs")

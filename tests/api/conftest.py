@@ -1,4 +1,8 @@
-"""The application over the shared store fixture, on both databases."""
+"""The application over the shared store fixture, on SQLite.
+
+What the store does is tested on both databases in `tests/store/`. A module whose requests meet one
+another in the database, or read what it orders, takes both with a `database_name` of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,12 @@ from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
 from tests.api.support import ENVIRONMENT, Api, ScriptedChain, api_settings, node_context
 from tests_support.book import add_fund
+
+
+@pytest.fixture(params=["sqlite"])
+def database_name(request: pytest.FixtureRequest) -> str:
+    """Which database a test runs on."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

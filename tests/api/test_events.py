@@ -35,6 +35,13 @@ from tests.api.support import (
     problem_of,
     serving,
 )
+from tests_support.stores import DATABASES
+
+
+@pytest.fixture(params=DATABASES)
+def database_name(request: pytest.FixtureRequest) -> str:
+    """Both: what is asked for here is the database's doing."""
+    return str(request.param)
 
 
 @dataclass

@@ -23,9 +23,16 @@ from settlement_node.store.rows import FundRow
 from tests.api.support import OTHER_KEY, Api, body, problem_of
 from tests_support.book import order
 from tests_support.clock import Clock
+from tests_support.stores import DATABASES
 
 PATH = "/v1/redemptions"
 KEY = {"Idempotency-Key": "request-1"}
+
+
+@pytest.fixture(params=DATABASES)
+def database_name(request: pytest.FixtureRequest) -> str:
+    """Both: what is asked for here is the database's doing."""
+    return str(request.param)
 
 
 def recorded(store: Store) -> int:

@@ -14,8 +14,15 @@ from settlement_node.store.rows import FundRow
 from tests.api.support import Api, problem_of
 from tests_support.book import add_fund, address, approve, order
 from tests_support.clock import Clock
+from tests_support.stores import DATABASES
 
 PATH = "/v1/redemptions"
+
+
+@pytest.fixture(params=DATABASES)
+def database_name(request: pytest.FixtureRequest) -> str:
+    """Both: what is asked for here is the database's doing."""
+    return str(request.param)
 
 
 @pytest.fixture
