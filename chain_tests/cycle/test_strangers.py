@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
+
 from chain_tests.marks import both_chains
 from chain_tests.world import CONFIRMATIONS_BLOCKS, World
 from settlement_node.chain.signers import SignedTransaction, TransactionFields
@@ -67,6 +70,22 @@ def test_stranger__foreign_transaction_mined_at_our_nonce__lane_stops_and_nothin
     assert world.client.nonce(world.stage.operator.address) == 1
     assert [a.attempt_hash for a in world.attempts_of(names[0])] == [attempt.attempt_hash]
     assert world.breaks() == ["stranger_at_nonce"]
+
+
+def test_stranger__lane_stopped_for_many_passes__said_once_and_by_which_worker(
+    world: World,
+) -> None:
+    world.enter(1)
+    world.tick()
+    world.send_raw(foreign(world, 0).raw)
+    world.mine()
+    # Captured with the worker that the node binds around a pass.
+    with capture_logs(processors=[merge_contextvars]) as entries:
+        polls_until_stopped(world)
+        for _ in range(3):
+            world.node.tick()
+    stops = [entry for entry in entries if entry["event"] == "lane_stopped"]
+    assert [f"lane {world.lane.key}"] == [entry["worker"] for entry in stops]
 
 
 @both_chains
