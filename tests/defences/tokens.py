@@ -12,6 +12,7 @@ HELD = (
     f"{TREX}::test_trex__holder_restricted__held_with_words_nothing_burned_and_the_other_paid"
     "[pyevm-sqlite-"
 )
+SHARED = "chain_tests/cycle/test_shared_causes.py"
 OWN_ERRORS = (
     "chain_tests/tokens/test_own_errors.py::"
     "test_own_error__holder_locked__held_in_the_tokens_own_words_and_the_other_paid"
@@ -92,6 +93,54 @@ TOKENS: tuple[Defence, ...] = (
         tests=(
             AGENT_DISMISSED,
             f"{ASKED}::test_cmtat__deactivated__all_wait_with_one_alert[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="lost_right_to_burn_holds_nobody",
+        line=Line.TOKEN_STOPPED,
+        happens="the settler's right to burn is away for a while, so that every item would fail",
+        holds="where no item passes a burn is tried; a shared cause is waited for, with one alert",
+        at="settlement_node/methods/settler.py:Settler._shared_cause",
+        change=Gives("burn_refusal", "None"),
+        tests=(
+            f"{SHARED}::test_shared_cause__right_to_burn_away__"
+            "all_wait_with_one_alert_and_go_on[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="price_outside_the_band_holds_nobody",
+        line=Line.TOKEN_STOPPED,
+        happens="a NAV lies outside the settler's price band, which skips every item at it",
+        holds="the price is compared with the band first, and everything waits for another",
+        at="settlement_node/domain/planning.py:_obstacle",
+        change=Gives("fault", "None"),
+        tests=(
+            f"{SHARED}::test_shared_cause__price_outside_the_band__"
+            "all_wait_and_go_on_at_a_price_inside[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="oldest_is_not_starved",
+        line=Line.TOKEN_STOPPED,
+        happens="small orders take the day's limit as it comes back, and a large one never goes",
+        holds="room is kept for the oldest order that only waits for the day's limit",
+        at="settlement_node/domain/batching.py:_take",
+        change=Never("limit_base_units"),
+        tests=(
+            "tests/domain/test_batching.py::"
+            "test_choose__oldest_waits_for_the_days_limit__room_is_kept_for_it",
+        ),
+    ),
+    Defence(
+        name="trouble_keeps_to_its_fund",
+        line=Line.TOKEN_STOPPED,
+        happens="one fund's contracts cannot be read for a while",
+        holds="the lane's other funds are planned, and the pass says what was not",
+        at="settlement_node/node/stages/plan.py:_plan_apart",
+        change=Swaps("lane.unplanned[fund.fund_id] = error.message", "raise"),
+        tests=(
+            f"{SHARED}::test_trouble__calls_of_the_first_fund_fail__"
+            "the_second_is_planned_and_the_pass_says_so[pyevm-sqlite]",
         ),
     ),
     Defence(
