@@ -106,7 +106,7 @@ def test_list__search__looks_at_ids_and_addresses(
         {"limit": 0},
         {"limit": 201},
         {"limit": "many"},
-        {"status": "burning"},
+        {"status": "burnt"},
         {"investor_address": address("x").lower()},
         {"requested_from_utc": "2026-01-01"},
         {"search": "a\x00b"},

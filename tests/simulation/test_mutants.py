@@ -16,11 +16,13 @@ from tests.simulation.runner import Job, run_seed
 from tests.simulation.world import Outcome
 
 SEEDS = 200
+PINNED = (0, 4, 10)
+"""Seeds at which one or another was seen; they are played first."""
 
 
 def first_failing(job: Job) -> Outcome:
-    """The first of 200 seeds that fails."""
-    for seed in range(SEEDS):
+    """A seed of 200 that fails."""
+    for seed in dict.fromkeys((*PINNED, *range(SEEDS))):
         outcome = run_seed(seed, job)
         if outcome.violations:
             return outcome
