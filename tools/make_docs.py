@@ -4,8 +4,8 @@
 
 Whole pages: docs/guides/configuration.md, docs/guides/cli.md, docs/failures.md. Parts of a page,
 between the marks `<!-- generated: NAME -->` and `<!-- end -->`: the life cycles and tables in
-ARCHITECTURE.md, the endpoints in docs/guides/api.md, the floor of gas in docs/benchmarks.md. A test
-fails when any of it is stale.
+ARCHITECTURE.md, the endpoints and actions in docs/guides/api.md, the actions in docs/runbook.md,
+the floor of gas in docs/benchmarks.md. A test fails when any of it is stale.
 """
 
 from __future__ import annotations
@@ -135,6 +135,36 @@ def endpoints() -> str:
             guarded = "yes" if method == "post" else "unless set otherwise"
             needed = guarded if operation.get("security") else ""
             lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {needed} |")
+    return "\n".join(lines) + "\n"
+
+
+def action_commands() -> str:
+    """Every action that has a command, from the table of the desk."""
+    from settlement_node.desk.actions import ACTIONS, REQUIRED
+
+    lines = ["| command | what it does | audited as |", "|---|---|---|"]
+    for action in ACTIONS:
+        if action.command is not None:
+            given = [
+                f"{one.option or ''} {one.name.upper()}".strip()
+                for one in action.arguments
+                if one.default is REQUIRED or one.option is None
+            ]
+            usage = " ".join([PROGRAM, action.command, *given])
+            facts = ", ".join(f"`{fact}`" for fact in action.audits)
+            lines.append(f"| `{usage}` | {action.does} | {facts} |")
+    return "\n".join(lines) + "\n"
+
+
+def action_routes() -> str:
+    """Every action that has a route, from the table of the desk."""
+    from settlement_node.desk.actions import ACTIONS
+
+    lines = ["| POST to | what it does | audited as |", "|---|---|---|"]
+    for action in ACTIONS:
+        if action.path is not None:
+            facts = ", ".join(f"`{fact}`" for fact in action.audits)
+            lines.append(f"| `{action.path}` | {action.does} | {facts} |")
     return "\n".join(lines) + "\n"
 
 
@@ -316,13 +346,15 @@ PARTS = {
     "transaction-life-cycle": lambda: life_cycle("transaction"),
     "tables": tables,
     "endpoints": endpoints,
+    "action-commands": action_commands,
+    "action-routes": action_routes,
 }
 PAGES = {
     "docs/guides/configuration.md": configuration,
     "docs/guides/cli.md": command_line,
     "docs/failures.md": failures,
 }
-MARKED_PAGES = ("ARCHITECTURE.md", "docs/guides/api.md", "docs/benchmarks.md")
+MARKED_PAGES = ("ARCHITECTURE.md", "docs/benchmarks.md", "docs/guides/api.md", "docs/runbook.md")
 
 CONFIGURATION_HEAD = """\
 # Configuration

@@ -38,10 +38,7 @@ for group, name in (
     (fund.app, "fund"),
     (keys.app, "keys"),
     (config.app, "config"),
-    (operate.redemption_app, "redemption"),
-    (operate.lane_app, "lane"),
-    (operate.transaction_app, "transaction"),
-    (operate.break_app, "break"),
+    *((group, name) for name, group in operate.GROUPS.items()),
 ):
     app.add_typer(group, name=name)
 

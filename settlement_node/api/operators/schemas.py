@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from settlement_node.api.fields import (
     EXAMPLE_ADDRESS,
@@ -16,6 +16,7 @@ from settlement_node.api.fields import (
     Schema,
     examples,
 )
+from settlement_node.desk.doing import BreaksResolved
 from settlement_node.desk.operators import RESOLVE_MAX
 from settlement_node.domain.lifecycle import TransactionStatus
 
@@ -53,15 +54,17 @@ class ResolveIn(InputSchema):
     fund_id: FundIdIn | None = None
     reason: ReasonIn
 
-    @model_validator(mode="after")
-    def _one_choice(self) -> Self:
-        by_number = self.break_ids is not None
-        if by_number == (self.kind is not None) or (self.kind is None) != (self.fund_id is None):
-            raise ValueError("give break_ids, or kind and fund_id together")
-        return self
+
+class AnswerOut(Schema):
+    """Base of the short answers: the fields of what the desk answered."""
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        """From an answer of desk/doing.py."""
+        return cls.model_validate(answer, from_attributes=True)
 
 
-class LaneOut(Schema):
+class LaneOut(AnswerOut):
     """A lane after the operation."""
 
     model_config = examples(
@@ -74,7 +77,7 @@ class LaneOut(Schema):
     reason: str
 
 
-class TransactionAskedOut(Schema):
+class TransactionAskedOut(AnswerOut):
     """A transaction and what was asked for; the send stage carries it out at its next pass."""
 
     transaction_id: int
@@ -84,21 +87,37 @@ class TransactionAskedOut(Schema):
     asked: str
 
 
-class RescanOut(Schema):
+class RescanOut(AnswerOut):
     """A re-scan that the stages will do."""
 
     fund_id: str
     from_block: int
 
 
-class BreakResolvedOut(Schema):
+class BreakResolvedOut(AnswerOut):
     """What came of one break: `resolved`, or `not_open` if it was closed before."""
 
     break_id: int
     status: str
 
+    @classmethod
+    def of(cls, answer: BreaksResolved) -> Self:
+        """Of the only one."""
+        (only,) = cls.each(answer)
+        return only
 
-class BreaksResolvedOut(Schema):
+    @classmethod
+    def each(cls, answer: BreaksResolved) -> list[Self]:
+        """Of each of them."""
+        return [cls(break_id=number, status=word) for number, word in answer.breaks.items()]
+
+
+class BreaksResolvedOut(AnswerOut):
     """What came of each break, in the order they were named."""
 
     breaks: list[BreakResolvedOut]
+
+    @classmethod
+    def of(cls, answer: BreaksResolved) -> Self:
+        """From what came of each."""
+        return cls(breaks=BreakResolvedOut.each(answer))

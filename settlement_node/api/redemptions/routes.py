@@ -15,7 +15,6 @@ from settlement_node.api.fields import AddressIn, FundIdIn, HashIn, SearchIn, Ti
 from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
 from settlement_node.api.pages import PAGE_DEFAULT, CursorIn, Limit, read_cursor, write_cursor
 from settlement_node.api.redemptions.schemas import (
-    CancelIn,
     RedemptionDetailOut,
     RedemptionOut,
     RedemptionPage,
@@ -25,7 +24,7 @@ from settlement_node.api.redemptions.schemas import (
 from settlement_node.api.redemptions.story import tell
 from settlement_node.api.security import Reader, Writer
 from settlement_node.desk.door import refuse_never_payable
-from settlement_node.desk.intake import cancel, take_in
+from settlement_node.desk.intake import take_in
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.errors import InvalidInput
 from settlement_node.store.book import redemptions
@@ -116,31 +115,6 @@ def get_redemption(context: Context, redemption_id: RedemptionId) -> RedemptionD
     and attempts, its block, and its ledger postings."""
     with context.store.read() as tx:
         return tell(context, tx, redemption_id)
-
-
-@router.post(
-    "/{redemption_id}/cancel",
-    response_model=RedemptionOut,
-    responses=problems(400, 401, 404, 409, 413, 415, 422, 503),
-    summary="Cancel a redemption",
-)
-def cancel_redemption(
-    context: Context,
-    client: Writer,
-    redemption_id: RedemptionId,
-    body: CancelIn,
-    idempotency_key: IdempotencyKey = None,
-) -> JSONResponse:
-    """Cancel a redemption nothing of which can be on the chain, and release its shares; 409 once
-    it is settling, paid or ended."""
-
-    def work(tx: Tx) -> RedemptionOut:
-        return RedemptionOut.of(cancel(tx, redemption_id, reason=body.reason))
-
-    operation = f"POST /v1/redemptions/{redemption_id}/cancel"
-    return carry_out(
-        context, Write(client, operation, body, idempotency_key), status=200, work=work
-    )
 
 
 def _time_at(microseconds: int) -> datetime:
