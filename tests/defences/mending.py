@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.defences.changes import Always, Drops, Never, Passes, Skips, Swaps
+from tests.defences.changes import Adds, Always, Drops, Never, Passes, Skips, Swaps
 from tests.defences.model import Defence, Line
 
 RESCAN = "chain_tests/cycle/test_rescan.py"
@@ -157,8 +157,8 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="the chain lacks a payment, and a false event in the book still shows it",
         holds="such a break closes by what reconciliation has just read alone",
-        at="settlement_node/booking/breaks.py:booked",
-        change=Swaps("EXPLAINED_BY_BOOKING", "EXPLAINED_BY_BOOKING | EXPLAINED_BY_EVENT"),
+        at="settlement_node/domain/reconciliation.py:EXPLAINED_BY_BOOKING",
+        change=Adds("BreakKind.BOOKED_NOT_PAID"),
         tests=(
             f"{RESCAN}::test_reconcile__the_false_event_is_still_in_the_book__its_break_stays_open"
             "[pyevm-sqlite]",
