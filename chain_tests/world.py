@@ -359,7 +359,7 @@ class World:
     def check_chain(self) -> Audit:
         """Book, logs, balances and ledger, without the node: for lanes that are stopped."""
         found = self.audit()
-        assert found.contradictions == ()
+        assert found.contradictions == (), found.contradictions
         assert found.double_paid == 0
         rows = self.rows()
         settled = [row for row in rows if row.status is RedemptionStatus.SETTLED]

@@ -176,7 +176,7 @@ def test_points__in_the_code__are_the_table_and_each_is_killed_at() -> None:
     } | {
         f"{name}.{side}_commit"
         for text in code
-        for name in re.findall(r'\blane\.commit\("([a-z]+)"\)', text)
+        for name in re.findall(r'\blane\.commit\("([a-z]+)"', text)
         for side in ("before", "after")
     }
     assert set(CHECKPOINTS) == passed

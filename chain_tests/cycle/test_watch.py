@@ -113,7 +113,9 @@ def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
     world.tick()
     assert "price_band" == world.row(name).waiting_on
     price("100")
-    assert {"orders_held"} == world.alerts()
+    assert set() == world.alerts()
+    world.settle()
+    assert world.statuses([name]) == [RedemptionStatus.SETTLED]
 
 
 def test_watch__what_waited_for_money_is_cancelled__clears_the_alert(

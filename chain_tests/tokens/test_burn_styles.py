@@ -92,7 +92,8 @@ def test_burn_style__settler_of_another_style_than_the_token__waits_with_an_aler
     assert world.row("one").waiting_on == "burn_right"
     assert "burn_refused" in world.alerts()
     assert world.money_of(account("one")) == 0
-    world.check_books()
+    assert world.reconcile() == []
+    assert world.audit().contradictions == ("one is still approved",)
 
 
 def test_burn_style__token_burns_more_than_asked__held_and_nothing_moved(
