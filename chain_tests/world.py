@@ -256,7 +256,7 @@ class World:
 
     def is_pending(self, transaction_hash: Hex32) -> bool:
         """Whether the chain has it, in the mempool or mined."""
-        return self.client.transactions_seen([transaction_hash])[transaction_hash]
+        return self.client.transaction_place(transaction_hash) is not None
 
     def drop_pending(self) -> list[Hex32]:
         """Have every mempool forget what the lane has sent; returns what was dropped."""

@@ -21,7 +21,7 @@ def test_send__new__accepted_pending_and_not_mined(program: Program) -> None:
     answer = program.client.send_raw(first.raw)
 
     assert answer == Accepted(first.hash_hex)
-    assert program.client.transactions_seen([first.hash_hex]) == {first.hash_hex: True}
+    assert program.client.transaction_place(first.hash_hex) == (program.sender.address, 0)
     assert program.client.receipts([first.hash_hex]) == {first.hash_hex: None}
     assert program.client.nonce(program.sender.address) == 0
 
@@ -57,12 +57,12 @@ def test_send__replacement_an_eighth_higher__only_the_replacement_is_mined(
     program.client.send_raw(first.raw)
 
     answer = program.client.send_raw(second.raw)
-    seen = program.client.transactions_seen([first.hash_hex, second.hash_hex])
+    places = [program.client.transaction_place(item.hash_hex) for item in (first, second)]
     program.mine()
     receipts = program.client.receipts([first.hash_hex, second.hash_hex])
 
     assert answer == Accepted(second.hash_hex)
-    assert seen == {first.hash_hex: False, second.hash_hex: True}
+    assert places == [None, (program.sender.address, 0)]
     assert receipts[first.hash_hex] is None
     assert receipts[second.hash_hex] is not None
     assert program.client.nonce(program.sender.address) == 1
@@ -95,7 +95,7 @@ def test_send__replacement_not_higher__replacement_underpriced_and_the_first_sta
 
     assert isinstance(answer, Rejected)
     assert answer.reason is SendRejection.REPLACEMENT_UNDERPRICED
-    assert program.client.transactions_seen([first.hash_hex])[first.hash_hex]
+    assert program.client.transaction_place(first.hash_hex) is not None
 
 
 def test_send__only_the_tip_is_raised__replacement_underpriced(program: Program) -> None:
@@ -184,11 +184,11 @@ def test_drop__pending__gone_and_the_same_bytes_bring_it_back(program: Program) 
     program.client.send_raw(first.raw)
     program.chain.drop(first.hash_hex)
 
-    seen = program.client.transactions_seen([first.hash_hex])[first.hash_hex]
+    place = program.client.transaction_place(first.hash_hex)
     answer = program.client.send_raw(first.raw)
     program.mine()
 
-    assert not seen
+    assert place is None
     assert answer == Accepted(first.hash_hex)
     assert program.client.receipts([first.hash_hex])[first.hash_hex] is not None
 
@@ -220,5 +220,5 @@ def test_send__anvil_and_too_little_gas_for_the_data__accepted_and_forgotten(
     anvil_program.mine()
 
     assert answer == Accepted(starved.hash_hex)
-    assert anvil_program.client.transactions_seen([starved.hash_hex]) == {starved.hash_hex: False}
+    assert anvil_program.client.transaction_place(starved.hash_hex) is None
     assert anvil_program.client.nonce(anvil_program.sender.address) == 0

@@ -344,11 +344,13 @@ def test_settle__on_another_batch_hash__refused_by_the_ratchet(fund: Fund) -> No
     assert "BatchHashMismatch" in revert_reason(outcome.data)
 
 
-def test_call__reverts__the_reason_by_name(fund: Fund) -> None:
+def test_calls__reverts__the_reason_by_name(fund: Fund) -> None:
     data = encode_settle(ZERO_HASH, [fund.item(1)])
 
-    with pytest.raises(Refused, match="NotOperator"):
-        fund.client.call(fund.settler, data, from_address=fund.admin.address)
+    (outcome,) = fund.client.calls([CallRequest(fund.settler, data, fund.admin.address)])
+
+    assert isinstance(outcome, CallReverted)
+    assert revert_reason(outcome.data).startswith("NotOperator(")
 
 
 def test_settler_view__a_token_instead__refused(fund: Fund) -> None:

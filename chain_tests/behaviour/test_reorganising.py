@@ -86,4 +86,4 @@ def test_replace__same_fees__refused_and_the_first_stays(rig: Rig) -> None:
     answer = rig.client.send_raw(other.raw)
     assert isinstance(answer, Rejected)
     assert answer.reason is SendRejection.REPLACEMENT_UNDERPRICED
-    assert rig.client.transactions_seen([first.hash_hex])[first.hash_hex]
+    assert rig.client.transaction_place(first.hash_hex) is not None

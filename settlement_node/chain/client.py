@@ -15,15 +15,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from settlement_node.chain.contracts.logs import LogReader, read_events, read_transfers
-from settlement_node.chain.contracts.reverts import revert_reason
 from settlement_node.chain.contracts.settler import (
-    BATCH_HASH_CALL,
     BATCH_SETTLED_TOPIC,
     GAS_TOO_LOW_SELECTOR,
     REDEMPTION_SETTLED_TOPIC,
     REDEMPTION_SKIPPED_TOPIC,
 )
-from settlement_node.chain.contracts.settler_reads import preview_items, read_settler
+from settlement_node.chain.contracts.settler_reads import (
+    preview_items,
+    read_batch_hash,
+    read_settler,
+)
 from settlement_node.chain.contracts.token_reads import read_token, read_token_metadata
 from settlement_node.chain.contracts.tokens import TRANSFER_TOPIC, address_topic
 from settlement_node.chain.endpoints.account_reads import AccountReads
@@ -31,14 +33,13 @@ from settlement_node.chain.endpoints.endpoint import (
     BlockParameter,
     CallOutcome,
     CallRequest,
-    CallReturned,
     CallReverted,
 )
 from settlement_node.chain.endpoints.endpoint_set import EndpointSet
 from settlement_node.chain.endpoints.fee_reads import read_fee_history
 from settlement_node.chain.endpoints.heads import HeadTracker
 from settlement_node.chain.endpoints.health import HealthPolicy
-from settlement_node.chain.endpoints.lookups import ReceiptLookup, find_place, find_transactions
+from settlement_node.chain.endpoints.lookups import ReceiptLookup, find_place
 from settlement_node.chain.endpoints.proving import BlockProver
 from settlement_node.chain.endpoints.sending import send_to_all
 from settlement_node.chain.views import (
@@ -51,7 +52,6 @@ from settlement_node.chain.views import (
     Undecided,
 )
 from settlement_node.chain.wire.transport import Transport
-from settlement_node.chain.wire.words import MalformedData, read_hex32
 from settlement_node.domain.observations import (
     Block,
     EndpointHealth,
@@ -62,7 +62,7 @@ from settlement_node.domain.observations import (
     SettlerEvent,
     TransferEvent,
 )
-from settlement_node.errors import InvalidInput, Refused, Transient
+from settlement_node.errors import InvalidInput, Transient
 from settlement_node.units import Address, Hex32, Wei
 
 BlockTag = int | str
@@ -196,10 +196,6 @@ class ChainClient:
         """
         return self._receipts.find(hashes)
 
-    def transactions_seen(self, hashes: Sequence[Hex32]) -> dict[Hex32, bool]:
-        """Whether any endpoint has each transaction, mined or waiting in its mempool."""
-        return find_transactions(self._endpoints, hashes)
-
     def transaction_place(self, transaction_hash: Hex32) -> tuple[Address, int] | None:
         """Sender and nonce of a transaction, proven by its hash or agreed; `None` when every
         endpoint that answered lacks it."""
@@ -222,25 +218,6 @@ class ChainClient:
             self._endpoints.agreed(
                 lambda item: item.contract_code(address, parameter), about=f"the code of {address}"
             )
-        )
-
-    def call(
-        self,
-        to_address: Address,
-        data: bytes,
-        *,
-        from_address: Address | None = None,
-        block: BlockTag = "latest",
-    ) -> bytes:
-        """One `eth_call`. Refused with `reason="reverted"` and the data when it reverts."""
-        (outcome,) = self.calls([CallRequest(to_address, data, from_address)], block=block)
-        if isinstance(outcome, CallReturned):
-            return outcome.data
-        why = revert_reason(outcome.data) if outcome.data else outcome.message
-        raise Refused(
-            f"the call of {to_address} reverted: {why}",
-            reason="reverted",
-            revert_data_hex="0x" + outcome.data.hex(),
         )
 
     def calls(
@@ -283,14 +260,7 @@ class ChainClient:
 
     def batch_hash(self, settler: Address, block: BlockTag = "latest") -> Hex32:
         """Where the settler's ratchet stands; Refused if there is no settler there."""
-        try:
-            return read_hex32(self.call(settler, BATCH_HASH_CALL, block=block), 0)
-        except MalformedData as error:
-            raise Refused(
-                f"there is no settler at {settler}: batchHash() did not answer",
-                reason="not_a_settler",
-                settler_address=settler,
-            ) from error
+        return read_batch_hash(lambda requests: self.calls(requests, block=block), settler)
 
     def settler_events(
         self, settlers: Sequence[Address], *, from_block: int, to_block: int

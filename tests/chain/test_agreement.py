@@ -10,7 +10,7 @@ import pytest
 from settlement_node.chain.client import ChainClient, PoolPolicy
 from settlement_node.chain.contracts.settler import GAS_TOO_LOW_SELECTOR
 from settlement_node.chain.endpoints.agreement import EndpointsDisagree
-from settlement_node.chain.endpoints.endpoint import CallRequest
+from settlement_node.chain.endpoints.endpoint import CallRequest, CallReturned
 from settlement_node.chain.endpoints.endpoint_set import READ_ATTEMPTS
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcResult
 from settlement_node.errors import Transient
@@ -40,13 +40,19 @@ READS: dict[str, tuple[str, RpcResult, RpcResult, Callable[[ChainClient], Any], 
         5,
     ),
     "code": ("eth_getCode", RpcOk("0x60"), RpcOk("0x"), lambda c: c.has_code(ACCOUNT), True),
-    "call": ("eth_call", RpcOk("0xaa"), RpcOk("0xbb"), lambda c: c.call(TOKEN, b""), b"\xaa"),
+    "call": (
+        "eth_call",
+        RpcOk("0xaa"),
+        RpcOk("0xbb"),
+        lambda client: client.calls([CallRequest(TOKEN, b"")]),
+        [CallReturned(b"\xaa")],
+    ),
     "revert": (
         "eth_call",
         RpcOk("0xaa"),
         RpcError(3, "execution reverted", "0xbb"),
-        lambda client: client.call(TOKEN, b""),
-        b"\xaa",
+        lambda client: client.calls([CallRequest(TOKEN, b"")]),
+        [CallReturned(b"\xaa")],
     ),
 }
 

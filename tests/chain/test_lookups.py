@@ -197,39 +197,28 @@ def test_receipts__none_asked__nothing_asked() -> None:
     assert client_of(endpoint).receipts([]) == {}
 
 
-def test_transactions_seen__any_endpoint_has_it__true() -> None:
-    first, second = ScriptedTransport("a"), ScriptedTransport("b")
-    first.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(None)
-    found = {"hash": PENDING, "from": ACCOUNT.lower(), "nonce": "0x9"}
-    second.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(found)
-
-    assert client_of(first, second).transactions_seen([PENDING]) == {PENDING: True}
-
-
 @pytest.mark.parametrize("answer", [{}, [], "0x", False, {"hash": "0x"}])
-def test_transactions_seen__only_nonsense__transient_and_neither_true_nor_false(
-    answer: object,
-) -> None:
+def test_transaction_place__only_nonsense__transient_and_no_absence(answer: object) -> None:
     endpoint = ScriptedTransport("a")
     endpoint.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(answer)
 
     with pytest.raises(Transient):
-        client_of(endpoint).transactions_seen([PENDING])
+        client_of(endpoint).transaction_place(PENDING)
 
 
-def test_transactions_seen__null_everywhere__false() -> None:
+def test_transaction_place__null_everywhere__none() -> None:
     endpoint = ScriptedTransport("a")
     endpoint.methods["eth_getTransactionByHash"] = lambda _hash: RpcOk(None)
 
-    assert client_of(endpoint).transactions_seen([PENDING]) == {PENDING: False}
+    assert client_of(endpoint).transaction_place(PENDING) is None
 
 
-def test_transactions_seen__only_errors__transient_and_not_false() -> None:
+def test_transaction_place__only_errors__transient_and_no_absence() -> None:
     endpoint = ScriptedTransport("a")
     endpoint.methods["eth_getTransactionByHash"] = lambda _hash: RpcError(-32000, "busy")
 
     with pytest.raises(Transient):
-        client_of(endpoint).transactions_seen([PENDING])
+        client_of(endpoint).transaction_place(PENDING)
 
 
 PLACE = {"hash": MINED, "from": ACCOUNT.lower(), "nonce": "0x9"}

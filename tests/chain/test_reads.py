@@ -55,8 +55,8 @@ def test_calls__at_the_head_or_below__at_the_blocks_hash() -> None:
     endpoint.methods["eth_call"] = lambda *_: RpcOk("0xaa")
     client = client_of(endpoint)
 
-    client.call(TOKEN, b"")
-    client.call(TOKEN, b"", block=5)
+    client.calls([CallRequest(TOKEN, b"")])
+    client.calls([CallRequest(TOKEN, b"")], block=5)
 
     asked = [item.params[1] for item in endpoint.asked if item.method == "eth_call"]
     assert asked == [AT_HEAD, {"blockHash": block_hash(5)}]
@@ -112,17 +112,6 @@ def test_calls__returned_and_reverted__both_are_outcomes() -> None:
         CallReturned(b"\xaa"),
         CallReverted(b"\xbb", "execution reverted", out_of_gas=False),
     ]
-
-
-def test_call__reverts__refused_with_the_reason() -> None:
-    data = "0x" + (selector("Error(string)") + abi_encode(["string"], ["not today"])).hex()
-    endpoint = ScriptedTransport("a")
-    endpoint.methods["eth_call"] = lambda *_: RpcError(3, "execution reverted", data)
-
-    with pytest.raises(Refused, match="not today") as caught:
-        client_of(endpoint).call(TOKEN, b"")
-
-    assert caught.value.details["revert_data_hex"] == data
 
 
 def preview_client(*answers: RpcResult) -> tuple[Any, list[Any]]:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.contracts.artifacts import load_artifact
 from settlement_node.chain.signers import KeySigner
 from settlement_node.chain.wire.words import read_bool
 from settlement_node.devchain.development_keys import development_keys
@@ -20,6 +19,7 @@ from settlement_node.errors import Transient
 from settlement_node.store.book.funds import get_fund
 from tests.cli.conftest import SETTINGS, Desk
 from tests.cli.test_commands import findings, said
+from tests_support.abi import ask
 from tests_support.anvil import AnvilProcess
 from tests_support.book import add_fund, address
 
@@ -50,8 +50,7 @@ def answer(anvil: AnvilProcess, fund: dict[str, Any], function: str, *arguments:
     """What a yes-or-no question to a fund's settler is answered."""
     client = ChainClient(31_337, [anvil.transport()], now=time.monotonic)
     client.refresh()
-    data = load_artifact("RedemptionSettler").encode_call(function, arguments)
-    return read_bool(client.call(fund["settler_address"], data), 0)
+    return read_bool(ask(client, fund["settler_address"], function, arguments), 0)
 
 
 def test_whole_way__from_nothing_to_approved_orders(chain_desk: Desk, anvil: AnvilProcess) -> None:

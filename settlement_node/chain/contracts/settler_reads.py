@@ -7,6 +7,7 @@ from typing import Any
 
 from settlement_node.chain.contracts.reverts import revert_reason
 from settlement_node.chain.contracts.settler import (
+    BATCH_HASH_CALL,
     GAS_TOO_LOW_SELECTOR,
     PREVIEW_RESULT_SELECTOR,
     SETTLER_PAUSED_SELECTOR,
@@ -17,6 +18,7 @@ from settlement_node.chain.endpoints.agreement import EndpointsDisagree
 from settlement_node.chain.endpoints.endpoint import CallOutcome, CallRequest, CallReturned
 from settlement_node.chain.views import SettlerView
 from settlement_node.chain.wire.words import (
+    WORD_BYTES,
     MalformedData,
     read_address,
     read_bool,
@@ -26,7 +28,7 @@ from settlement_node.chain.wire.words import (
 )
 from settlement_node.domain.observations import BurnStyle, ItemPreview, SettleItem
 from settlement_node.errors import Refused
-from settlement_node.units import Address
+from settlement_node.units import Address, Hex32
 
 Calls = Callable[[Sequence[CallRequest]], list[CallOutcome]]
 """Calls at the agreed head, in one round trip."""
@@ -64,20 +66,23 @@ def read_settler(calls: Calls, settler: Address) -> SettlerView:
     fields: dict[str, Any] = {}
     for (field, (view, read)), outcome in zip(_VIEWS.items(), outcomes, strict=True):
         if not isinstance(outcome, CallReturned) or not outcome.data:
-            raise Refused(
-                f"there is no settler at {settler}: {view} did not answer",
-                reason="not_a_settler",
-                settler_address=settler,
-            )
+            raise _no_settler(settler, f"{view} did not answer")
         try:
             fields[field] = read(outcome.data, 0)
         except (MalformedData, IndexError) as error:
-            raise Refused(
+            raise _not_a_settler(
+                settler,
                 f"the contract at {settler} answers like no settler this version knows: {error}",
-                reason="not_a_settler",
-                settler_address=settler,
             ) from error
     return SettlerView(settler_address=settler, **fields)
+
+
+def read_batch_hash(calls: Calls, settler: Address) -> Hex32:
+    """Where the settler's ratchet stands; Refused when there is no settler at the address."""
+    (outcome,) = calls([CallRequest(settler, BATCH_HASH_CALL)])
+    if not isinstance(outcome, CallReturned) or len(outcome.data) < WORD_BYTES:
+        raise _no_settler(settler, "batchHash() did not answer")
+    return read_hex32(outcome.data, 0)
 
 
 def preview_items(
@@ -109,20 +114,14 @@ def preview_items(
             raise
         return in_halves()  # one of them may give a call less gas than the others do
     if isinstance(outcome, CallReturned):
-        raise Refused(
-            f"there is no settler at {settler}: preview did not revert",
-            reason="not_a_settler",
-            settler_address=settler,
-        )
+        raise _no_settler(settler, "preview did not revert")
     head = outcome.data[:4]
     if head == PREVIEW_RESULT_SELECTOR:
         try:
             return decode_preview_result(outcome.data, items)
         except MalformedData as error:
-            raise Refused(
-                f"the preview of settler {settler} is not understood: {error}",
-                reason="not_a_settler",
-                settler_address=settler,
+            raise _not_a_settler(
+                settler, f"the preview of settler {settler} is not understood: {error}"
             ) from error
     if head == SETTLER_PAUSED_SELECTOR:
         raise Refused(
@@ -137,3 +136,11 @@ def preview_items(
         reason="preview_gas_too_low" if gas_bounded else "preview_refused",
         settler_address=settler,
     )
+
+
+def _no_settler(settler: Address, why: str) -> Refused:
+    return _not_a_settler(settler, f"there is no settler at {settler}: {why}")
+
+
+def _not_a_settler(settler: Address, words: str) -> Refused:
+    return Refused(words, reason="not_a_settler", settler_address=settler)

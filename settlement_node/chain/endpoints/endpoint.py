@@ -7,7 +7,6 @@ read raises EndpointFailed; a null that was really answered is `None`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -215,18 +214,6 @@ class Endpoint:
             ]
         )
         return AccountContent(self._read(block, _as_object), self._read(account, _as_object))
-
-    def transactions_seen(self, hashes: Sequence[Hex32]) -> dict[Hex32, bool]:
-        """Whether the endpoint has each transaction, mined or in its mempool.
-
-        A hash whose lookup failed is left out.
-        """
-        results = self._ask([RpcRequest("eth_getTransactionByHash", (item,)) for item in hashes])
-        seen: dict[Hex32, bool] = {}
-        for transaction_hash, result in zip(hashes, results, strict=True):
-            with suppress(EndpointFailed):
-                seen[transaction_hash] = self._place(result, transaction_hash) is not None
-        return seen
 
     def transaction_place(self, transaction_hash: Hex32) -> TransactionPlace | None:
         """Sender and nonce of a transaction this endpoint has, mined or waiting; `None` if not."""

@@ -225,33 +225,6 @@ def _told(receipt: Receipt | None) -> str:
     )
 
 
-def find_transactions(endpoints: EndpointSet, hashes: Sequence[Hex32]) -> dict[Hex32, bool]:
-    """Whether any endpoint has each transaction, mined or waiting.
-
-    `False` when at least one answered that it has not and none answered that it has. Raises
-    Transient when nobody could say for one of them.
-    """
-    wanted = list(dict.fromkeys(hashes))
-    if not wanted:
-        return {}
-    seen: dict[Hex32, bool] = {}
-    asking = list(wanted)
-    for answer in endpoints.answers(lambda item: item.transactions_seen(asking)):
-        endpoints.stands(answer)
-        for transaction_hash, is_seen in answer.content.items():
-            seen[transaction_hash] = seen.get(transaction_hash, False) or is_seen
-        asking[:] = [item for item in wanted if not seen.get(item, False)]
-        if not asking:
-            break
-    unknown = [item for item in wanted if item not in seen]
-    if unknown:
-        raise Transient(
-            f"no endpoint could say whether it has transaction {unknown[0]}",
-            transaction_hashes=tuple(unknown),
-        )
-    return {item: seen[item] for item in wanted}
-
-
 def find_place(endpoints: EndpointSet, transaction_hash: Hex32) -> tuple[Address, int] | None:
     """Sender and nonce of a transaction: proven by its own hash, or as enough endpoints say.
 
