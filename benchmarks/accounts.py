@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 
 from settlement_node.chain.contracts.artifacts import load_artifact
 from settlement_node.chain.contracts.tokens import encode_balance_of
-from settlement_node.chain.signers import TransactionFields
+from settlement_node.chain.signers.base import TransactionFields
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest, Transport
 from settlement_node.demo.book import account

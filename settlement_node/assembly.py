@@ -14,20 +14,14 @@ import structlog
 
 from settlement_node.chain.client import ChainClient, PoolPolicy
 from settlement_node.chain.context import ChainContext
-from settlement_node.chain.signers import (
-    BackoffSigner,
-    KeySigner,
-    KeystoreSigner,
-    KmsSigner,
-    RemoteHttp,
-    RemoteSigner,
-    RemoteTls,
-    Signer,
-    TokenSource,
-    open_kms_client,
-)
+from settlement_node.chain.signers.backoff import BackoffSigner
+from settlement_node.chain.signers.base import Signer
+from settlement_node.chain.signers.kms import KmsSigner, open_kms_client
+from settlement_node.chain.signers.local import KeySigner, KeystoreSigner
+from settlement_node.chain.signers.remote import RemoteSigner
+from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteTls, TokenSource
 from settlement_node.chain.wire.transport import HttpTransport
-from settlement_node.config import ChainSettings, Settings, SignerKind, SignerSettings
+from settlement_node.config.sections import ChainSettings, Settings, SignerKind, SignerSettings
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.node.checkpoints import checkpoint_from_environment
 from settlement_node.node.context import NodeContext

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo
 
-from settlement_node.config import LoggingSettings
+from settlement_node.config.sections import LoggingSettings
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 MANY_LINES = ("exception", "stack")

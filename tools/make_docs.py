@@ -171,7 +171,7 @@ def action_routes() -> str:
 def openapi() -> dict[str, Any]:
     """The OpenAPI document, without a running node."""
     from settlement_node.api.app import create_app
-    from settlement_node.config import ApiSettings
+    from settlement_node.config.sections import ApiSettings
     from settlement_node.node.context import NodeContext
     from settlement_node.store.database import Store, open_engine
 

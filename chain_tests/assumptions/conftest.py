@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
+from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import Transport
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.units import Address, Wei

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from settlement_node.chain.client import ChainClient, PoolPolicy
-from settlement_node.chain.signers import TransactionFields
+from settlement_node.chain.signers.base import TransactionFields
 from settlement_node.chain.views import Undecided
 from settlement_node.chain.wire.transport import RpcOk, RpcRequest, Transport
 from settlement_node.devchain.embedded.chain import EmbeddedChain

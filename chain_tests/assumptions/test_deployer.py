@@ -8,7 +8,7 @@ import pytest
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.tokens import address_topic
-from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.errors import Refused
 from settlement_node.methods.deploy import (
     IN_FLIGHT_MAX,

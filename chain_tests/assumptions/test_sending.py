@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.views import Accepted, Rejected, SendRejection, Unanswered
 
 from .conftest import GWEI, Program

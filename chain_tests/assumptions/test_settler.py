@@ -15,7 +15,7 @@ from settlement_node.chain.contracts.settler import (
     encode_settle,
 )
 from settlement_node.chain.endpoints.endpoint import CallRequest, CallReverted
-from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     BurnStyle,

@@ -11,7 +11,8 @@ import pytest
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.settler import decode_settler_events, encode_settle
-from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
+from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.demo.stage import Stage, set_stage
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.observations import Receipt, SettleItem, SettlerEvent

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from settlement_node.chain.contracts.reverts import revert_reason
 from settlement_node.chain.contracts.settler import batch_hash_of
-from settlement_node.chain.signers import TransactionFields
+from settlement_node.chain.signers.base import TransactionFields
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     RedemptionSettledEvent,

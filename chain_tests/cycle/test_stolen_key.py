@@ -11,7 +11,7 @@ from chain_tests.cycle.test_whole_cycle import second_fund
 from chain_tests.marks import both_chains
 from chain_tests.world import CONFIRMATIONS_BLOCKS, World
 from settlement_node.chain.contracts.settler import encode_settle
-from settlement_node.chain.signers import TransactionFields
+from settlement_node.chain.signers.base import TransactionFields
 from settlement_node.desk import operators
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import SettleItem

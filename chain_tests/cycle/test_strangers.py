@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from chain_tests.marks import both_chains
 from chain_tests.world import CONFIRMATIONS_BLOCKS, World
-from settlement_node.chain.signers import SignedTransaction, TransactionFields
+from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.cycle import PassEnd
 from settlement_node.units import Wei

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from settlement_node.assembly import build_client
-from settlement_node.config import Settings
+from settlement_node.config.sections import Settings
 from settlement_node.errors import Transient
 
 DAY_SECONDS = 86_400

@@ -13,16 +13,11 @@ import pytest
 
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import Chain, World, wait_until
-from settlement_node.chain.signers import (
-    BackoffSigner,
-    KeySigner,
-    RemoteHttp,
-    RemoteSigner,
-    SignedTransaction,
-    Signer,
-    TransactionFields,
-)
-from settlement_node.chain.signers.remote_http import RemoteReply
+from settlement_node.chain.signers.backoff import BackoffSigner
+from settlement_node.chain.signers.base import SignedTransaction, Signer, TransactionFields
+from settlement_node.chain.signers.local import KeySigner
+from settlement_node.chain.signers.remote import RemoteSigner
+from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteReply
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.errors import Refused, SettlementError, Transient

@@ -26,7 +26,7 @@ from settlement_node.api.settlements.routes import router as settlements
 from settlement_node.api.status.routes import router as status
 from settlement_node.api.transactions.routes import router as transactions
 from settlement_node.chain.context import ChainContext
-from settlement_node.config import ApiSettings
+from settlement_node.config.sections import ApiSettings
 from settlement_node.node.context import NodeContext
 
 ROUTERS = (

@@ -13,7 +13,7 @@ from settlement_node.api.events.hub import EventHub
 from settlement_node.api.keys import KeyRing
 from settlement_node.api.metrics import Metrics
 from settlement_node.chain.context import ChainContext
-from settlement_node.config import ApiSettings
+from settlement_node.config.sections import ApiSettings
 from settlement_node.desk.door import SeenCapacity, see_capacity
 from settlement_node.domain.engine.finality import FinalityPolicy
 from settlement_node.node.context import NodeContext

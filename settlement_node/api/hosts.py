@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from settlement_node.config import ApiSettings
+from settlement_node.config.sections import ApiSettings
 
 SHOWN_MAX = 100
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

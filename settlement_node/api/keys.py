@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from settlement_node.config import ApiKey
+from settlement_node.config.sections import ApiKey
 from settlement_node.errors import InvalidInput
 
 KEY_LENGTH_MIN = 16

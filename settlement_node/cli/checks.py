@@ -14,12 +14,14 @@ from pathlib import Path
 from settlement_node.api.keys import KeyRing
 from settlement_node.assembly import build_client, build_signer, build_store
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.signers import Signer
+from settlement_node.chain.signers.base import Signer
 from settlement_node.chain.views import SettlerView
 from settlement_node.chain.wire.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
 from settlement_node.cli.findings import Finding, note, right, wrong
 from settlement_node.cli.token_trials import holders_to_try, try_fund
-from settlement_node.config import ConfigurationInvalid, Settings, load_settings
+from settlement_node.config.faults import ConfigurationInvalid
+from settlement_node.config.loading import load_settings
+from settlement_node.config.sections import Settings
 from settlement_node.domain.engine.finality import FinalityMode, behind_final
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.errors import InvalidInput, SettlementError

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from settlement_node.config import Settings
+    from settlement_node.config.sections import Settings
     from settlement_node.store.database import Store
 
 ConfigOption = Annotated[
@@ -30,7 +30,7 @@ ConfigOption = Annotated[
 
 def load(config: Path | None) -> Settings:
     """The settings, with logs set up as they say."""
-    from settlement_node.config import load_settings
+    from settlement_node.config.loading import load_settings
     from settlement_node.logs import configure_logs
 
     settings = load_settings(config)

@@ -23,7 +23,7 @@ def check(config: ConfigOption = None, json_output: JsonOption = False) -> None:
     for each fund its signer, settler, treasury and gas. Exit status 1 when anything is wrong.
     """
     from settlement_node.cli.checks import check_everything
-    from settlement_node.config import find_file
+    from settlement_node.config.loading import find_file
 
     path = find_file(config)
     findings = list(check_everything(path))

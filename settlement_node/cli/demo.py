@@ -68,7 +68,7 @@ def demo(
     shares and a duplicate among them), and the node settles them. Exit status 0 only when book and
     chain agree.
     """
-    from settlement_node.config import LoggingSettings
+    from settlement_node.config.sections import LoggingSettings
     from settlement_node.demo.play import prepare_demo
     from settlement_node.logs import configure_logs
 
@@ -180,7 +180,7 @@ def _serve(played: Demo, development: DevelopmentChain, listener: socket.socket)
     """Keep the chain and the node going, and serve the API over the same book."""
     from settlement_node.api.app import create_app, event_hub
     from settlement_node.api.server import ApiServer
-    from settlement_node.config import ApiSettings
+    from settlement_node.config.sections import ApiSettings
 
     settings = ApiSettings(host=HOST, reads_need_key=False)
     context = played.api_context()

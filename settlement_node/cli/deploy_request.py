@@ -11,12 +11,13 @@ from pathlib import Path
 from settlement_node.assembly import build_signers
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.artifacts import contract_address
-from settlement_node.chain.signers import KeySigner, Signer
+from settlement_node.chain.signers.base import Signer
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.cli.findings import Finding
 from settlement_node.cli.fund_file import FundFile, new_fund
 from settlement_node.cli.token_trials import advise_presets, other_burn_style, try_pauses
-from settlement_node.config import Settings
 from settlement_node.config.faults import parse_tree
+from settlement_node.config.sections import Settings
 from settlement_node.devchain.development_keys import development_keys
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.price_band import PriceBand

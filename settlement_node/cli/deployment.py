@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.signers import Signer
+from settlement_node.chain.signers.base import Signer
 from settlement_node.cli.deploy_request import TEST_SHARE_DECIMALS, Checked, Plan
 from settlement_node.cli.fund_file import FundFile, write_fund_file
 from settlement_node.cli.output import LeftUndone, notes

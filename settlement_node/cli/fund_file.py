@@ -17,8 +17,7 @@ from sqlalchemy import RowMapping
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.views import SettlerView
-from settlement_node.config import ConfigurationInvalid, Fault
-from settlement_node.config.faults import parse_tree
+from settlement_node.config.faults import ConfigurationInvalid, Fault, parse_tree
 from settlement_node.config.fields import CheckedAddress, Section
 from settlement_node.desk.succession import with_predecessors
 from settlement_node.domain.observations import BurnStyle

@@ -21,7 +21,7 @@ from settlement_node.errors import InvalidInput
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from settlement_node.config import Settings
+    from settlement_node.config.sections import Settings
     from settlement_node.desk.door import SeenCapacity
     from settlement_node.sources.orders_csv import GoodLine
     from settlement_node.store.database import Store

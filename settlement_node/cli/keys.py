@@ -39,7 +39,7 @@ def new_key(
 
     Without a password option the password is asked for.
     """
-    from settlement_node.chain.signers import KeySigner, encrypt_key
+    from settlement_node.chain.signers.local import KeySigner, encrypt_key
 
     if keystore.exists():
         raise InvalidInput(f"{keystore} is there already; choose another name", field="keystore")
@@ -68,7 +68,7 @@ def show_address(
     json_output: JsonOption = False,
 ) -> None:
     """Say the address of a key. The keystore is opened, so this also proves the password."""
-    from settlement_node.chain.signers import KeySigner, KeystoreSigner
+    from settlement_node.chain.signers.local import KeySigner, KeystoreSigner
 
     if (keystore is None) == (key_env is None):
         raise InvalidInput("give either a keystore file or --key-env", field="keystore")

@@ -23,7 +23,7 @@ def write_openapi(
 ) -> None:
     """Write the API's OpenAPI document."""
     from settlement_node.api.app import create_app
-    from settlement_node.config import ApiSettings
+    from settlement_node.config.sections import ApiSettings
     from settlement_node.node.context import NodeContext
     from settlement_node.store.database import Store, open_engine
 

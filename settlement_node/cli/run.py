@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from settlement_node.api.server import ApiServer
     from settlement_node.assembly import CommitSignal
     from settlement_node.chain.context import ChainContext
-    from settlement_node.config import Settings
+    from settlement_node.config.sections import Settings
     from settlement_node.store.database import Store
 
 app = typer.Typer()

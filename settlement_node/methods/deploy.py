@@ -15,7 +15,7 @@ from eth_utils.crypto import keccak
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.artifacts import Artifact, contract_address, load_artifact
-from settlement_node.chain.signers import Signer, TransactionFields
+from settlement_node.chain.signers.base import Signer, TransactionFields
 from settlement_node.chain.views import Rejected, SendRejection
 from settlement_node.domain.observations import BurnStyle, Receipt
 from settlement_node.errors import OutcomeUnknown, Refused, Transient

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from settlement_node.chain.context import ChainContext
-from settlement_node.chain.signers import Signer
+from settlement_node.chain.signers.base import Signer
 from settlement_node.domain.attention import OfLane
 from settlement_node.domain.engine.fees import Fees, market_fees
 from settlement_node.domain.engine.policy import EnginePolicy

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.context import ChainContext
 from settlement_node.chain.views import HeadView, SettlerView, TokenView
-from settlement_node.config import ApiKey, ApiSettings
+from settlement_node.config.sections import ApiKey, ApiSettings
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.observations import (

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from settlement_node.api.edge import Edge
 from settlement_node.api.hosts import ServedNames
 from settlement_node.api.metrics import Metrics
-from settlement_node.config import ApiSettings
+from settlement_node.config.sections import ApiSettings
 from settlement_node.store.database import Store
 from tests.api.support import serving
 

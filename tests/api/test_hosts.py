@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from settlement_node.api.hosts import ServedNames
-from settlement_node.config import ApiSettings
+from settlement_node.config.sections import ApiSettings
 from settlement_node.store.database import Store
 from tests.api.support import Api, problem_of, redemption_count, serving
 

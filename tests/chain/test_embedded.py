@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
+from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest
 from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.devchain.embedded.core import SendRefused

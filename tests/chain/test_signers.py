@@ -14,13 +14,8 @@ from eth_keyfile.keyfile import create_keyfile_json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement_node.chain.signers import (
-    KeySigner,
-    KeystoreSigner,
-    Signature,
-    TransactionFields,
-    sign_with,
-)
+from settlement_node.chain.signers.base import Signature, TransactionFields, sign_with
+from settlement_node.chain.signers.local import KeySigner, KeystoreSigner
 from settlement_node.errors import InvalidInput, Refused
 from settlement_node.units import Wei
 

@@ -11,7 +11,7 @@ from eth_keyfile.keyfile import create_keyfile_json
 
 from settlement_node import __version__
 from settlement_node.chain.endpoints.endpoint import Endpoint
-from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.cli import app
 from settlement_node.cli.output import EXIT_CODES, LeftUndone, exit_code_of
 from settlement_node.errors import (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.words import read_bool
 from settlement_node.devchain.development_keys import development_keys
 from settlement_node.errors import Transient

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from settlement_node.config import ConfigurationInvalid, Settings, find_file, load_settings
-from settlement_node.config.sections import EngineSettings, FeeSettings
+from settlement_node.config.faults import ConfigurationInvalid
+from settlement_node.config.loading import find_file, load_settings
+from settlement_node.config.sections import EngineSettings, FeeSettings, Settings
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy

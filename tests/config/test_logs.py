@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from settlement_node.config import LoggingSettings
+from settlement_node.config.sections import LoggingSettings
 from settlement_node.logs import configure_logs
 
 

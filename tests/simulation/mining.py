@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from settlement_node.chain.contracts.settler import encode_settle
-from settlement_node.chain.signers import TransactionFields
+from settlement_node.chain.signers.base import TransactionFields
 from settlement_node.domain.observations import SettleItem
 from settlement_node.store.book import redemptions
 from settlement_node.units import Address, Hex32, Payout, Wei

@@ -7,8 +7,13 @@ from functools import cache, lru_cache
 
 from coincurve import PrivateKey
 
-from settlement_node.chain.signers import KeySigner, SignedTransaction, TransactionFields
-from settlement_node.chain.signers.base import Signature, sign_with
+from settlement_node.chain.signers.base import (
+    Signature,
+    SignedTransaction,
+    TransactionFields,
+    sign_with,
+)
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.errors import Transient
 from settlement_node.units import Address
 from tests.simulation.faults import Faults

@@ -15,7 +15,7 @@ from eth.abc import SignedTransactionAPI
 from eth_typing import Address as CanonicalAddress
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.devchain.development_keys import development_keys
 from settlement_node.devchain.embedded.evm import EmbeddedEvm, ExecutedBlock, ExecutedTransaction
 from settlement_node.errors import InvalidInput

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from settlement_node.chain.signers import SignedTransaction, TransactionFields
+from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
 from settlement_node.chain.views import Accepted, Rejected, SendAnswer, SendRejection, Unanswered
 from settlement_node.domain.attention import Alert, AlertKind
 from settlement_node.domain.engine.fees import Fees

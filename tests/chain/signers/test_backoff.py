@@ -6,13 +6,9 @@ import itertools
 
 import pytest
 
-from settlement_node.chain.signers import (
-    BackoffSigner,
-    KeySigner,
-    SignedTransaction,
-    TransactionFields,
-)
-from settlement_node.chain.signers.backoff import PAUSE_SECONDS_MAX
+from settlement_node.chain.signers.backoff import PAUSE_SECONDS_MAX, BackoffSigner
+from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.errors import InvalidInput, Refused, SettlementError, Transient
 from settlement_node.units import Address
 from tests_support.web3signer import KEY

@@ -22,8 +22,8 @@ from botocore.exceptions import (
 from coincurve import PrivateKey
 from coincurve.ecdsa import cdata_to_der, deserialize_compact
 
-from settlement_node.chain.signers import KeySigner, KmsSigner, open_kms_client
-from settlement_node.chain.signers.kms import TRIES_MAX
+from settlement_node.chain.signers.kms import TRIES_MAX, KmsSigner, open_kms_client
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.errors import InvalidInput, Refused, SettlementError, Transient
 from settlement_node.units import Address
 from tests_support.web3signer import KEY, OTHER_KEY

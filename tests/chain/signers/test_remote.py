@@ -10,14 +10,10 @@ from pathlib import Path
 import pytest
 from eth_utils.crypto import keccak
 
-from settlement_node.chain.signers import (
-    KeySigner,
-    RemoteHttp,
-    RemoteSigner,
-    RemoteTls,
-    TokenSource,
-)
 from settlement_node.chain.signers.base import unsigned_bytes
+from settlement_node.chain.signers.local import KeySigner
+from settlement_node.chain.signers.remote import RemoteSigner
+from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteTls, TokenSource
 from settlement_node.errors import InvalidInput, Refused, SettlementError, Transient
 from settlement_node.units import Address
 from tests_support import web3signer as play

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from settlement_node.chain.signers import KeySigner, RemoteHttp, RemoteSigner, RemoteTls
+from settlement_node.chain.signers.local import KeySigner
+from settlement_node.chain.signers.remote import RemoteSigner
+from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteTls
 from settlement_node.errors import Refused
 from tests_support.web3signer import KEY, Web3SignerStandIn
 

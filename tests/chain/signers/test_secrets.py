@@ -19,17 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from settlement_node.assembly import build_signer
-from settlement_node.chain.signers import (
-    BackoffSigner,
-    KeySigner,
-    KeystoreSigner,
-    KmsSigner,
-    RemoteHttp,
-    RemoteSigner,
-    Signer,
-    TokenSource,
-)
-from settlement_node.config import LoggingSettings, SignerSettings
+from settlement_node.chain.signers.backoff import BackoffSigner
+from settlement_node.chain.signers.base import Signer
+from settlement_node.chain.signers.kms import KmsSigner
+from settlement_node.chain.signers.local import KeySigner, KeystoreSigner
+from settlement_node.chain.signers.remote import RemoteSigner
+from settlement_node.chain.signers.remote_http import RemoteHttp, TokenSource
+from settlement_node.config.sections import LoggingSettings, SignerSettings
 from settlement_node.errors import SettlementError
 from settlement_node.logs import configure_logs
 from tests_support import web3signer as play

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from settlement_node.assembly import build_signer, build_signers
-from settlement_node.chain.signers import BackoffSigner, KeySigner
-from settlement_node.config import ConfigurationInvalid, Settings, SignerSettings, load_settings
+from settlement_node.chain.signers.backoff import BackoffSigner
+from settlement_node.chain.signers.local import KeySigner
+from settlement_node.config.faults import ConfigurationInvalid
+from settlement_node.config.loading import load_settings
+from settlement_node.config.sections import Settings, SignerSettings
 from settlement_node.errors import InvalidInput, Refused, Transient
 from tests_support import web3signer as play
 from tests_support.web3signer import KEY, OTHER_KEY, Web3SignerStandIn, public_key_hex

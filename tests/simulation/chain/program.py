@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from settlement_node.chain.signers import KeySigner
+from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import RpcRequest, RpcResult
 from settlement_node.devchain.development_keys import development_keys
 from settlement_node.errors import InvalidInput
