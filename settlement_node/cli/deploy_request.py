@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from settlement_node.assembly import build_signers
@@ -14,20 +13,19 @@ from settlement_node.chain.contracts.artifacts import contract_address
 from settlement_node.chain.signers.base import Signer
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.cli.findings import Finding
-from settlement_node.cli.fund_file import FundFile, new_fund
+from settlement_node.cli.fund_file import FundFile, decimals_of, new_fund
 from settlement_node.cli.token_trials import advise_presets, other_burn_style, try_pauses
 from settlement_node.config.faults import parse_tree
 from settlement_node.config.sections import Settings
 from settlement_node.devchain.development_keys import development_keys
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.price_band import PriceBand
-from settlement_node.domain.redemption import PriceTerms, RedemptionOrder
+from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import InvalidInput, Refused
 from settlement_node.methods.deploy import SettlerSettings
 from settlement_node.sources.orders_csv import BadLine, read_orders
-from settlement_node.store.rows import FundRow
+from settlement_node.store.book.funds import NewFund
 from settlement_node.units import (
-    DECIMALS_MAX,
     UINT256_MAX,
     ZERO_ADDRESS,
     Address,
@@ -66,6 +64,7 @@ class Tokens:
     """What is settled: shares, payouts, and who pays. The signer is there for test tokens."""
 
     share_address: Address
+    share_decimals: int
     payout_address: Address
     payout_decimals: int
     treasury_address: Address
@@ -102,6 +101,8 @@ class Checked:
     owner_address: Address
     guardian_address: Address
     fund: FundFile
+    new: NewFund
+    """The same for the book."""
     orders: tuple[RedemptionOrder, ...]
 
     def shares_of_investors(self) -> dict[Address, int]:
@@ -158,11 +159,11 @@ def given_tokens(client: ChainClient, share_token: str, payout_token: str, treas
             "share_token and payout_token must not be the same token", field="payout_token"
         )
     client.refresh()
-    _decimals(client, share, field="share_token")
     return Tokens(
         share_address=share,
+        share_decimals=decimals_of(client, share, field="share_token"),
         payout_address=payout,
-        payout_decimals=_decimals(client, payout, field="payout_token"),
+        payout_decimals=decimals_of(client, payout, field="payout_token"),
         treasury_address=parse_address(treasury, field="treasury"),
         treasury_signer=None,
     )
@@ -177,6 +178,7 @@ def expected_test_tokens(client: ChainClient, plan: Plan) -> Tokens:
     nonce = client.nonce(plan.deployer.address)
     return Tokens(
         share_address=contract_address(plan.deployer.address, nonce),
+        share_decimals=TEST_SHARE_DECIMALS,
         payout_address=contract_address(plan.deployer.address, nonce + 1),
         payout_decimals=TEST_PAYOUT_DECIMALS,
         treasury_address=treasury.address,
@@ -232,35 +234,23 @@ def check(
         overridden={},
         path=Path("the command line"),
     )
-    _check_price(fund, PriceBand(floor_price, ceiling_price, tokens.payout_decimals))
-    orders = _orders(fund, shares_for)
-    return Checked(tokens, settings, plan.deployer.address, owner, guardian, fund, orders)
+    if floor_price > ceiling_price:
+        raise InvalidInput("floor_price must not be above ceiling_price", field="floor_price")
+    fund.check_price(PriceBand(floor_price, ceiling_price, tokens.payout_decimals))
+    new = new_fund(
+        fund, share_decimals=tokens.share_decimals, payout_decimals=tokens.payout_decimals
+    )
+    orders = _orders(new, shares_for)
+    return Checked(tokens, settings, plan.deployer.address, owner, guardian, fund, new, orders)
 
 
 def before_deploying(client: ChainClient, checked: Checked) -> list[Finding]:
     """Try tokens that are there already: what is worth knowing of them. InvalidInput when the share
     token has another burn style's function, since a settler keeps its style for ever."""
-    tokens = checked.tokens
-    fund = new_fund(
-        checked.fund,
-        share_decimals=client.token_metadata(tokens.share_address).decimals,
-        payout_decimals=tokens.payout_decimals,
-    )
-    other = other_burn_style(client, fund)
+    other = other_burn_style(client, checked.new)
     if other is not None:
         raise InvalidInput(other, field="burn_style")
-    return [*try_pauses(client, fund), *advise_presets(client, fund)]
-
-
-def _check_price(fund: FundFile, band: PriceBand) -> None:
-    if band.floor_price > band.ceiling_price:
-        raise InvalidInput("floor_price must not be above ceiling_price", field="floor_price")
-    nav = fund.nav_per_share()
-    if nav is None:
-        return
-    fault = band.fault(PriceTerms(nav, fund.nav_decimals, 0, band.payout_decimals, fund.fee_bps))
-    if fault is not None:
-        raise InvalidInput(fault, field="nav")
+    return [*try_pauses(client, checked.new), *advise_presets(client, checked.new)]
 
 
 def _check_free(fund_file: Path) -> None:
@@ -281,19 +271,6 @@ def _check_free(fund_file: Path) -> None:
         raise InvalidInput(
             f"{fund_file} cannot be written: no right to write in {folder}", field="out"
         )
-
-
-def _decimals(client: ChainClient, token: Address, *, field: str) -> int:
-    try:
-        decimals = client.token_metadata(token).decimals
-    except Refused as error:
-        raise InvalidInput(f"{field}: {error.message}", field=field) from None
-    if decimals > DECIMALS_MAX:
-        raise InvalidInput(
-            f"{field} says it has {decimals} decimals; more than {DECIMALS_MAX} are refused",
-            field=field,
-        )
-    return decimals
 
 
 def _burn_style(text: str) -> BurnStyle:
@@ -341,11 +318,11 @@ def _predecessor(client: ChainClient, tokens: Tokens, text: str | None) -> Addre
     return named
 
 
-def _orders(fund: FundFile, file: Path | None) -> tuple[RedemptionOrder, ...]:
+def _orders(fund: NewFund, file: Path | None) -> tuple[RedemptionOrder, ...]:
     """The orders of a redemptions file without a bad line; InvalidInput names the bad ones."""
     if file is None:
         return ()
-    entries = list(read_orders(file, _provisional_row(fund)))
+    entries = list(read_orders(file, fund))
     bad = [entry for entry in entries if isinstance(entry, BadLine)]
     if bad:
         shown = "; ".join(f"line {b.line}: {b.reason}" for b in bad[:BAD_LINES_SHOWN])
@@ -355,28 +332,3 @@ def _orders(fund: FundFile, file: Path | None) -> tuple[RedemptionOrder, ...]:
     if sum(order.shares_base_units for order in orders) > UINT256_MAX:
         raise InvalidInput(f"the shares of {file} exceed 2^256 in sum", field="shares_for")
     return orders
-
-
-def _provisional_row(fund: FundFile) -> FundRow:
-    """The fund as far as reading a file of its redemptions needs it."""
-    return FundRow(
-        fund_id=fund.fund_id,
-        name=fund.name,
-        chain_id=fund.chain_id,
-        share_token_address=fund.share_token_address,
-        share_decimals=TEST_SHARE_DECIMALS,
-        payout_token_address=fund.payout_token_address,
-        payout_decimals=fund.nav_decimals,
-        settler_address=fund.settler_address,
-        treasury_address=fund.treasury_address,
-        lane_address=fund.lane_address,
-        burn_style=fund.burn_style,
-        fee_bps=fund.fee_bps,
-        nav_per_share=None,
-        nav_decimals=fund.nav_decimals,
-        nav_at_utc=None,
-        next_redemption_index=0,
-        paused=False,
-        pause_reason=None,
-        created_at_utc=datetime.now(UTC),
-    )

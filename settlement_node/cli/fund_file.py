@@ -5,21 +5,17 @@ Decimals are not in the file: they are the tokens' own and are read from the cha
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
 from sqlalchemy import RowMapping
 
 from settlement_node.chain.client import ChainClient
-from settlement_node.chain.views import SettlerView
-from settlement_node.config.faults import ConfigurationInvalid, Fault, parse_tree
+from settlement_node.config.faults import ConfigurationInvalid, Fault, parse_tree, read_toml
 from settlement_node.config.fields import CheckedAddress, Section
-from settlement_node.desk.succession import with_predecessors
+from settlement_node.desk.succession import has_paid_before, with_predecessors
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import PriceTerms
@@ -29,7 +25,7 @@ from settlement_node.domain.token_checks import (
     FundChecks,
     read_checks,
 )
-from settlement_node.errors import InvalidInput, Refused, Transient
+from settlement_node.errors import InvalidInput, Refused
 from settlement_node.methods.error_abi import error_signatures, read_error_abi
 from settlement_node.node.stages.eligibility import try_checks
 from settlement_node.store.book.funds import NewFund
@@ -37,7 +33,6 @@ from settlement_node.store.book.settlers import PastSettler
 from settlement_node.store.rows import FundRow
 from settlement_node.units import (
     DECIMALS_MAX,
-    ZERO_HASH,
     Address,
     format_units,
     parse_decimal_units,
@@ -147,20 +142,24 @@ class FundFile(Section):
             raise InvalidInput("nav must be greater than zero", field="nav")
         return value
 
+    def check_price(self, band: PriceBand) -> None:
+        """Raises InvalidInput when a settler would not pay what the price comes to."""
+        nav = self.nav_per_share()
+        if nav is None:
+            return
+        # One whole share is priced, however many decimals it has.
+        fault = band.fault(
+            PriceTerms(nav, self.nav_decimals, 0, band.payout_decimals, self.fee_bps)
+        )
+        if fault is not None:
+            raise InvalidInput(fault, field="nav")
+
 
 def read_fund_file(path: Path) -> FundFile:
     """Read and check the shape; the errors of the file that `errors_abi` names, beside this one,
     are then among `errors`. Raises ConfigurationInvalid listing every fault."""
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        words = (
-            "is not there"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be read as TOML: {error}"
-        )
-        mend = "settlement-node deploy writes one; examples/fund.toml shows the keys"
-        raise ConfigurationInvalid(path, [Fault("the file", words, mend)]) from None
+    mend = "settlement-node deploy writes one; examples/fund.toml shows the keys"
+    tree = read_toml(path, if_absent=mend)
     fund = parse_tree(FundFile, tree, overridden={}, path=path)
     if fund.errors_abi is None:
         return fund
@@ -175,30 +174,6 @@ def read_fund_file(path: Path) -> FundFile:
     return fund.model_copy(update={"errors_abi": None, "errors": errors})
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A key of the file that the chain contradicts."""
-
-    key: str
-    file_says: str
-    chain_says: str
-
-    def __str__(self) -> str:
-        return f"{self.key} is {self.file_says} in the file and {self.chain_says} on the chain"
-
-
-def compare_with_settler(fund: FundFile, view: SettlerView) -> list[Mismatch]:
-    """Every key the settler contradicts."""
-    pairs: Sequence[tuple[str, str, str]] = (
-        ("share_token_address", fund.share_token_address, view.share_token_address),
-        ("payout_token_address", fund.payout_token_address, view.payout_token_address),
-        ("treasury_address", fund.treasury_address, view.treasury_address),
-        ("lane_address", fund.lane_address, view.operator_address),
-        ("burn_style", fund.burn_style.value, view.burn_style.value),
-    )
-    return [Mismatch(key, ours, theirs) for key, ours, theirs in pairs if ours != theirs]
-
-
 def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
     """Compare with the settler, read the tokens' decimals, and make the fund.
 
@@ -207,14 +182,22 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
     """
     client.check_chain_id()
     head = client.refresh().head
-    nav_per_share = fund.nav_per_share()
     view = client.settler_view(fund.settler_address)
-    found = compare_with_settler(fund, view)
-    if found:
+    differing = {
+        key: f"{key} is {ours} in the file and {theirs} on the chain"
+        for key, ours, theirs in (
+            ("share_token_address", fund.share_token_address, view.share_token_address),
+            ("payout_token_address", fund.payout_token_address, view.payout_token_address),
+            ("treasury_address", fund.treasury_address, view.treasury_address),
+            ("lane_address", fund.lane_address, view.operator_address),
+            ("burn_style", fund.burn_style.value, view.burn_style.value),
+        )
+        if ours != theirs
+    }
+    if differing:
         raise InvalidInput(
-            "the fund file and the settler contradict each other: "
-            + "; ".join(str(mismatch) for mismatch in found),
-            field=found[0].key,
+            "the fund file and the settler contradict each other: " + "; ".join(differing.values()),
+            field=next(iter(differing)),
         )
     if fund.settler_from_block > head.number:
         raise InvalidInput(
@@ -222,47 +205,55 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
             f" {head.number}",
             field="settler_from_block",
         )
-    _check_nothing_paid_before(
-        client, fund.settler_address, fund.settler_from_block, field="settler_from_block"
-    )
-    for past in fund.former_settlers:
-        _check_nothing_paid_before(
-            client, past.settler_address, past.from_block, field="former_settlers"
-        )
-    share_decimals = _decimals(client, fund, "share_token_address")
-    payout_decimals = _decimals(client, fund, "payout_token_address")
-    if nav_per_share is not None:
-        band = PriceBand(view.floor_price, view.ceiling_price, payout_decimals)
-        fault = band.fault(
-            PriceTerms(
-                nav_per_share, fund.nav_decimals, share_decimals, payout_decimals, fund.fee_bps
+    read_from = [(fund.settler_address, fund.settler_from_block, "settler_from_block")]
+    read_from += [
+        (p.settler_address, p.from_block, "former_settlers") for p in fund.former_settlers
+    ]
+    for settler, from_block, field in read_from:
+        # The replay must begin at or before the settler's first batch.
+        if has_paid_before(client, settler, from_block):
+            raise InvalidInput(
+                f"{field}: settler {settler} is to be read from block {from_block}, and it had paid"
+                " a batch before that block; name the block it was deployed in",
+                field=field,
             )
-        )
-        if fault is not None:
-            raise InvalidInput(fault, field="nav")
-    new = new_fund(fund, share_decimals=share_decimals, payout_decimals=payout_decimals)
+    new = new_fund(
+        fund,
+        share_decimals=decimals_of(client, fund.share_token_address, field="share_token_address"),
+        payout_decimals=decimals_of(
+            client, fund.payout_token_address, field="payout_token_address"
+        ),
+    )
+    fund.check_price(PriceBand(view.floor_price, view.ceiling_price, new.payout_decimals))
     try_checks(client.calls, new)
     return with_predecessors(client, new)
 
 
+def decimals_of(client: ChainClient, token: Address, *, field: str) -> int:
+    """A token's own decimals; InvalidInput when there is no ERC-20."""
+    try:
+        return client.token_metadata(token).decimals
+    except Refused as error:
+        raise InvalidInput(f"{field}: {error.message}", field=field) from None
+
+
+SHARED_KEYS = (FundFile.model_fields.keys() & NewFund.__dataclass_fields__.keys()) - {
+    "settler_from_block",
+    "checks",
+    "former_settlers",
+}
+"""What file and book call by one name and write alike."""
+
+
 def new_fund(fund: FundFile, *, share_decimals: int, payout_decimals: int) -> NewFund:
     """The fund for the book, with the tokens' own decimals."""
+    shared: dict[str, Any] = {key: getattr(fund, key) for key in SHARED_KEYS}
     return NewFund(
-        fund_id=fund.fund_id,
-        name=fund.name,
-        chain_id=fund.chain_id,
-        share_token_address=fund.share_token_address,
+        **shared,
         share_decimals=share_decimals,
-        payout_token_address=fund.payout_token_address,
         payout_decimals=payout_decimals,
-        settler_address=fund.settler_address,
         settler_from_block=fund.settler_from_block,
-        treasury_address=fund.treasury_address,
-        lane_address=fund.lane_address,
-        burn_style=fund.burn_style,
-        fee_bps=fund.fee_bps,
         nav_per_share=fund.nav_per_share(),
-        nav_decimals=fund.nav_decimals,
         checks=fund.checks.fund_checks(),
         error_signatures=fund.errors,
         former_settlers=tuple(
@@ -275,20 +266,11 @@ def fund_file_of(fund: FundRow, settlers: Sequence[RowMapping]) -> FundFile:
     """The file of a fund as the book has it, with every settler the fund had."""
     from_blocks = {row["settler_address"]: row["from_block"] for row in settlers}
     nav = fund.nav_per_share
+    shared: dict[str, Any] = {key: getattr(fund, key) for key in SHARED_KEYS}
     return FundFile(
-        fund_id=fund.fund_id,
-        name=fund.name,
-        chain_id=fund.chain_id,
-        share_token_address=fund.share_token_address,
-        payout_token_address=fund.payout_token_address,
-        settler_address=fund.settler_address,
+        **shared,
         settler_from_block=from_blocks.pop(fund.settler_address),
-        treasury_address=fund.treasury_address,
-        lane_address=fund.lane_address,
-        burn_style=fund.burn_style,
-        fee_bps=fund.fee_bps,
         nav=None if nav is None else format_units(nav, fund.nav_decimals),
-        nav_decimals=fund.nav_decimals,
         errors=fund.error_signatures,
         checks=ChecksSection.model_validate(fund.checks.document()),
         former_settlers=tuple(
@@ -296,36 +278,6 @@ def fund_file_of(fund: FundRow, settlers: Sequence[RowMapping]) -> FundFile:
             for address, from_block in from_blocks.items()
         ),
     )
-
-
-def _check_nothing_paid_before(
-    client: ChainClient, settler: Address, from_block: int, *, field: str
-) -> None:
-    """The replay must begin at or before the settler's first batch. An endpoint without so old a
-    state cannot say; the scan then finds that the batches do not follow one another, and waits."""
-    if from_block == 0:
-        return
-    with suppress(Transient, Refused):  # refused: it was not deployed yet
-        before = client.batch_hash(settler, from_block - 1)
-        if before != ZERO_HASH:
-            raise InvalidInput(
-                f"{field}: settler {settler} is to be read from block {from_block}, and it had paid"
-                " a batch before that block; name the block it was deployed in",
-                field=field,
-            )
-
-
-def _decimals(client: ChainClient, fund: FundFile, key: str) -> int:
-    try:
-        decimals = client.token_metadata(getattr(fund, key)).decimals
-    except Refused as error:
-        raise InvalidInput(f"{key}: {error.message}", field=key) from None
-    if decimals > DECIMALS_MAX:
-        raise InvalidInput(
-            f"{key} says it has {decimals} decimals; more than {DECIMALS_MAX} are refused",
-            field=key,
-        )
-    return decimals
 
 
 def write_fund_file(fund: FundFile) -> str:

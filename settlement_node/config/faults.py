@@ -47,23 +47,19 @@ class ConfigurationInvalid(InvalidInput):
         self.faults = tuple(faults)
 
 
-def unreadable(path: Path, error: Exception) -> ConfigurationInvalid:
-    """The file is absent, not text, or not TOML."""
-    if isinstance(error, FileNotFoundError):
-        fault = Fault(
-            "the file",
-            "is not there",
-            "copy examples/settlement-node.toml, or name another with --config or"
-            " SETTLEMENT_NODE_CONFIG",
-        )
-    elif isinstance(error, tomllib.TOMLDecodeError):
+def read_toml(path: Path, *, if_absent: str) -> dict[str, Any]:
+    """The file's tree; raises ConfigurationInvalid, with a mend when there is no such file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        fault = Fault("the file", "is not there", if_absent)
+    except tomllib.TOMLDecodeError as error:
         fault = Fault("the file", f"is not TOML: {error}", "")
-    elif isinstance(error, UnicodeDecodeError):
+    except UnicodeDecodeError:
         fault = Fault("the file", "is not UTF-8 text", "save it as UTF-8")
-    else:
-        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-        fault = Fault("the file", f"cannot be read: {reason}", "")
-    return ConfigurationInvalid(path, [fault])
+    except OSError as error:
+        fault = Fault("the file", f"cannot be read: {error.strerror}", "")
+    raise ConfigurationInvalid(path, [fault])
 
 
 def overlay_environment(

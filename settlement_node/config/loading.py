@@ -9,14 +9,12 @@ are relative to the file's folder, so that a node started elsewhere opens the sa
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr
 
-from settlement_node.config.faults import overlay_environment, parse_tree, unreadable
+from settlement_node.config.faults import overlay_environment, parse_tree, read_toml
 from settlement_node.config.sections import Settings
 
 CONFIG_VARIABLE = "SETTLEMENT_NODE_CONFIG"
@@ -44,10 +42,11 @@ def load_settings(
     """Read and check the whole tree; raises ConfigurationInvalid listing every fault."""
     environment = os.environ if environment is None else environment
     path = find_file(given, environment)
-    try:
-        tree: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise unreadable(path, error) from None
+    tree = read_toml(
+        path,
+        if_absent="copy examples/settlement-node.toml, or name another with --config or"
+        f" {CONFIG_VARIABLE}",
+    )
     overridden = overlay_environment(tree, environment, prefix=OVERRIDE_PREFIX, path=path)
     return with_paths_from(
         parse_tree(Settings, tree, overridden=overridden, path=path), path.resolve().parent

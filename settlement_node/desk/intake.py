@@ -15,7 +15,7 @@ from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
 from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store.book import redemptions
-from settlement_node.store.book.funds import get_fund, lock_fund_to_take_in
+from settlement_node.store.book.funds import NewFund, get_fund, lock_fund_to_take_in
 from settlement_node.store.book.orders import ids_of, new_rows, repeats, write_new
 from settlement_node.store.book.redemptions import Advance
 from settlement_node.store.book.settlers import is_read_to
@@ -158,7 +158,7 @@ def _enter(
     return list((entered | {row.redemption_id: row for row in settled}).values())
 
 
-def check_order(fund: FundRow, order: RedemptionOrder) -> RedemptionOrder:
+def check_order(fund: FundRow | NewFund, order: RedemptionOrder) -> RedemptionOrder:
     """The order with its external id in normal form, if it keeps the rules that need its fund;
     raises InvalidInput naming the field."""
     external_id = check_external_id(order.external_id)

@@ -122,10 +122,10 @@ def _nothing_paid(client: ChainClient, settler: Address, block: int) -> bool:
         return True
 
 
-def _has_paid_before(client: ChainClient, settler: Address, from_block: int) -> bool:
+def has_paid_before(client: ChainClient, settler: Address, from_block: int) -> bool:
     """Whether it is known to have; without so old a state the scan finds out, and waits."""
     try:
-        return not _nothing_paid(client, settler, from_block - 1)
+        return from_block > 0 and not _nothing_paid(client, settler, from_block - 1)
     except Transient:
         return False
 
@@ -179,7 +179,7 @@ def find_settlers(
     found = predecessors(client.settler_view, fund, settler, named="the settler to be added")
     if from_block is not None and from_block > head:
         raise InvalidInput(f"the chain's head is {head}", field="from_block")
-    if from_block and _has_paid_before(client, settler, from_block):
+    if from_block is not None and has_paid_before(client, settler, from_block):
         raise InvalidInput(
             f"settler {settler} had paid a batch before block {from_block}", field="from_block"
         )

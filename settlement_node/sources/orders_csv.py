@@ -11,6 +11,7 @@ from pathlib import Path
 from settlement_node.desk.intake import check_order
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
 from settlement_node.errors import InvalidInput
+from settlement_node.store.book.funds import NewFund
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Shares, parse_address, parse_base_units, parse_decimal_units
 
@@ -36,7 +37,7 @@ class BadLine:
     reason: str
 
 
-def read_orders(path: Path, fund: FundRow) -> Iterator[GoodLine | BadLine]:
+def read_orders(path: Path, fund: FundRow | NewFund) -> Iterator[GoodLine | BadLine]:
     """Every line of the file after its header, in order; the file is read once, so a pipe will do.
 
     Raises InvalidInput when the file cannot be read at all: absent, or a header that is not UTF-8
@@ -59,7 +60,7 @@ def read_orders(path: Path, fund: FundRow) -> Iterator[GoodLine | BadLine]:
 
 
 def _lines(
-    reader: Iterator[list[str]], header: list[str], fund: FundRow
+    reader: Iterator[list[str]], header: list[str], fund: FundRow | NewFund
 ) -> Iterator[GoodLine | BadLine]:
     seen: dict[str, int] = {}
     while True:
@@ -125,7 +126,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         )
 
 
-def _order(cells: Mapping[str, str], fund: FundRow) -> RedemptionOrder:
+def _order(cells: Mapping[str, str], fund: FundRow | NewFund) -> RedemptionOrder:
     """The order of a line; raises InvalidInput naming the column."""
     external_id = check_external_id(cells["external_id"].strip())
     if "shares" in cells:
