@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from settlement_node.domain.breaks import BookedNotPaid
 from settlement_node.domain.lane_breaks import StrangerAtNonce
-from settlement_node.domain.lifecycle import RedemptionFact
+from settlement_node.domain.lifecycle import Leg, RedemptionFact
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     Block,
@@ -156,6 +156,7 @@ def plan(
         settlement = settlements.add_settlement(
             tx,
             fund,
+            leg=Leg.BURN_AND_PAYOUT,
             transaction_id=transaction.transaction_id,
             previous_batch_hash=ZERO_HASH if nonce == 0 else hash32(f"batch {nonce - 1}"),
             batch_hash=hash32(f"batch {nonce}"),

@@ -55,9 +55,8 @@ class Standing:
 
 
 class RedemptionFact(StrEnum):
-    """What can happen to a redemption. A settlement is one transaction: both legs of an atomic
-    one, or one leg (burn, payout, return) in two steps. Voided, it is proven that its transaction
-    did nothing."""
+    """What can happen to a redemption. A settlement is one transaction, which carries a `Leg`.
+    Voided, it is proven that its transaction did nothing."""
 
     APPROVAL_GIVEN = "approval_given"
     REJECTION_GIVEN = "rejection_given"
@@ -77,6 +76,24 @@ class RedemptionFact(StrEnum):
     BURN_FINAL = "burn_final"
     SHARES_RETURNED = "shares_returned"
     FOUND_SETTLED = "found_settled"
+
+
+class Leg(StrEnum):
+    """What of its redemptions one settlement carries out."""
+
+    BURN_AND_PAYOUT = "burn_and_payout"
+    BURN = "burn"
+    PAYOUT = "payout"
+    RETURN = "return"
+
+
+PLANNED_AS = {
+    Leg.BURN_AND_PAYOUT: RedemptionFact.SETTLEMENT_PLANNED,
+    Leg.BURN: RedemptionFact.BURN_PLANNED,
+    Leg.PAYOUT: RedemptionFact.PAYOUT_PLANNED,
+    Leg.RETURN: RedemptionFact.RETURN_PLANNED,
+}
+"""What happens to a redemption as a settlement of the leg is planned."""
 
 
 class TransactionStatus(StrEnum):

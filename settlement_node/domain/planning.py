@@ -16,6 +16,7 @@ from settlement_node.domain import batching
 from settlement_node.domain.attention import AlertKind
 from settlement_node.domain.batching import Outlook
 from settlement_node.domain.engine.policy import EnginePolicy
+from settlement_node.domain.lifecycle import Leg
 from settlement_node.domain.observations import SettleItem, SkipReason
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import (
@@ -158,6 +159,7 @@ class GasRule:
 class EncodedBatch:
     """A batch as bytes. `mark` is its identity, `following` that of the batch before it."""
 
+    leg: Leg
     to_address: Address
     data: bytes
     gas_limit: int

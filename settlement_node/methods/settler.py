@@ -21,6 +21,7 @@ from settlement_node.chain.endpoints.endpoint import CallRequest, CallReverted
 from settlement_node.chain.wire.words import selector
 from settlement_node.domain import batching
 from settlement_node.domain.batching import Outlook
+from settlement_node.domain.lifecycle import Leg
 from settlement_node.domain.observations import (
     BatchSettledEvent,
     ItemPreview,
@@ -121,6 +122,7 @@ class Settler:
         """A call of `settle`."""
         data = encode_settle(following, items)
         return EncodedBatch(
+            leg=Leg.BURN_AND_PAYOUT,
             to_address=self.fund.settler_address,
             data=data,
             gas_limit=batching.batch_gas_limit(

@@ -12,6 +12,7 @@ from sqlalchemy.engine import RowMapping
 
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.lifecycle import (
+    Leg,
     RedemptionStatus,
     Standing,
     TransactionOutcome,
@@ -216,6 +217,7 @@ class SettlementRow(_Row):
     settlement_id: int
     fund_id: str
     settler_address: Address
+    leg: Leg
     transaction_id: int
     previous_batch_hash: Hex32
     batch_hash: Hex32

@@ -10,10 +10,12 @@ from settlement_node.domain.lifecycle import (
     CANCELLABLE,
     HELD_FROM_BURNED,
     IN_FLIGHT,
+    PLANNED_AS,
     REDEMPTION_ENDED,
     REDEMPTION_TABLE,
     STANDINGS,
     TRANSACTION_TABLE,
+    Leg,
     RedemptionFact,
     RedemptionStatus,
     Standing,
@@ -209,3 +211,11 @@ def test_diagram__of_a_table__draws_one_arrow_per_row_in_table_order() -> None:
 
 def test_diagram__text__ends_with_one_newline() -> None:
     assert diagram(TRANSACTION_TABLE).endswith("displaced\n")
+
+
+def test_leg__each__planned__puts_its_orders_in_flight() -> None:
+    assert set(Leg) == set(PLANNED_AS)
+    for fact in PLANNED_AS.values():
+        ends = [end.status for (_, happened), end in REDEMPTION_TABLE.items() if happened is fact]
+        assert ends
+        assert IN_FLIGHT >= {*ends}

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from settlement_node.domain.lifecycle import TransactionFact, TransactionOutcome, TransactionStatus
+from settlement_node.domain.lifecycle import (
+    Leg,
+    TransactionFact,
+    TransactionOutcome,
+    TransactionStatus,
+)
 from settlement_node.errors import NotFound
 from settlement_node.store.book import redemptions
 from settlement_node.store.database import Store
@@ -235,9 +240,9 @@ def test_add_settlement__batch__has_its_items_in_order_and_their_sums(
             for item in items
             if (row := redemptions.get(tx, item.redemption_id)) is not None
         ]
-    assert (3, 3 * 10**18, 3_000_000, SettlementStatus.LIVE) == (
-        settlement.items_count, settlement.shares_base_units, settlement.payout_base_units,
-        settlement.status,
+    assert (Leg.BURN_AND_PAYOUT, 3, 3 * 10**18, 3_000_000, SettlementStatus.LIVE) == (
+        settlement.leg, settlement.items_count, settlement.shares_base_units,
+        settlement.payout_base_units, settlement.status,
     )  # fmt: skip
     assert names == ["a", "b", "c"]
     assert {(ItemOutcome.PENDING, True)} == {(item.outcome, item.live) for item in items}

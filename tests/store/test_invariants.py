@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from settlement_node.domain.lifecycle import TransactionFact
+from settlement_node.domain.lifecycle import Leg, TransactionFact
 from settlement_node.errors import InvariantBroken
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
@@ -49,6 +49,7 @@ def add_bare_settlement(store: Store, rows: list[RedemptionRow], *, nonce: int) 
         settlements.add_settlement(
             tx,
             fund,
+            leg=Leg.BURN_AND_PAYOUT,
             transaction_id=transaction.transaction_id,
             previous_batch_hash=ZERO_HASH,
             batch_hash=hash32("other"),

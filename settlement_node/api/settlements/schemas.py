@@ -19,7 +19,7 @@ from settlement_node.api.fields import (
 )
 from settlement_node.api.pages import CursorOut
 from settlement_node.api.transactions.schemas import TransactionOut
-from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
+from settlement_node.domain.lifecycle import Leg, TransactionOutcome, TransactionStatus
 from settlement_node.domain.observations import SkipReason
 from settlement_node.reads.estimate import ITEMS_MAX, Estimate, EstimatedItem
 from settlement_node.store.rows import ItemRow, SettlementRow, TransactionRow
@@ -32,6 +32,7 @@ class SettlementOut(Schema):
     settlement_id: int
     fund_id: str
     settler_address: AddressOut
+    leg: Leg
     status: SettlementStatus
     items_count: int
     shares_base_units: BaseUnitsOut
@@ -57,6 +58,7 @@ def settlement_fields(row: SettlementRow, transaction: TransactionRow) -> dict[s
         "settlement_id": row.settlement_id,
         "fund_id": row.fund_id,
         "settler_address": row.settler_address,
+        "leg": row.leg,
         "status": row.status,
         "items_count": row.items_count,
         "shares_base_units": str(row.shares_base_units),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from settlement_node.domain.attention import Alert, AlertKind, OfFund
-from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
+from settlement_node.domain.lifecycle import PLANNED_AS, RedemptionStatus
 from settlement_node.domain.planning import BookView, Plan, PlannedBatch
 from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import Refused, Transient
@@ -181,7 +181,7 @@ def _commit_batch(
         [
             Advance(
                 due[order.redemption_id_hex],
-                RedemptionFact.SETTLEMENT_PLANNED,
+                PLANNED_AS[encoded.leg],
                 changes={
                     "gross_base_units": order.price.gross_base_units,
                     "fee_base_units": order.price.fee_base_units,
@@ -201,6 +201,7 @@ def _commit_batch(
     settlements.add_settlement(
         tx,
         fund,
+        leg=encoded.leg,
         transaction_id=transaction.transaction_id,
         previous_batch_hash=encoded.following,
         batch_hash=encoded.mark,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
+from settlement_node.domain.lifecycle import Leg, RedemptionStatus, TransactionStatus
 from settlement_node.domain.planning import UndecidedBatch
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
@@ -43,6 +43,7 @@ def add_settlement(
     tx: Tx,
     fund: FundRow,
     *,
+    leg: Leg,
     transaction_id: int,
     previous_batch_hash: Hex32,
     batch_hash: Hex32,
@@ -56,6 +57,7 @@ def add_settlement(
             .values(
                 fund_id=fund.fund_id,
                 settler_address=fund.settler_address,
+                leg=leg.value,
                 transaction_id=transaction_id,
                 previous_batch_hash=previous_batch_hash,
                 batch_hash=batch_hash,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from settlement_node.domain.lifecycle import TransactionOutcome, TransactionStatus
+from settlement_node.domain.lifecycle import Leg, TransactionOutcome, TransactionStatus
 from settlement_node.store.tables.base import (
     ADDRESS,
     HASH,
@@ -122,6 +122,7 @@ settlements = sa.Table(
     sa.Column("settlement_id", RowId, primary_key=True),
     sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), nullable=False),
     sa.Column("settler_address", ADDRESS, nullable=False),
+    sa.Column("leg", sa.String(15), nullable=False),
     sa.Column(
         "transaction_id", sa.ForeignKey("transactions.transaction_id"), nullable=False, unique=True
     ),
@@ -133,9 +134,11 @@ settlements = sa.Table(
     sa.Column("status", sa.String(8), nullable=False),
     sa.Column("planned_at_utc", UtcDateTime, nullable=False),
     sa.Column("ended_at_utc", UtcDateTime),
+    one_of("leg", Leg),
     one_of("status", SettlementStatus),
     sa.Index("ix_settlements_batch_hash", "settler_address", "batch_hash"),
-    comment="One batch of redemptions settled by one transaction.",
+    comment="One batch of redemptions and the leg of them that its one transaction carries. The"
+    " batch hashes are those of a settler that burns and pays in one.",
 )
 sa.Index("ix_settlements_fund", settlements.c.fund_id, settlements.c.settlement_id)
 sa.Index(

@@ -368,6 +368,7 @@ CREATE TABLE settlements (
     settlement_id BIGSERIAL NOT NULL,
     fund_id VARCHAR(64) NOT NULL,
     settler_address VARCHAR(42) NOT NULL,
+    leg VARCHAR(15) NOT NULL,
     transaction_id BIGINT NOT NULL,
     previous_batch_hash VARCHAR(66) NOT NULL,
     batch_hash VARCHAR(66) NOT NULL,
@@ -380,6 +381,7 @@ CREATE TABLE settlements (
     CONSTRAINT pk_settlements PRIMARY KEY (settlement_id),
     CONSTRAINT ck_settlements_shares_base_units_range CHECK (shares_base_units >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND shares_base_units <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
     CONSTRAINT ck_settlements_payout_base_units_range CHECK (payout_base_units >= '000000000000000000000000000000000000000000000000000000000000000000000000000000' AND payout_base_units <= '115792089237316195423570985008687907853269984665640564039457584007913129639935'),
+    CONSTRAINT ck_settlements_leg_known CHECK (leg IN ('burn_and_payout', 'burn', 'payout', 'return')),
     CONSTRAINT ck_settlements_status_known CHECK (status IN ('live', 'settled', 'void')),
     CONSTRAINT fk_settlements_fund_id FOREIGN KEY(fund_id) REFERENCES funds (fund_id),
     CONSTRAINT uq_settlements_transaction_id UNIQUE (transaction_id),
@@ -392,7 +394,7 @@ CREATE INDEX ix_settlements_fund ON settlements (fund_id, settlement_id);
 
 CREATE INDEX ix_settlements_live ON settlements (fund_id, settlement_id) WHERE status = 'live';
 
-COMMENT ON TABLE settlements IS 'One batch of redemptions settled by one transaction.';
+COMMENT ON TABLE settlements IS 'One batch of redemptions and the leg of them that its one transaction carries. The batch hashes are those of a settler that burns and pays in one.';
 
 CREATE TABLE redemptions (
     redemption_id VARCHAR(66) NOT NULL,
