@@ -20,11 +20,11 @@ from settlement_node.api.operations.routes import router as operations
 from settlement_node.api.operators.routes import router as operators
 from settlement_node.api.problems import add_problem_handlers
 from settlement_node.api.queries import check_query
-from settlement_node.api.reconciliation.routes import router as reconciliation
-from settlement_node.api.redemptions.routes import router as redemptions
-from settlement_node.api.settlements.routes import router as settlements
-from settlement_node.api.status.routes import router as status
-from settlement_node.api.transactions.routes import router as transactions
+from settlement_node.api.routes.reconciliation import router as reconciliation
+from settlement_node.api.routes.redemptions import router as redemptions
+from settlement_node.api.routes.settlements import router as settlements
+from settlement_node.api.routes.status import router as status
+from settlement_node.api.routes.transactions import router as transactions
 from settlement_node.chain.context import ChainContext
 from settlement_node.config.sections import ApiSettings
 from settlement_node.node.context import NodeContext

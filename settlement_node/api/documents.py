@@ -47,6 +47,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+ASKED = problems(401, 404, 422, 503)
+"""Of a question about something named."""
+WRITTEN = problems(400, 401, 404, 409, 413, 415, 422, 503)
+"""Of a request that carries a body."""
+
+
 def add_openapi(app: FastAPI) -> None:
     """Make the document once, at the first request for it, and serve it."""
 

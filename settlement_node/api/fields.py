@@ -17,6 +17,7 @@ from pydantic import (
 
 from settlement_node.domain.redemption import EXTERNAL_ID_LENGTH_MAX, check_external_id
 from settlement_node.errors import InvalidInput
+from settlement_node.reads.shapes import EXAMPLE_ADDRESS, EXAMPLE_HASH
 from settlement_node.units import (
     INT64_MAX,
     Address,
@@ -29,14 +30,6 @@ from settlement_node.units import (
 ID_MAX = INT64_MAX
 """The largest row number a database gives."""
 YEAR_MIN, YEAR_MAX = 2000, 2200
-EXAMPLE_ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-EXAMPLE_HASH = "0x" + "5e" * 32
-
-
-class Schema(BaseModel):
-    """Base of what goes out: unknown attributes are a mistake of ours."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class InputSchema(BaseModel):
@@ -156,19 +149,3 @@ ReasonIn = Annotated[
     AfterValidator(_printable),
 ]
 SearchIn = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
-
-BaseUnitsOut = Annotated[
-    str,
-    Field(pattern="^-?[0-9]+$", description="Base units in plain digits.", examples=["2500000"]),
-]
-AddressOut = Annotated[
-    str, Field(description="EIP-55 checksummed address.", examples=[EXAMPLE_ADDRESS])
-]
-HashOut = Annotated[
-    str, Field(description="32 bytes as a lower-case 0x string.", examples=[EXAMPLE_HASH])
-]
-
-
-def units_out(value: int | None) -> str | None:
-    """Base units as JSON has them."""
-    return None if value is None else str(value)

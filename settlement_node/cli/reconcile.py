@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -20,8 +20,7 @@ from settlement_node.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from settlement_node.node.context import NodeContext
-    from settlement_node.store.rows import FundRow
+    from settlement_node.reads.reconciliation import BreakOut, ReconciledOut
 
 app = typer.Typer()
 
@@ -40,53 +39,35 @@ def reconcile_now(
     The running node does the same by itself. Exit status 1 when a break is open.
     """
     from settlement_node.assembly import build_context
-    from settlement_node.store.book.funds import get_fund, list_funds
-    from settlement_node.store.telling.attention import breaks_concerning
+    from settlement_node.node.asked import reconcile_asked
+    from settlement_node.reads.reconciliation import read_reconciliation
 
     settings = load(config)
-    store = open_store(settings)
-    with store.read() as tx:
-        funds = list_funds(tx) if fund is None else [get_fund(tx, fund)]
-    for row in funds:
-        settings.chain(row.chain_id)
-    context = build_context(settings, store)
-    runs = [_reconcile(context, row) for row in funds]
-    with store.read() as tx:
-        breaks = [dict(b) for b in breaks_concerning(tx, None if fund is None else funds[0])]
-    data = {"agrees": not breaks, "runs": runs, "breaks": breaks}
-    emit(data, json_output=json_output, human=lambda console: _show(console, data))
-    if breaks:
+    context = build_context(settings, open_store(settings))
+    done = reconcile_asked(context, fund)
+    breaks = read_reconciliation(context.store, fund).breaks
+    emit(
+        done.model_dump(mode="json") | {"breaks": [b.model_dump(mode="json") for b in breaks]},
+        json_output=json_output,
+        human=lambda console: _show(console, done, breaks),
+    )
+    if not done.agrees:
         finish(EXIT_WRONG)
 
 
-def _reconcile(context: NodeContext, fund: FundRow) -> dict[str, Any]:
-    from settlement_node.node.stages.reconcile import reconcile_now
-
-    result = asdict(reconcile_now(context, fund))
-    del result["differences"]
-    return result
-
-
-def _show(console: Console, data: dict[str, Any]) -> None:
-    for run in data["runs"]:
+def _show(console: Console, done: ReconciledOut, open_breaks: Sequence[BreakOut]) -> None:
+    for run in done.runs:
         span = (
             "nothing new is final"
-            if run["from_block"] == run["to_block"]
-            else f"blocks {run['from_block'] + 1} to {run['to_block']}:"
-            f" {run['settled_count']} settled"
+            if run.from_block == run.to_block
+            else f"blocks {run.from_block + 1} to {run.to_block}: {run.settled_count} settled"
         )
-        console.print(f"{escape(run['fund_id'])}  {span}, {run['breaks_open_count']} open breaks")
-    if data["agrees"]:
+        console.print(f"{escape(run.fund_id)}  {span}, {run.breaks_open_count} open breaks")
+    if done.agrees:
         console.print("book and chain agree")
         return
     breaks = table("\nOpen breaks", "no>", "kind", "subject", "expected", "actual", "owner")
-    for row in data["breaks"]:
-        breaks.add_row(
-            str(row["break_id"]),
-            row["kind"],
-            escape(row["subject"]),
-            escape(row["expected"]),
-            escape(row["actual"]),
-            escape(row["owner"]),
-        )
+    for row in open_breaks:
+        words = (row.subject, row.expected, row.actual, row.owner)
+        breaks.add_row(str(row.break_id), row.kind, *map(escape, words))
     console.print(breaks)

@@ -12,7 +12,7 @@ from settlement_node.cli.common import ConfigOption, load, open_store
 from settlement_node.cli.output import JsonOption, emit, reports_errors, table
 
 if TYPE_CHECKING:
-    from settlement_node.api.status.schemas import StatusOut
+    from settlement_node.reads.status import StatusOut
 
 app = typer.Typer()
 
@@ -21,11 +21,9 @@ app = typer.Typer()
 @reports_errors
 def show_status(config: ConfigOption = None, json_output: JsonOption = False) -> None:
     """Show counts, lanes, funds, alerts and workers, read from the database alone."""
-    from settlement_node.api.status.report import report
+    from settlement_node.reads.status import read_status
 
-    settings = load(config)
-    with open_store(settings).read() as tx:
-        status = report(tx, {})
+    status = read_status(open_store(load(config)), {})
     emit(
         status.model_dump(mode="json"),
         json_output=json_output,
@@ -89,7 +87,7 @@ def _or_dash(value: float | None) -> str:
     return "–" if value is None else str(value)
 
 
-def _nav(nav_per_share: str | None, decimals: int) -> str:
+def _nav(nav_per_share: int | None, decimals: int) -> str:
     from settlement_node.units import format_units
 
-    return "none" if nav_per_share is None else format_units(int(nav_per_share), decimals)
+    return "none" if nav_per_share is None else format_units(nav_per_share, decimals)

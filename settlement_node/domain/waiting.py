@@ -94,7 +94,7 @@ def obstacles_of(
 class Waiting:
     """One thing an unfinished redemption waits for; the counts are set for confirmations only."""
 
-    on: WaitingFor
+    waiting_for: WaitingFor
     confirmations_blocks: int | None = None
     confirmations_needed_blocks: int | None = None
     detail: str | None = None

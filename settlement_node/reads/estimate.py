@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from pydantic import Field
 
 from settlement_node.chain.context import ChainContext
 from settlement_node.domain.engine.fees import market_fees
@@ -14,41 +15,41 @@ from settlement_node.domain.redemption import Priced, PriceTerms, Unpayable, pri
 from settlement_node.domain.waiting import Obstacle
 from settlement_node.errors import Conflict, InvalidInput, NotFound, Refused
 from settlement_node.methods import method_of
+from settlement_node.reads.shapes import Answer, BaseUnitsOut, HashOut
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.database import Store
 from settlement_node.store.rows import RedemptionRow
-from settlement_node.units import ZERO_HASH, Hex32, Payout, Wei
+from settlement_node.units import ZERO_HASH, Hex32
 
 ITEMS_MAX = 100
 
 
-@dataclass(frozen=True, slots=True)
-class EstimatedItem:
-    """One redemption's figures; `skip_reason` NONE means it would be paid."""
+class EstimatedItemOut(Answer):
+    """What one redemption would pay, or why it would be skipped."""
 
-    redemption_id_hex: Hex32
-    gross_base_units: Payout
-    fee_base_units: Payout
-    payout_base_units: Payout
-    gas_used: int
+    redemption_id: HashOut
+    would_settle: bool
     skip_reason: SkipReason
     skip_detail: str
+    gross_base_units: BaseUnitsOut
+    fee_base_units: BaseUnitsOut
+    payout_base_units: BaseUnitsOut
+    gas_used: int
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A batch of the items: `gas` is what it would use, `gas_limit` what it would ask for."""
+class EstimateOut(Answer):
+    """What the batch would pay and cost at today's fees."""
 
     fund_id: str
-    items: tuple[EstimatedItem, ...]
-    payout_base_units: Payout
-    gas: int
-    gas_limit: int
-    max_fee_per_gas_wei: Wei
-    max_priority_fee_per_gas_wei: Wei
-    cost_wei: Wei
-    cost_max_wei: Wei
+    payout_base_units: BaseUnitsOut = Field(description="Of the items that would settle.")
+    gas: int = Field(description="Gas the batch would use.")
+    gas_limit: int = Field(description="Gas the batch would ask for.")
+    max_fee_per_gas_wei: BaseUnitsOut
+    max_priority_fee_per_gas_wei: BaseUnitsOut
+    cost_wei: BaseUnitsOut = Field(description="gas × max_fee_per_gas_wei.")
+    cost_max_wei: BaseUnitsOut = Field(description="gas_limit × max_fee_per_gas_wei.")
+    items: list[EstimatedItemOut]
 
 
 def _priced(row: RedemptionRow, terms: PriceTerms) -> Priced:
@@ -65,7 +66,7 @@ def estimate(
     chains: Mapping[int, ChainContext],
     policy: EnginePolicy,
     redemption_ids: Sequence[Hex32],
-) -> Estimate:
+) -> EstimateOut:
     """Price and preview redemptions of one fund, in the order given.
 
     Raises InvalidInput for none, too many or several funds, NotFound for an unknown one, Conflict
@@ -121,31 +122,24 @@ def estimate(
     gas_limit, gas = (
         method.encode(ZERO_HASH, items, outlooks, each).gas_limit for each in (rule, GasRule(0, 0))
     )
-    return Estimate(
+    estimated = [
+        EstimatedItemOut.of(
+            price,
+            redemption_id=outlook.redemption_id_hex,
+            would_settle=outlook.skip_reason is SkipReason.NONE,
+            skip_reason=outlook.skip_reason,
+            skip_detail=outlook.words,
+            gas_used=outlook.gas_used,
+        )
+        for outlook, price in zip(outlooks, prices, strict=True)
+    ]
+    return EstimateOut.of(
+        fees,
         fund_id=fund.fund_id,
-        items=tuple(
-            EstimatedItem(
-                redemption_id_hex=outlook.redemption_id_hex,
-                gross_base_units=price.gross_base_units,
-                fee_base_units=price.fee_base_units,
-                payout_base_units=price.payout_base_units,
-                gas_used=outlook.gas_used,
-                skip_reason=outlook.skip_reason,
-                skip_detail=outlook.words,
-            )
-            for outlook, price in zip(outlooks, prices, strict=True)
-        ),
-        payout_base_units=Payout(
-            sum(
-                price.payout_base_units
-                for outlook, price in zip(outlooks, prices, strict=True)
-                if outlook.skip_reason is SkipReason.NONE
-            )
-        ),
+        items=estimated,
+        payout_base_units=sum(e.payout_base_units for e in estimated if e.would_settle),
         gas=gas,
         gas_limit=gas_limit,
-        max_fee_per_gas_wei=fees.max_fee_per_gas_wei,
-        max_priority_fee_per_gas_wei=fees.max_priority_fee_per_gas_wei,
-        cost_wei=Wei(gas * fees.max_fee_per_gas_wei),
-        cost_max_wei=Wei(gas_limit * fees.max_fee_per_gas_wei),
+        cost_wei=gas * fees.max_fee_per_gas_wei,
+        cost_max_wei=gas_limit * fees.max_fee_per_gas_wei,
     )

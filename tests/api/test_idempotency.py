@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from settlement_node.api.idempotency import Write, carry_out, carry_out_apart
 from settlement_node.api.keys import Client
-from settlement_node.api.redemptions.schemas import RedemptionsIn
+from settlement_node.api.routes.redemptions import RedemptionsIn
 from settlement_node.desk.intake import take_in
 from settlement_node.errors import Conflict, Refused
 from settlement_node.store.book import redemptions

@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from settlement_node.api.reconciliation.schemas import ReconcileIn
-from settlement_node.api.redemptions.schemas import CancelIn, RedemptionsIn
-from settlement_node.api.settlements.schemas import EstimateIn
+from settlement_node.api.routes.reconciliation import ReconcileIn
+from settlement_node.api.routes.redemptions import RedemptionsIn
+from settlement_node.api.routes.settlements import EstimateIn
 from tests.api.support import Api
 
 ENDPOINTS = {
@@ -30,7 +30,7 @@ ENDPOINTS = {
     ("GET", "/readyz"),
     ("GET", "/metrics"),
 }
-BODIES: list[type[BaseModel]] = [RedemptionsIn, CancelIn, EstimateIn, ReconcileIn]
+BODIES: list[type[BaseModel]] = [RedemptionsIn, EstimateIn, ReconcileIn]
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ CALLERS: tuple[Defence, ...] = (
         line=Line.HOSTILE_INPUT,
         happens="an order is of more shares than the token has in all",
         holds="the chain is asked for what can be paid at most, and the order is refused with it",
-        at="settlement_node/api/redemptions/routes.py:take_redemptions_in",
+        at="settlement_node/api/routes/redemptions.py:take_redemptions_in",
         change=Skips("refuse_never_payable"),
         tests=(
             f"{DOOR}::"

@@ -12,18 +12,19 @@ from pydantic import BaseModel
 from settlement_node.api import problems
 from settlement_node.api.events.hub import StreamEvent
 from settlement_node.api.operators.schemas import RescanIn, ResolveIn, WhyIn
-from settlement_node.api.reconciliation.schemas import ReconcileIn
-from settlement_node.api.redemptions.schemas import CancelIn, RedemptionDetailOut, RedemptionsIn
-from settlement_node.api.settlements.schemas import EstimateIn
+from settlement_node.api.routes.reconciliation import ReconcileIn
+from settlement_node.api.routes.redemptions import RedemptionsIn
+from settlement_node.api.routes.settlements import EstimateIn
 from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import SettlementError
+from settlement_node.reads.story import RedemptionDetailOut
 from tests.docs.pages import ROOT, blocks_of
 
 PAGE = "docs/guides/api.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 BODIES: dict[str, type[BaseModel]] = {
     "redemptions-in": RedemptionsIn,
-    "cancel-in": CancelIn,
+    "cancel-in": WhyIn,
     "estimate-in": EstimateIn,
     "reconcile-in": ReconcileIn,
     "why-in": WhyIn,

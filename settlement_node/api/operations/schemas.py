@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from settlement_node.api.fields import Schema
+from settlement_node.reads.shapes import Answer
 
 
-class HealthOut(Schema):
+class HealthOut(Answer):
     """The process answers."""
 
     status: str
 
 
-class CheckOut(Schema):
+class CheckOut(Answer):
     """One condition of readiness."""
 
     name: str
@@ -19,7 +19,7 @@ class CheckOut(Schema):
     detail: str
 
 
-class ReadyOut(Schema):
+class ReadyOut(Answer):
     """Whether work can be given to this process, and why not."""
 
     ready: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Annotated, Any, NamedTuple
 
@@ -11,12 +12,11 @@ from pydantic import BaseModel
 
 from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import ApiContext, Context
-from settlement_node.api.documents import problems
+from settlement_node.api.documents import WRITTEN
 from settlement_node.api.fields import AddressIn, FundIdIn, HashIn, InputSchema
 from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
 from settlement_node.api.keys import Client
 from settlement_node.api.operators.schemas import (
-    AnswerOut,
     BreakResolvedOut,
     BreaksResolvedOut,
     LaneOut,
@@ -25,10 +25,13 @@ from settlement_node.api.operators.schemas import (
     ResolveIn,
     TransactionAskedOut,
     WhyIn,
+    each_resolved,
+    only_resolved,
 )
-from settlement_node.api.redemptions.schemas import CancelIn, RedemptionOut
 from settlement_node.api.security import Writer
 from settlement_node.desk.actions import ACTIONS, Action, Argument
+from settlement_node.reads.redemptions import RedemptionOut
+from settlement_node.reads.shapes import Answer
 from settlement_node.store.database import Tx
 from settlement_node.units import Address, Hex32
 
@@ -39,20 +42,22 @@ class Form(NamedTuple):
     """How an action is asked for and answered in JSON."""
 
     body: type[InputSchema]
-    answer: type[RedemptionOut | AnswerOut]
+    answer: type[Answer]
     tag: str = "operators"
+    told: Callable[[Any], Answer] | None = None
+    """How the desk's answer becomes this one, where it has other fields."""
 
 
 FORMS: dict[str, Form] = {
     "hold": Form(WhyIn, RedemptionOut),
     "release": Form(WhyIn, RedemptionOut),
-    "cancel_redemption": Form(CancelIn, RedemptionOut, tag="redemptions"),
+    "cancel_redemption": Form(WhyIn, RedemptionOut, tag="redemptions"),
     "pause": Form(WhyIn, LaneOut),
     "resume": Form(WhyIn, LaneOut),
     "cancel_transaction": Form(WhyIn, TransactionAskedOut),
     "speed_up_transaction": Form(WhyIn, TransactionAskedOut),
-    "resolve_many": Form(ResolveIn, BreaksResolvedOut),
-    "resolve": Form(WhyIn, BreakResolvedOut),
+    "resolve_many": Form(ResolveIn, BreaksResolvedOut, told=each_resolved),
+    "resolve": Form(WhyIn, BreakResolvedOut, told=only_resolved),
     "rescan": Form(RescanIn, RescanOut),
 }
 
@@ -80,7 +85,8 @@ def _add(action: Action, path: str) -> None:
         given = arguments | body.model_dump(exclude={"reason"})
 
         def work(tx: Tx) -> BaseModel:
-            return form.answer.of(action.carry_out(tx, given, reason=body.reason))
+            answer = action.carry_out(tx, given, reason=body.reason)
+            return (form.told or form.answer.of)(answer)
 
         write = Write(client, f"POST {path.format(**arguments)}", body, idempotency_key)
         return carry_out(context, write, status=200, work=work)
@@ -111,7 +117,7 @@ def _add(action: Action, path: str) -> None:
         name=action.name,
         tags=[form.tag],
         response_model=form.answer,
-        responses=problems(400, 401, 404, 409, 413, 415, 422, 503),
+        responses=WRITTEN,
         summary=action.title,
         description=action.does,
     )

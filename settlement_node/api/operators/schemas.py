@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 from pydantic import Field
 
-from settlement_node.api.fields import (
-    EXAMPLE_ADDRESS,
-    AddressOut,
-    FundIdIn,
-    HashOut,
-    InputSchema,
-    ReasonIn,
-    Schema,
-    examples,
-)
+from settlement_node.api.fields import FundIdIn, InputSchema, ReasonIn, examples
 from settlement_node.desk.doing import BreaksResolved
 from settlement_node.desk.operators import RESOLVE_MAX
 from settlement_node.domain.lifecycle import TransactionStatus
+from settlement_node.reads.shapes import EXAMPLE_ADDRESS, AddressOut, Answer, HashOut
 
 
 class WhyIn(InputSchema):
@@ -55,16 +47,7 @@ class ResolveIn(InputSchema):
     reason: ReasonIn
 
 
-class AnswerOut(Schema):
-    """Base of the short answers: the fields of what the desk answered."""
-
-    @classmethod
-    def of(cls, answer: Any) -> Self:
-        """From an answer of desk/doing.py."""
-        return cls.model_validate(answer, from_attributes=True)
-
-
-class LaneOut(AnswerOut):
+class LaneOut(Answer):
     """A lane after the operation."""
 
     model_config = examples(
@@ -77,7 +60,7 @@ class LaneOut(AnswerOut):
     reason: str
 
 
-class TransactionAskedOut(AnswerOut):
+class TransactionAskedOut(Answer):
     """A transaction and what was asked for; the send stage carries it out at its next pass."""
 
     transaction_id: int
@@ -87,37 +70,35 @@ class TransactionAskedOut(AnswerOut):
     asked: str
 
 
-class RescanOut(AnswerOut):
+class RescanOut(Answer):
     """A re-scan that the stages will do."""
 
     fund_id: str
     from_block: int
 
 
-class BreakResolvedOut(AnswerOut):
+class BreakResolvedOut(Answer):
     """What came of one break: `resolved`, or `not_open` if it was closed before."""
 
     break_id: int
     status: str
 
-    @classmethod
-    def of(cls, answer: BreaksResolved) -> Self:
-        """Of the only one."""
-        (only,) = cls.each(answer)
-        return only
 
-    @classmethod
-    def each(cls, answer: BreaksResolved) -> list[Self]:
-        """Of each of them."""
-        return [cls(break_id=number, status=word) for number, word in answer.breaks.items()]
-
-
-class BreaksResolvedOut(AnswerOut):
+class BreaksResolvedOut(Answer):
     """What came of each break, in the order they were named."""
 
     breaks: list[BreakResolvedOut]
 
-    @classmethod
-    def of(cls, answer: BreaksResolved) -> Self:
-        """From what came of each."""
-        return cls(breaks=BreakResolvedOut.each(answer))
+
+def each_resolved(answer: BreaksResolved) -> BreaksResolvedOut:
+    """From what came of each."""
+    told = [
+        BreakResolvedOut(break_id=number, status=word) for number, word in answer.breaks.items()
+    ]
+    return BreaksResolvedOut(breaks=told)
+
+
+def only_resolved(answer: BreaksResolved) -> BreakResolvedOut:
+    """Of the only one."""
+    (only,) = each_resolved(answer).breaks
+    return only

@@ -2,46 +2,105 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
+from pydantic import Field
 
 from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import Context
-from settlement_node.api.documents import problems
-from settlement_node.api.fields import AddressIn, FundIdIn, HashIn, SearchIn, TimeIn
-from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
-from settlement_node.api.pages import PAGE_DEFAULT, CursorIn, Limit, read_cursor, write_cursor
-from settlement_node.api.redemptions.schemas import (
-    RedemptionDetailOut,
-    RedemptionOut,
-    RedemptionPage,
-    RedemptionsIn,
-    TakenIn,
+from settlement_node.api.documents import ASKED, WRITTEN
+from settlement_node.api.fields import (
+    AddressIn,
+    BaseUnitsIn,
+    ExternalIdIn,
+    FundIdIn,
+    HashIn,
+    InputSchema,
+    SearchIn,
+    TimeIn,
+    examples,
 )
-from settlement_node.api.redemptions.story import tell
+from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
+from settlement_node.api.pages import PAGE_DEFAULT, CursorIn, Limit
 from settlement_node.api.security import Reader, Writer
 from settlement_node.desk.door import refuse_never_payable
-from settlement_node.desk.intake import take_in
+from settlement_node.desk.intake import ORDERS_MAX, take_in
 from settlement_node.domain.lifecycle import RedemptionStatus
-from settlement_node.errors import InvalidInput
-from settlement_node.store.book import redemptions
+from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.reads.redemptions import (
+    RedemptionFilter,
+    RedemptionOut,
+    RedemptionPage,
+    page_of_redemptions,
+)
+from settlement_node.reads.shapes import EXAMPLE_ADDRESS, Answer
+from settlement_node.reads.story import RedemptionDetailOut, read_story
 from settlement_node.store.database import Tx
+from settlement_node.units import Shares
 
 router = APIRouter(prefix="/v1/redemptions", tags=["redemptions"], route_class=PlainJsonRoute)
-LISTING = "redemptions"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 RedemptionId = Annotated[HashIn, Path(alias="redemption_id")]
+_EXAMPLE_ORDER = {
+    "external_id": "ORDER-2026-000017",
+    "investor_address": EXAMPLE_ADDRESS,
+    "payee_address": EXAMPLE_ADDRESS,
+    "shares_base_units": "2500000000000000000",
+}
+
+
+class RedemptionIn(InputSchema):
+    """One approved order."""
+
+    external_id: ExternalIdIn
+    investor_address: AddressIn
+    payee_address: AddressIn
+    shares_base_units: BaseUnitsIn
+    settle_after_utc: TimeIn | None = None
+
+    def order(self) -> RedemptionOrder:
+        """As the node takes it."""
+        return RedemptionOrder(
+            external_id=self.external_id,
+            investor_address=self.investor_address,
+            payee_address=self.payee_address,
+            shares_base_units=Shares(self.shares_base_units),
+            settle_after_utc=self.settle_after_utc,
+        )
+
+
+class RedemptionsIn(InputSchema):
+    """Approved orders of one fund; a single order is a list of one. All are taken or none."""
+
+    model_config = examples(
+        {"fund_id": "growth-fund", "redemptions": [_EXAMPLE_ORDER]},
+        {
+            "fund_id": "growth-fund",
+            "redemptions": [
+                _EXAMPLE_ORDER | {"settle_after_utc": "2026-01-31T12:00:00Z"},
+                _EXAMPLE_ORDER | {"external_id": "ORDER-2026-000018"},
+            ],
+        },
+    )
+
+    fund_id: FundIdIn
+    redemptions: Annotated[list[RedemptionIn], Field(min_length=1, max_length=ORDERS_MAX)]
+
+
+class TakenIn(Answer):
+    """Every order of the request, in its order: `approved`, or `settled` when the chain already
+    shows its id as paid."""
+
+    fund_id: str
+    redemptions: list[RedemptionOut]
 
 
 @router.post(
     "",
     status_code=201,
     response_model=TakenIn,
-    responses=problems(400, 401, 404, 409, 413, 415, 422, 503),
+    responses=WRITTEN,
     summary="Take approved redemptions in",
 )
 def take_redemptions_in(
@@ -53,21 +112,18 @@ def take_redemptions_in(
     giving it again is a 409 that names it, whatever became of the first. One of more shares than
     there are, or worth more than the settler pays in a whole day, is a 422 that names it.
     """
-
     orders = [item.order() for item in body.redemptions]
     refuse_never_payable(context.store, body.fund_id, orders, context.capacity_now)
 
     def work(tx: Tx) -> TakenIn:
         rows = take_in(tx, body.fund_id, orders, approved_by=client.actor)
-        return TakenIn(fund_id=body.fund_id, redemptions=[RedemptionOut.of(row) for row in rows])
+        return TakenIn(fund_id=body.fund_id, redemptions=list(map(RedemptionOut.of, rows)))
 
     write = Write(client, "POST /v1/redemptions", body, idempotency_key)
     return carry_out(context, write, status=201, work=work)
 
 
-@router.get(
-    "", dependencies=[Reader], responses=problems(401, 404, 422, 503), summary="List redemptions"
-)
+@router.get("", dependencies=[Reader], responses=ASKED, summary="List redemptions")
 def list_redemptions(
     context: Context,
     fund_id: Annotated[FundIdIn | None, Query()] = None,
@@ -83,7 +139,7 @@ def list_redemptions(
     cursor: CursorIn = None,
 ) -> RedemptionPage:
     """Newest first, a page at a time."""
-    wanted = redemptions.RedemptionFilter(
+    wanted = RedemptionFilter(
         fund_id=fund_id,
         status=status,
         investor_address=investor_address,
@@ -91,34 +147,16 @@ def list_redemptions(
         requested_before_utc=requested_before_utc,
         search=search,
     )
-    position = read_cursor(LISTING, [wanted], cursor, [int, str])
-    after = None if position is None else (_time_at(position[0]), position[1])
-    with context.store.read() as tx:
-        rows = redemptions.page(tx, wanted, limit=limit + 1, after=after)
-    shown = rows[:limit]
-    next_cursor = None
-    if len(rows) > limit:
-        last = shown[-1]
-        place = (last.requested_at_utc - _EPOCH) // _MICROSECOND
-        next_cursor = write_cursor(LISTING, [wanted], [place, last.redemption_id])
-    return RedemptionPage(items=[RedemptionOut.of(row) for row in shown], next_cursor=next_cursor)
+    return page_of_redemptions(context.store, wanted, limit=limit, cursor=cursor)
 
 
 @router.get(
     "/{redemption_id}",
     dependencies=[Reader],
-    responses=problems(401, 404, 422, 503),
+    responses=ASKED,
     summary="One redemption's whole story",
 )
 def get_redemption(context: Context, redemption_id: RedemptionId) -> RedemptionDetailOut:
     """What it waits for, what happened to it, the settlements it was in with their transactions
     and attempts, its block, and its ledger postings."""
-    with context.store.read() as tx:
-        return tell(context, tx, redemption_id)
-
-
-def _time_at(microseconds: int) -> datetime:
-    try:
-        return _EPOCH + timedelta(microseconds=microseconds)
-    except OverflowError:
-        raise InvalidInput("cursor holds no time; leave it out", field="cursor") from None
+    return read_story(context.store, context.node.chains, redemption_id)

@@ -7,8 +7,7 @@ from fastapi import APIRouter
 from settlement_node.api.context import Context
 from settlement_node.api.documents import problems
 from settlement_node.api.security import Reader
-from settlement_node.api.status.report import report
-from settlement_node.api.status.schemas import StatusOut
+from settlement_node.reads.status import StatusOut, read_status
 
 router = APIRouter(tags=["status"])
 
@@ -22,5 +21,5 @@ router = APIRouter(tags=["status"])
 def get_status(context: Context) -> StatusOut:
     """Counts by status, what is in flight, breaks and alerts, chains and their endpoints, lanes,
     funds and workers."""
-    with context.store.read() as tx:
-        return report(tx, context.watched, event_subscribers=context.hub.subscribers_count)
+    subscribers = context.hub.subscribers_count
+    return read_status(context.store, context.watched, event_subscribers=subscribers)

@@ -1,1 +1,0 @@
-"""Where book and chain differ, and looking again now."""

@@ -1,1 +1,0 @@
-"""Redemptions: taking in, listing, one with its whole story, cancelling."""

@@ -1,1 +1,0 @@
-"""Settlements: listing, one with its items, estimating."""

@@ -1,1 +1,0 @@
-"""The state of the whole node on one page."""

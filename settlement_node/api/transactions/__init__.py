@@ -1,1 +1,0 @@
-"""Transactions by the hash of any of their attempts."""
