@@ -33,6 +33,10 @@ class WaitingFor(StrEnum):
     PERSON = "person"
 
 
+TO_BE_PLANNED = frozenset({RedemptionStatus.APPROVED, RedemptionStatus.BURNED})
+"""Statuses from which an order goes on once nothing is in its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Obstacle:
     """What every redemption of a fund waits for, and why, in words."""
@@ -112,7 +116,7 @@ def waiting_for(
     """What a redemption in `status` is waiting for; empty when it has ended."""
     if status is RedemptionStatus.REQUESTED:
         return (Waiting(WaitingFor.APPROVALS),)
-    if status in (RedemptionStatus.APPROVED, RedemptionStatus.BURNED):
+    if status in TO_BE_PLANNED:
         return tuple(Waiting(o) for o in obstacles) or (Waiting(WaitingFor.PLANNING),)
     if status in IN_FLIGHT:
         return (Waiting(WaitingFor.MINING if attempt_sent else WaitingFor.BROADCAST),)

@@ -10,8 +10,11 @@ from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.errors import InvalidInput
 from settlement_node.reads.pages import CursorOut, Listing
 from settlement_node.reads.shapes import AddressOut, Answer, BaseUnitsOut, HashOut
+from settlement_node.reads.standing import read_standings
 from settlement_node.store.book import redemptions
+from settlement_node.store.book.funds import get_fund, list_funds
 from settlement_node.store.book.redemptions import RedemptionFilter
+from settlement_node.store.book.waits import Told
 from settlement_node.store.database import Store
 from settlement_node.store.rows import RedemptionRow
 
@@ -62,7 +65,11 @@ def page_of_redemptions(
     position = listing.position(cursor)
     after = None if position is None else (_time_at(position[0]), position[1])
     with store.read() as tx:
-        rows = redemptions.page(tx, wanted, limit=limit + 1, after=after)
+        told = None
+        if wanted.waiting_for is not None:
+            funds = list_funds(tx) if wanted.fund_id is None else [get_fund(tx, wanted.fund_id)]
+            told = Told(read_standings(tx, funds), store.database_now(tx.connection))
+        rows = redemptions.page(tx, wanted, limit=limit + 1, after=after, told=told)
     shown, following = listing.cut(rows, limit=limit, place=_place)
     return RedemptionPage(items=list(map(RedemptionOut.of, shown)), next_cursor=following)
 

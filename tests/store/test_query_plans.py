@@ -15,10 +15,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.postings import Account
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.store import tables as t
 from settlement_node.store.book import ledger, payments, redemptions
 from settlement_node.store.book.redemptions import RedemptionFilter
+from settlement_node.store.book.waits import Told
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store, Tx, open_engine
 from settlement_node.store.engine import settlements, transactions
@@ -77,6 +80,21 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
             tx, RedemptionFilter(), limit=5, after=(START_UTC, HASH)
         ),
         "ix_redemptions_page",
+    ),
+    "page of what waits": (
+        lambda tx: redemptions.page(
+            tx,
+            RedemptionFilter(waiting_for=WaitingFor.LIMITS),
+            limit=5,
+            told=Told({}, START_UTC),
+        ),
+        "ix_redemptions_unfinished|ix_redemptions_plan",
+    ),
+    "page of a status": (
+        lambda tx: redemptions.page(
+            tx, RedemptionFilter(status=RedemptionStatus.HELD), limit=5
+        ),
+        "ix_redemptions_unfinished|ix_redemptions_plan",
     ),
     "page of an investor": (
         lambda tx: redemptions.page(

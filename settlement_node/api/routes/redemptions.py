@@ -29,6 +29,7 @@ from settlement_node.desk.door import refuse_never_payable
 from settlement_node.desk.intake import ORDERS_MAX, take_in
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import RedemptionOrder
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.reads.redemptions import (
     RedemptionFilter,
     RedemptionOut,
@@ -128,6 +129,9 @@ def list_redemptions(
     context: Context,
     fund_id: Annotated[FundIdIn | None, Query()] = None,
     status: Annotated[RedemptionStatus | None, Query()] = None,
+    waiting_for: Annotated[
+        WaitingFor | None, Query(description="One of the things that its story says it waits for.")
+    ] = None,
     investor_address: Annotated[AddressIn | None, Query()] = None,
     requested_from_utc: Annotated[TimeIn | None, Query()] = None,
     requested_before_utc: Annotated[TimeIn | None, Query()] = None,
@@ -142,6 +146,7 @@ def list_redemptions(
     wanted = RedemptionFilter(
         fund_id=fund_id,
         status=status,
+        waiting_for=waiting_for,
         investor_address=investor_address,
         requested_from_utc=requested_from_utc,
         requested_before_utc=requested_before_utc,

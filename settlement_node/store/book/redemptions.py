@@ -11,19 +11,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from settlement_node.domain.lifecycle import RedemptionFact, RedemptionStatus
+from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionFact, RedemptionStatus
 from settlement_node.domain.postings import changed_columns
 from settlement_node.domain.redemption import Held, HoldReason
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.ledger import post_movements
+from settlement_node.store.book.waits import Told, waits_for
 from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.types import sum_base_units
 from settlement_node.units import Address, Hex32, Shares, normal_external_id
 
 r = t.redemptions
+UNENDED = frozenset(RedemptionStatus) - REDEMPTION_ENDED
 IN_CHUNK = 500
 """Most values in one IN list, below SQLite's variable bound."""
 HOLD_DETAIL_MAX = 500
@@ -266,10 +269,12 @@ def in_flight_payout(tx: ReadTx, fund_id: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RedemptionFilter:
-    """What `page` selects; None means any. `search` looks in external_id and addresses."""
+    """What `page` selects; None means any. `waiting_for` is one of the things that an order's story
+    says it waits for; `search` looks in external_id and addresses."""
 
     fund_id: str | None = None
     status: RedemptionStatus | None = None
+    waiting_for: WaitingFor | None = None
     investor_address: Address | None = None
     requested_from_utc: datetime | None = None
     requested_before_utc: datetime | None = None
@@ -282,15 +287,22 @@ def page(
     *,
     limit: int,
     after: tuple[datetime, str] | None = None,
+    told: Told | None = None,
 ) -> list[RedemptionRow]:
     """Newest first; `after` is (requested_at_utc, redemption_id) of the last row of the page
-    before. Raises NotFound for a fund that the book does not have: nothing is no answer then."""
+    before, `told` what is needed where `waiting_for` is wanted. Raises NotFound for a fund that
+    the book does not have: nothing is no answer then."""
     query = sa.select(r).order_by(r.c.requested_at_utc.desc(), r.c.redemption_id.desc())
     if wanted.fund_id is not None:
         get_fund(tx, wanted.fund_id)
         query = query.where(r.c.fund_id == wanted.fund_id)
     if wanted.status is not None:
         query = query.where(r.c.status == wanted.status.value)
+    if wanted.waiting_for is not None or wanted.status in UNENDED:
+        query = query.where(t.UNFINISHED)
+    if wanted.waiting_for is not None:
+        assert told is not None
+        query = query.where(waits_for(wanted.waiting_for, told))
     if wanted.investor_address is not None:
         query = query.where(r.c.investor_address == wanted.investor_address)
     if wanted.requested_from_utc is not None:

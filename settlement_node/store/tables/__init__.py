@@ -16,6 +16,7 @@ from settlement_node.store.tables.base import (
     metadata,
 )
 from settlement_node.store.tables.book import (
+    UNFINISHED,
     fund_settlers,
     fund_terms,
     funds,
@@ -48,6 +49,7 @@ from settlement_node.store.tables.records import (
 )
 
 __all__ = [
+    "UNFINISHED",
     "AcceptedAs",
     "AlertStatus",
     "AttemptKind",

@@ -133,6 +133,18 @@ def open_breaks(
     return list(tx.connection.execute(query).mappings())
 
 
+def funds_in_doubt(tx: ReadTx, fund_ids: Collection[str]) -> set[str]:
+    """Those of these funds that have an open money break."""
+    query = (
+        sa.select(b.c.fund_id)
+        .where(
+            b.c.status == word(BreakStatus.OPEN), b.c.is_money.is_(True), b.c.fund_id.in_(fund_ids)
+        )
+        .distinct()
+    )
+    return set(tx.connection.execute(query).scalars())
+
+
 def breaks_concerning(tx: ReadTx, fund: FundRow | None, *, limit: int = 200) -> list[sa.RowMapping]:
     """A fund's open breaks and those of its lane, oldest first; without a fund, all."""
     if fund is None:

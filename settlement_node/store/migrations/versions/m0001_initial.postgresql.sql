@@ -449,6 +449,8 @@ CREATE INDEX ix_redemptions_page ON redemptions (requested_at_utc, redemption_id
 
 CREATE INDEX ix_redemptions_plan ON redemptions (fund_id, status, redemption_index);
 
+CREATE INDEX ix_redemptions_unfinished ON redemptions (requested_at_utc, redemption_id) WHERE status IN ('requested', 'approved', 'settling', 'burning', 'burned', 'paying', 'paid', 'held', 'returning');
+
 COMMENT ON TABLE redemptions IS 'An order to redeem. redemption_index is its bit in the settler; back_to is where a release brings a held one and a reorganisation a paid one; found_block_number is where the chain showed it as paid, if no settlement of this book paid it.';
 
 CREATE TABLE ledger_postings (

@@ -408,6 +408,8 @@ CREATE INDEX ix_redemptions_page ON redemptions (requested_at_utc, redemption_id
 
 CREATE INDEX ix_redemptions_plan ON redemptions (fund_id, status, redemption_index);
 
+CREATE INDEX ix_redemptions_unfinished ON redemptions (requested_at_utc, redemption_id) WHERE status IN ('requested', 'approved', 'settling', 'burning', 'burned', 'paying', 'paid', 'held', 'returning');
+
 CREATE TABLE ledger_postings (
     posting_id INTEGER NOT NULL,
     journal VARCHAR(160) NOT NULL,
