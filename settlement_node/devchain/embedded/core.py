@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from eth.abc import SignedTransactionAPI
 from eth_typing import Address as CanonicalAddress
@@ -17,7 +16,7 @@ from eth_utils.crypto import keccak
 
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.devchain.development_keys import development_keys
-from settlement_node.devchain.embedded.evm import EmbeddedEvm, ExecutedBlock, ExecutedTransaction
+from settlement_node.devchain.embedded.evm import EmbeddedEvm, ExecutedBlock
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Hex32
 
@@ -33,17 +32,6 @@ _REPLACEMENT_PERCENT = 10
 
 class SendRefused(Exception):
     """The mempool does not take a transaction; the message is worded as geth words it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingTransaction:
-    """A transaction in the mempool."""
-
-    transaction: SignedTransactionAPI
-    raw: bytes
-    hash_bytes: bytes
-    sender: CanonicalAddress
-    arrival: int
 
 
 class EmbeddedCore:
@@ -78,11 +66,11 @@ class EmbeddedCore:
         self._clock = clock
         self._skipped_seconds = 0
         self._salt = 0
-        self._arrivals = 0
         self._blocks: list[ExecutedBlock] = [self.evm.genesis]
         self._numbers_by_hash: dict[bytes, int] = {self.evm.genesis.header.hash: 0}
         self._places: dict[bytes, tuple[int, int]] = {}
-        self._mempool: dict[bytes, PendingTransaction] = {}
+        self._mempool: dict[bytes, SignedTransactionAPI] = {}
+        """By hash, in order of arrival."""
 
     @property
     def head(self) -> ExecutedBlock:
@@ -110,7 +98,7 @@ class EmbeddedCore:
                 self._skipped_seconds = 0
             block = self.evm.build_block(
                 parent,
-                ((item.transaction, item.raw) for item in self._candidates()),
+                self._candidates(),
                 timestamp_seconds=seconds,
                 salt=self._salt,
             )
@@ -133,11 +121,10 @@ class EmbeddedCore:
         self._salt += 1
         for block in removed:
             del self._numbers_by_hash[block.header.hash]
-            for item in block.transactions:
-                hash_bytes = keccak(item.raw)
-                del self._places[hash_bytes]
+            for transaction in block.transactions:
+                del self._places[transaction.hash]
                 if keep_transactions:
-                    self._hold(item.transaction, item.raw, hash_bytes)
+                    self._mempool[transaction.hash] = transaction
 
     def reorganise(self, depth: int, *, keep_transactions: bool = True) -> None:
         """Replace the last `depth` blocks by as many others; the height stays the same."""
@@ -158,24 +145,24 @@ class EmbeddedCore:
         except ValueError as error:
             raise SendRefused(str(error)) from error
         self._check(transaction)
-        for item in self._pending_of(transaction.sender):
-            if item.transaction.nonce == transaction.nonce:
-                self._check_replacement(item.transaction, transaction)
-                del self._mempool[item.hash_bytes]
+        for waiting in self._pending_of(transaction.sender):
+            if waiting.nonce == transaction.nonce:
+                self._check_replacement(waiting, transaction)
+                del self._mempool[waiting.hash]
                 break
         if len(self._mempool) >= MEMPOOL_MAX:
             raise SendRefused("txpool is full")
-        self._hold(transaction, raw, hash_bytes)
+        self._mempool[transaction.hash] = transaction
         return hash_bytes
 
-    def pending(self, hash_bytes: bytes) -> PendingTransaction | None:
+    def pending(self, hash_bytes: bytes) -> SignedTransactionAPI | None:
         """A transaction of the mempool."""
         return self._mempool.get(hash_bytes)
 
     def pending_nonce(self, address: CanonicalAddress) -> int:
         """The nonce after everything in the mempool that follows without a gap."""
-        nonce = self.evm.nonce(self.head.header, address)
-        waiting = {item.transaction.nonce for item in self._pending_of(address)}
+        nonce = self.evm.state(self.head.header).get_nonce(address)
+        waiting = {item.nonce for item in self._pending_of(address)}
         while nonce in waiting:
             nonce += 1
         return nonce
@@ -206,39 +193,31 @@ class EmbeddedCore:
         number = len(self._blocks)
         self._blocks.append(block)
         self._numbers_by_hash[block.header.hash] = number
-        for position, item in enumerate(block.transactions):
-            hash_bytes = keccak(item.raw)
-            self._places[hash_bytes] = (number, position)
-            self._mempool.pop(hash_bytes, None)
-        self._forget_used_nonces(block.transactions)
+        for position, transaction in enumerate(block.transactions):
+            self._places[transaction.hash] = (number, position)
+        used = {(item.sender, item.nonce) for item in block.transactions}
+        self._mempool = {
+            hash_bytes: item
+            for hash_bytes, item in self._mempool.items()
+            if (item.sender, item.nonce) not in used
+        }
 
-    def _forget_used_nonces(self, mined: Iterable[ExecutedTransaction]) -> None:
-        used = {(item.transaction.sender, item.transaction.nonce) for item in mined}
-        for item in list(self._mempool.values()):
-            if (item.sender, item.transaction.nonce) in used:
-                del self._mempool[item.hash_bytes]
-
-    def _hold(self, transaction: SignedTransactionAPI, raw: bytes, hash_bytes: bytes) -> None:
-        self._arrivals += 1
-        self._mempool[hash_bytes] = PendingTransaction(
-            transaction, raw, hash_bytes, transaction.sender, self._arrivals
-        )
-
-    def _pending_of(self, sender: CanonicalAddress) -> list[PendingTransaction]:
+    def _pending_of(self, sender: CanonicalAddress) -> list[SignedTransactionAPI]:
         return [item for item in self._mempool.values() if item.sender == sender]
 
-    def _candidates(self) -> list[PendingTransaction]:
+    def _candidates(self) -> list[SignedTransactionAPI]:
         """In order of arrival, but each sender's by nonce and without gaps."""
-        waiting = sorted(self._mempool.values(), key=lambda item: item.arrival)
+        waiting = list(self._mempool.values())
+        state = self.evm.state(self.head.header)
         next_nonces: dict[CanonicalAddress, int] = {}
-        ordered: list[PendingTransaction] = []
+        ordered: list[SignedTransactionAPI] = []
         progress = True
         while progress:
             progress = False
             for item in list(waiting):
                 if item.sender not in next_nonces:
-                    next_nonces[item.sender] = self.evm.nonce(self.head.header, item.sender)
-                if item.transaction.nonce == next_nonces[item.sender]:
+                    next_nonces[item.sender] = state.get_nonce(item.sender)
+                if item.nonce == next_nonces[item.sender]:
                     next_nonces[item.sender] += 1
                     ordered.append(item)
                     waiting.remove(item)
@@ -255,12 +234,12 @@ class EmbeddedCore:
             raise SendRefused("max priority fee per gas higher than max fee per gas")
         if transaction.gas < transaction.intrinsic_gas:
             raise SendRefused("intrinsic gas too low")
-        head = self.head.header
-        nonce = self.evm.nonce(head, transaction.sender)
+        state = self.evm.state(self.head.header)
+        nonce = state.get_nonce(transaction.sender)
         if transaction.nonce < nonce:
             raise SendRefused(f"nonce too low: next nonce {nonce}, tx nonce {transaction.nonce}")
         cost = transaction.gas * transaction.max_fee_per_gas + transaction.value
-        balance = self.evm.balance(head, transaction.sender)
+        balance = state.get_balance(transaction.sender)
         if balance < cost:
             raise SendRefused(
                 f"insufficient funds for gas * price + value: balance {balance}, tx cost {cost}"

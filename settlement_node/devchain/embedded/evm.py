@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, VirtualMachineAPI
+from eth.abc import (
+    BlockHeaderAPI,
+    ReceiptAPI,
+    SignedTransactionAPI,
+    StateAPI,
+    VirtualMachineAPI,
+)
 from eth.chains.base import MiningChain
 from eth.consensus.applier import ConsensusApplier
 from eth.consensus.noproof import NoProofConsensus
@@ -26,33 +32,29 @@ from rlp.exceptions import RLPException  # type: ignore[import-untyped]  # ships
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutedLog:
-    """A log as the EVM wrote it."""
-
-    address: bytes
-    topics: tuple[bytes, ...]
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutedTransaction:
-    """A transaction in its block. `contract_address` is set for a creation."""
-
-    transaction: SignedTransactionAPI
-    raw: bytes
-    succeeded: bool
-    gas_used: int
-    effective_gas_price_wei: int
-    contract_address: bytes | None
-    logs: tuple[ExecutedLog, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ExecutedBlock:
-    """A block with what its transactions did, in order."""
+    """A block with its transactions and their receipts, as py-evm has them, in order."""
 
     header: BlockHeaderAPI
-    transactions: tuple[ExecutedTransaction, ...]
+    transactions: tuple[SignedTransactionAPI, ...]
+    receipts: tuple[ReceiptAPI, ...]
+
+    @property
+    def base_fee_wei(self) -> int:
+        """Its base fee; every block of this chain is past London."""
+        assert self.header.base_fee_per_gas is not None
+        return self.header.base_fee_per_gas
+
+    def gas_used(self, position: int) -> int:
+        """The gas of one transaction alone; a receipt has the sum up to it."""
+        before = self.receipts[position - 1].gas_used if position else 0
+        return self.receipts[position].gas_used - before
+
+    def tip_wei(self, position: int) -> int:
+        """What one transaction paid above the base fee for a unit of gas."""
+        transaction = self.transactions[position]
+        room = transaction.max_fee_per_gas - self.base_fee_wei
+        return min(transaction.max_priority_fee_per_gas, room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class EmbeddedEvm:
             },
         )
         self.genesis = ExecutedBlock(
-            self._chain.get_canonical_block_by_number(BlockNumber(0)).header, ()
+            self._chain.get_canonical_block_by_number(BlockNumber(0)).header, (), ()
         )
 
     def decode(self, raw: bytes) -> SignedTransactionAPI:
@@ -131,7 +133,7 @@ class EmbeddedEvm:
     def build_block(
         self,
         parent: BlockHeaderAPI,
-        candidates: Iterable[tuple[SignedTransactionAPI, bytes]],
+        candidates: Iterable[SignedTransactionAPI],
         *,
         timestamp_seconds: int,
         salt: int,
@@ -141,37 +143,27 @@ class EmbeddedEvm:
         A candidate that does not fit, does not pay the base fee or has the wrong nonce is passed
         over. `salt` tells apart blocks that would otherwise be identical, as after a rollback.
         """
-        base_header = self._child_header(parent, timestamp_seconds=timestamp_seconds, salt=salt)
-        vm = self._vm(base_header)
-        header = base_header
-        executed: list[ExecutedTransaction] = []
-        receipts = []
-        for transaction, raw in candidates:
+        header = self._child_header(parent, timestamp_seconds=timestamp_seconds, salt=salt)
+        vm = self._vm(header)
+        executed: list[SignedTransactionAPI] = []
+        receipts: list[ReceiptAPI] = []
+        for transaction in candidates:
             if header.gas_used + transaction.gas > header.gas_limit:
                 continue
             try:
-                receipt, computation = vm.apply_transaction(header, transaction)
+                receipt, _ = vm.apply_transaction(header, transaction)
             except ValidationError:
                 continue
-            gas_before = header.gas_used
             header = vm.add_receipt_to_header(header, receipt)
             receipts.append(receipt)
-            executed.append(
-                _executed(
-                    transaction,
-                    raw,
-                    computation,
-                    gas_used=header.gas_used - gas_before,
-                    price=vm.state.get_gas_price(transaction),
-                )
-            )
+            executed.append(transaction)
         filled = vm.set_block_transactions_and_withdrawals(
-            vm.get_block(), header, [item.transaction for item in executed], receipts
+            vm.get_block(), header, executed, receipts
         )
         block = vm.mine_block(filled).block
         # Kept for the BLOCKHASH of later blocks; py-evm's own choice of head is not looked at.
         self._chain.chaindb.persist_block(block)
-        return ExecutedBlock(block.header, tuple(executed))
+        return ExecutedBlock(block.header, tuple(executed), tuple(receipts))
 
     def call(
         self,
@@ -184,7 +176,7 @@ class EmbeddedEvm:
         value: int = 0,
     ) -> ExecutedCall:
         """Run a message on the state after `header`, without fees, and forget what it changed."""
-        state = self._vm(header).state
+        state = self.state(header)
         state.mark_address_warm(sender)
         state.mark_address_warm(to)
         message = Message(
@@ -200,21 +192,9 @@ class EmbeddedEvm:
         wording = "out of gas" if isinstance(error, OutOfGas) else f"{type(error).__name__}"
         return ExecutedCall(b"", wording, reverted=False)
 
-    def nonce(self, header: BlockHeaderAPI, address: CanonicalAddress) -> int:
-        """The account's nonce after `header`."""
-        return int(self._vm(header).state.get_nonce(address))
-
-    def balance(self, header: BlockHeaderAPI, address: CanonicalAddress) -> int:
-        """The account's balance after `header`, in wei."""
-        return int(self._vm(header).state.get_balance(address))
-
-    def contract_code(self, header: BlockHeaderAPI, address: CanonicalAddress) -> bytes:
-        """The code at the address after `header`."""
-        return bytes(self._vm(header).state.get_code(address))
-
-    def storage(self, header: BlockHeaderAPI, address: CanonicalAddress, slot: int) -> int:
-        """A storage slot after `header`."""
-        return int(self._vm(header).state.get_storage(address, slot))
+    def state(self, header: BlockHeaderAPI) -> StateAPI:
+        """Accounts and contracts after `header`."""
+        return self._vm(header).state
 
     def _vm(self, header: BlockHeaderAPI) -> VirtualMachineAPI:
         return self._chain.get_vm(header)
@@ -229,26 +209,3 @@ class EmbeddedEvm:
             coinbase=bytes(20),
             extra_data=salt.to_bytes(4, "big") if salt else b"",
         )
-
-
-def _executed(
-    transaction: SignedTransactionAPI,
-    raw: bytes,
-    computation: ComputationAPI,
-    *,
-    gas_used: int,
-    price: int,
-) -> ExecutedTransaction:
-    logs = () if computation.is_error else computation.get_log_entries()
-    return ExecutedTransaction(
-        transaction=transaction,
-        raw=raw,
-        succeeded=not computation.is_error,
-        gas_used=gas_used,
-        effective_gas_price_wei=price,
-        contract_address=computation.msg.storage_address if not transaction.to else None,
-        logs=tuple(
-            ExecutedLog(address, tuple(topic.to_bytes(32, "big") for topic in topics), data)
-            for address, topics, data in logs
-        ),
-    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from eth.abc import BlockHeaderAPI, StateAPI
 from eth_typing import Address as CanonicalAddress
 
+from settlement_node.chain.endpoints.endpoint import BlockParameter
 from settlement_node.chain.wire.transport import (
     ProviderTransport,
     RpcError,
@@ -25,6 +27,7 @@ from settlement_node.devchain.embedded.views import (
     show_receipt,
     show_transaction,
 )
+from settlement_node.units import ZERO_ADDRESS
 
 _CALL_GAS_MAX = 50_000_000
 """geth's default bound for `eth_call`."""
@@ -101,7 +104,7 @@ class EmbeddedTransport(ProviderTransport):
         }
         return tags[block] if block in tags else int(block, 16)
 
-    def _state(self, block: str | dict[str, str]) -> ExecutedBlock:
+    def _found(self, block: BlockParameter) -> BlockHeaderAPI:
         """The block a state read is about: a tag, a height, or EIP-1898."""
         if isinstance(block, dict) and "blockHash" in block:
             found = self._chain.block_by_hash(_bytes(block["blockHash"]))
@@ -110,7 +113,10 @@ class EmbeddedTransport(ProviderTransport):
             found = self._chain.block(self._number(number))
         if found is None:
             raise _Failed(_SERVER_ERROR, "header not found")
-        return found
+        return found.header
+
+    def _state(self, block: BlockParameter) -> StateAPI:
+        return self._chain.evm.state(self._found(block))
 
     # Methods
 
@@ -132,11 +138,8 @@ class EmbeddedTransport(ProviderTransport):
         return hexed(self._chain.send(_bytes(raw)))
 
     def _receipt(self, transaction_hash: str) -> dict[str, Any] | None:
-        hash_bytes = _bytes(transaction_hash)
-        place = self._chain.mined(hash_bytes)
-        if place is None:
-            return None
-        return show_receipt(*place)
+        place = self._chain.mined(_bytes(transaction_hash))
+        return None if place is None else show_receipt(*place)
 
     def _transaction(self, transaction_hash: str) -> dict[str, Any] | None:
         hash_bytes = _bytes(transaction_hash)
@@ -144,33 +147,29 @@ class EmbeddedTransport(ProviderTransport):
         pending = self._chain.pending(hash_bytes)
         if place is not None:
             return show_mined(*place)
-        return None if pending is None else show_transaction(pending.transaction, hash_bytes)
+        return None if pending is None else show_transaction(pending)
 
-    def _nonce(self, address: str, block: str | dict[str, str]) -> str:
-        account = CanonicalAddress(_bytes(address))
+    def _nonce(self, address: str, block: BlockParameter) -> str:
+        account = _account(address)
         if block == "pending":
             return quantity(self._chain.pending_nonce(account))
-        return quantity(self._chain.evm.nonce(self._state(block).header, account))
+        return quantity(self._state(block).get_nonce(account))
 
-    def _balance(self, address: str, block: str | dict[str, str]) -> str:
-        account = CanonicalAddress(_bytes(address))
-        return quantity(self._chain.evm.balance(self._state(block).header, account))
+    def _balance(self, address: str, block: BlockParameter) -> str:
+        return quantity(self._state(block).get_balance(_account(address)))
 
-    def _code(self, address: str, block: str | dict[str, str]) -> str:
-        account = CanonicalAddress(_bytes(address))
-        return hexed(self._chain.evm.contract_code(self._state(block).header, account))
+    def _code(self, address: str, block: BlockParameter) -> str:
+        return hexed(self._state(block).get_code(_account(address)))
 
-    def _storage(self, address: str, slot: str, block: str | dict[str, str]) -> str:
-        account = CanonicalAddress(_bytes(address))
-        value = self._chain.evm.storage(self._state(block).header, account, int(slot, 16))
-        return f"0x{value:064x}"
+    def _storage(self, address: str, slot: str, block: BlockParameter) -> str:
+        return f"0x{self._state(block).get_storage(_account(address), int(slot, 16)):064x}"
 
-    def _call(self, message: dict[str, str], block: str | dict[str, str] = "latest") -> str:
+    def _call(self, message: dict[str, str], block: BlockParameter = "latest") -> str:
         gas = int(message["gas"], 16) if "gas" in message else _CALL_GAS_MAX
         outcome = self._chain.evm.call(
-            self._state(block).header,
-            sender=CanonicalAddress(_bytes(message.get("from", "0x" + "00" * 20))),
-            to=CanonicalAddress(_bytes(message["to"])),
+            self._found(block),
+            sender=_account(message.get("from", ZERO_ADDRESS)),
+            to=_account(message["to"]),
             data=_bytes(message.get("data", message.get("input", "0x"))),
             gas=min(gas, _CALL_GAS_MAX),
             value=int(message.get("value", "0x0"), 16),
@@ -187,7 +186,7 @@ class EmbeddedTransport(ProviderTransport):
             raise _Failed(_SERVER_ERROR, f"request beyond head block: {last}")
         blocks = list(self._chain.blocks(last - int(count, 16) + 1, last))
         after = self._chain.evm.next_base_fee(blocks[-1].header)
-        base_fees = [item.header.base_fee_per_gas or 0 for item in blocks]
+        base_fees = [item.base_fee_wei for item in blocks]
         return {
             "oldestBlock": quantity(blocks[0].header.block_number),
             "baseFeePerGas": [quantity(fee) for fee in (*base_fees, after)],
@@ -216,10 +215,8 @@ class EmbeddedTransport(ProviderTransport):
 
 def _tip_wei(block: ExecutedBlock, percentile: float) -> int:
     """The tip at a percentile of the block's gas, cheapest first; 0 for an empty block."""
-    base_fee = block.header.base_fee_per_gas or 0
-    tips = sorted(
-        (item.effective_gas_price_wei - base_fee, item.gas_used) for item in block.transactions
-    )
+    places = range(len(block.transactions))
+    tips = sorted((block.tip_wei(place), block.gas_used(place)) for place in places)
     threshold = block.header.gas_used * percentile / 100
     passed = 0
     for tip, gas_used in tips:
@@ -240,6 +237,10 @@ def _matches(topics: Sequence[str], wanted: Sequence[str | Sequence[str] | None]
         if choices and topic.lower() not in {choice.lower() for choice in choices}:
             return False
     return True
+
+
+def _account(address: str) -> CanonicalAddress:
+    return CanonicalAddress(_bytes(address))
 
 
 def _bytes(text: str) -> bytes:

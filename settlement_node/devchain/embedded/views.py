@@ -6,11 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from eth.abc import SignedTransactionAPI
+from eth.vm.forks.byzantium.constants import EIP658_TRANSACTION_STATUS_CODE_SUCCESS
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
+from settlement_node.chain.contracts.artifacts import contract_address
 from settlement_node.chain.wire.transport import quantity
 from settlement_node.devchain.embedded.evm import ExecutedBlock
+from settlement_node.units import Address
 
 
 def show_block(block: ExecutedBlock, *, full: bool) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def show_block(block: ExecutedBlock, *, full: bool) -> dict[str, Any]:
         "extraData": hexed(header.extra_data),
         "mixHash": hexed(header.mix_hash),
         "nonce": hexed(header.nonce),
-        "baseFeePerGas": quantity(header.base_fee_per_gas or 0),
+        "baseFeePerGas": quantity(block.base_fee_wei),
         "blobGasUsed": quantity(header.blob_gas_used),
         "excessBlobGas": quantity(header.excess_blob_gas),
     }
@@ -46,7 +48,7 @@ def show_block(block: ExecutedBlock, *, full: bool) -> dict[str, Any]:
         shown[name] = hexed(getattr(header, field))
     places = range(len(block.transactions))
     shown["transactions"] = [
-        show_mined(block, place) if full else hexed(keccak(block.transactions[place].raw))
+        show_mined(block, place) if full else hexed(block.transactions[place].hash)
         for place in places
     ]
     return shown
@@ -54,18 +56,17 @@ def show_block(block: ExecutedBlock, *, full: bool) -> dict[str, Any]:
 
 def show_mined(block: ExecutedBlock, position: int) -> dict[str, Any]:
     """A transaction in its block."""
-    item = block.transactions[position]
-    return show_transaction(item.transaction, keccak(item.raw)) | {
+    return show_transaction(block.transactions[position]) | {
         "blockHash": hexed(block.header.hash),
         "blockNumber": quantity(block.header.block_number),
         "transactionIndex": quantity(position),
     }
 
 
-def show_transaction(transaction: SignedTransactionAPI, hash_bytes: bytes) -> dict[str, Any]:
+def show_transaction(transaction: SignedTransactionAPI) -> dict[str, Any]:
     """A transaction that waits. Of types after 2 the fields of their own are left out."""
     shown = {
-        "hash": hexed(hash_bytes),
+        "hash": hexed(transaction.hash),
         "blockHash": None,
         "blockNumber": None,
         "transactionIndex": None,
@@ -105,24 +106,22 @@ def show_transaction(transaction: SignedTransactionAPI, hash_bytes: bytes) -> di
 
 def show_receipt(block: ExecutedBlock, position: int) -> dict[str, Any]:
     """A receipt."""
-    item = block.transactions[position]
-    transaction_hash = hexed(keccak(item.raw))
-    created = item.contract_address
+    transaction, receipt = block.transactions[position], block.receipts[position]
+    transaction_hash = hexed(transaction.hash)
+    sender = Address(to_checksum_address(transaction.sender))
     return {
         "transactionHash": transaction_hash,
         "transactionIndex": quantity(position),
         "blockHash": hexed(block.header.hash),
         "blockNumber": quantity(block.header.block_number),
-        "from": to_checksum_address(item.transaction.sender),
-        "to": _address_or_null(item.transaction.to),
-        "contractAddress": None if created is None else to_checksum_address(created),
-        "status": quantity(int(item.succeeded)),
-        "gasUsed": quantity(item.gas_used),
-        "cumulativeGasUsed": quantity(
-            sum(earlier.gas_used for earlier in block.transactions[: position + 1])
-        ),
-        "effectiveGasPrice": quantity(item.effective_gas_price_wei),
-        "type": quantity(item.transaction.type_id or 0),
+        "from": sender,
+        "to": _address_or_null(transaction.to),
+        "contractAddress": None if transaction.to else contract_address(sender, transaction.nonce),
+        "status": quantity(int(receipt.state_root == EIP658_TRANSACTION_STATUS_CODE_SUCCESS)),
+        "gasUsed": quantity(block.gas_used(position)),
+        "cumulativeGasUsed": quantity(receipt.gas_used),
+        "effectiveGasPrice": quantity(block.base_fee_wei + block.tip_wei(position)),
+        "type": quantity(transaction.type_id or 0),
         "logs": [log for log in show_logs(block) if log["transactionHash"] == transaction_hash],
     }
 
@@ -130,23 +129,21 @@ def show_receipt(block: ExecutedBlock, position: int) -> dict[str, Any]:
 def show_logs(block: ExecutedBlock) -> list[dict[str, Any]]:
     """All logs of a block, in its order."""
     logs = [
-        (position, keccak(item.raw), log)
-        for position, item in enumerate(block.transactions)
-        for log in item.logs
+        (position, log) for position, receipt in enumerate(block.receipts) for log in receipt.logs
     ]
     return [
         {
             "address": to_checksum_address(log.address),
-            "topics": [hexed(topic) for topic in log.topics],
+            "topics": [f"0x{topic:064x}" for topic in log.topics],
             "data": hexed(log.data),
             "blockNumber": quantity(block.header.block_number),
             "blockHash": hexed(block.header.hash),
-            "transactionHash": hexed(hash_bytes),
+            "transactionHash": hexed(block.transactions[position].hash),
             "transactionIndex": quantity(position),
             "logIndex": quantity(index),
             "removed": False,
         }
-        for index, (position, hash_bytes, log) in enumerate(logs)
+        for index, (position, log) in enumerate(logs)
     ]
 
 
