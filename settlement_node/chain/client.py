@@ -28,12 +28,12 @@ from settlement_node.chain.contracts.settler_reads import (
 )
 from settlement_node.chain.contracts.token_reads import read_token, read_token_metadata
 from settlement_node.chain.contracts.tokens import TRANSFER_TOPIC, address_topic
-from settlement_node.chain.endpoints.account_reads import AccountReads
 from settlement_node.chain.endpoints.endpoint import (
     BlockParameter,
     CallOutcome,
     CallRequest,
     CallReverted,
+    Endpoint,
 )
 from settlement_node.chain.endpoints.endpoint_set import EndpointSet
 from settlement_node.chain.endpoints.fee_reads import read_fee_history
@@ -51,6 +51,7 @@ from settlement_node.chain.views import (
     TokenView,
     Undecided,
 )
+from settlement_node.chain.wire.proofs import Account
 from settlement_node.chain.wire.transport import Transport
 from settlement_node.domain.observations import (
     Block,
@@ -110,11 +111,10 @@ class ChainClient:
             stale_blocks=policy.health.stale_blocks,
             backward_tolerance_seconds=policy.backward_tolerance_seconds,
         )
-        prover = BlockProver(self._endpoints)
-        self._accounts = AccountReads(self._endpoints, prover)
-        self._receipts = ReceiptLookup(self._endpoints, self._heads, prover)
+        self._prover = BlockProver(self._endpoints)
+        self._receipts = ReceiptLookup(self._endpoints, self._heads, self._prover)
         self._logs = LogReader(
-            self._endpoints, self._heads, prover, page_blocks=policy.log_page_blocks
+            self._endpoints, self._heads, self._prover, page_blocks=policy.log_page_blocks
         )
 
     def check_chain_id(self) -> None:
@@ -203,11 +203,21 @@ class ChainClient:
 
     def nonce(self, address: Address, block: BlockTag = "latest") -> int:
         """The account's next nonce."""
-        return self._accounts.nonce(address, self._block_at(block))
+        return self._of_account(
+            address, block, "nonce", Endpoint.nonce, lambda account: account.nonce
+        )
 
     def native_balance(self, address: Address, block: BlockTag = "latest") -> Wei:
         """The balance in the chain's own coin, in wei."""
-        return self._accounts.balance(address, self._block_at(block))
+        return Wei(
+            self._of_account(
+                address,
+                block,
+                "coins",
+                Endpoint.native_balance,
+                lambda account: account.balance_wei,
+            )
+        )
 
     # Contracts
 
@@ -315,6 +325,29 @@ class ChainClient:
     def token_metadata(self, token: Address) -> TokenMetadata:
         """Name, symbol and decimals, in one round trip. Refused if it is not an ERC-20."""
         return read_token_metadata(self.calls, token)
+
+    def _of_account(
+        self,
+        address: Address,
+        block: BlockTag,
+        what: str,
+        ask: Callable[[Endpoint, Address, BlockParameter], int],
+        proven: Callable[[Account], int],
+    ) -> int:
+        """As enough endpoints say at the block's hash, or as its state root proves it."""
+        at = self._block_at(block)
+
+        def proof() -> int | None:
+            account = self._prover.account(
+                number=at.number, block_hash=at.block_hash, address=address
+            )
+            return None if account is None else proven(account)
+
+        return self._endpoints.agreed(
+            lambda item: ask(item, address, {"blockHash": at.block_hash}),
+            about=f"the {what} of {address}",
+            proof=proof,
+        )
 
     def _at(self, block: BlockTag) -> BlockParameter:
         return {"blockHash": self._block_at(block).block_hash}

@@ -246,7 +246,7 @@ def test_blocks__second_endpoint_cannot_confirm__transient() -> None:
     client.refresh()
     second.down = True
 
-    with pytest.raises(Transient, match="must agree on block 95"):
+    with pytest.raises(Transient, match="the blocks below the head, 2 must agree"):
         client.blocks([95])
 
 

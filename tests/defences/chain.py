@@ -239,11 +239,8 @@ CHAIN: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="coins are read from an endpoint that has left the agreed head",
         holds="they are read at the agreed block's hash; who lacks it fails",
-        at="settlement_node/chain/endpoints/account_reads.py:AccountReads.balance",
-        change=Swaps(
-            "item.native_balance(it, {'blockHash': block.block_hash})",
-            "item.native_balance(it, hex(block.number))",
-        ),
+        at="settlement_node/chain/client.py:ChainClient._of_account",
+        change=Swaps("{'blockHash': at.block_hash}", "hex(at.number)"),
         tests=(
             "chain_tests/assumptions/test_chain.py::test_reorganise__without_looking_again__"
             "state_of_the_old_head_is_refused[pyevm]",

@@ -125,10 +125,8 @@ LANES: tuple[Defence, ...] = (
         line=Line.NONCE_VIEWS,
         happens="the endpoint that answers is ahead of the others, behind them, or on a fork",
         holds="nonces are read at the hash of the agreed head, or not at all",
-        at="settlement_node/chain/endpoints/account_reads.py:AccountReads.nonce",
-        change=Swaps(
-            "item.nonce(it, {'blockHash': block.block_hash})", "item.nonce(it, hex(block.number))"
-        ),
+        at="settlement_node/chain/client.py:ChainClient._of_account",
+        change=Swaps("{'blockHash': at.block_hash}", "hex(at.number)"),
         tests=(
             "tests/chain/test_reads.py::test_nonce__at_the_head_or_below__at_the_agreed_blocks_hash",
         ),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from settlement_node.chain.endpoints.endpoint import Endpoint
+from settlement_node.domain.observations import Block
 from settlement_node.errors import Transient
 
 _Content = TypeVar("_Content")
@@ -59,5 +60,7 @@ def _shown(value: object) -> str:
         value = "0x" + value.hex()
     elif isinstance(value, tuple | list) and len(value) > 2:
         return f"{len(value)} entries"
+    elif isinstance(value, Block):
+        return f"block {value.number} {value.block_hash} with header {value}"
     text = str(value)
     return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"

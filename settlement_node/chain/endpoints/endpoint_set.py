@@ -166,7 +166,7 @@ class EndpointSet:
 
     def agreed(
         self,
-        question: Callable[[Endpoint], _Content],
+        question: Callable[[Endpoint], _Content | None],
         *,
         about: str,
         excused: Callable[[_Content], bool] = lambda _content: False,
@@ -174,22 +174,25 @@ class EndpointSet:
     ) -> _Content:
         """The content that `agreement` endpoints gave, asked about something at the agreed block.
 
-        Contents are compared whole and must be hashable. Who said something else is blamed, unless
-        it is `excused`: an endpoint's own limit, say, which tells nothing of the chain. Where they
-        differ and nobody is left to ask, `proof` may know the content.
+        Contents are compared whole and must be hashable; `None` says nothing. Who said something
+        else is blamed, unless it is `excused`: an endpoint's own limit, say, which tells nothing of
+        the chain. Where they differ and nobody is left to ask, `proof` may know the content.
         Raises EndpointsDisagree when they differ and nobody is left to decide, Transient when too
         few answered. `about` names the question, the same each time it is asked.
         """
         votes: dict[Hashable, list[Answer[_Content]]] = {}
         errors: list[str] = []
         for answer in self.answers(question, errors=errors):
-            same = votes.setdefault(answer.content, [])
-            same.append(answer)
+            content = answer.content
+            if content is None:
+                continue
+            same = votes.setdefault(content, [])
+            same.append(Answer(answer.endpoint, content, answer.latency_seconds))
             if len(same) >= self.agreement:
                 others = [item for group in votes.values() if group is not same for item in group]
                 wrong = [item for item in others if not excused(item.content)]
                 self.settle(about, right=same, wrong=wrong)
-                return answer.content
+                return content
         answered = [item for group in votes.values() for item in group]
         if len(votes) > 1:
             proven = proof()

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from settlement_node.chain.endpoints.agreement import Answer
 from settlement_node.chain.endpoints.endpoint import Endpoint
 from settlement_node.chain.endpoints.endpoint_answers import EndpointHead
 from settlement_node.chain.endpoints.endpoint_set import (
@@ -28,7 +27,6 @@ from settlement_node.errors import Transient
 _REMEMBERED_BLOCKS_MAX = 1024
 _FORK_SEARCH_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
 """How far below the tip agreement is looked for; beyond it, people have to look."""
-_ABOUT_BLOCKS = "the blocks below the head"
 
 
 class HeadTracker:
@@ -256,60 +254,14 @@ class HeadTracker:
     def _agreed_blocks(self, numbers: Sequence[int], head: Block) -> dict[int, Block]:
         """Headers that enough endpoints of the agreed head give alike. The head's hash stands for
         all below it, so who has that and another header below is wrong about one of them."""
-        asked = list(numbers) if head.number in numbers else [*numbers, head.number]
-        votes: dict[int, dict[Block, list[Answer[dict[int, Block | None]]]]] = {
-            number: {} for number in numbers
-        }
-        agreed: dict[int, Block] = {}
-        useful: list[Answer[dict[int, Block | None]]] = []
-        for answer in self._endpoints.answers(lambda item: item.blocks(asked)):
-            at_head = answer.content[head.number]
-            if at_head is None or at_head.block_hash != head.block_hash:
-                continue  # this endpoint's chain is not the one that was agreed on
-            useful.append(answer)
-            for number in numbers:
-                block = answer.content[number]
-                if block is None:
-                    continue
-                same = votes[number].setdefault(block, [])
-                same.append(answer)
-                if len(same) >= self._endpoints.agreement:
-                    agreed.setdefault(number, block)
-            if len(agreed) == len(numbers):
-                self._judge_blocks(agreed, useful)
-                return agreed
-        short = next(number for number in numbers if number not in agreed)
-        if len(votes[short]) > 1:
-            raise self._endpoints.undecided(
-                _ABOUT_BLOCKS,
-                [
-                    Answer(answer.endpoint, answer.content[short], answer.latency_seconds)
-                    for answer in useful
-                    if answer.content[short] is not None
-                ],
-            )
-        raise Transient(
-            f"{self._endpoints.agreement} endpoints must agree on block {short}, and do not"
-        )
 
-    def _judge_blocks(
-        self, agreed: dict[int, Block], answers: Sequence[Answer[dict[int, Block | None]]]
-    ) -> None:
-        self._endpoints.is_decided(_ABOUT_BLOCKS)
-        for answer in answers:
-            wrong = next(
-                (
-                    (block, agreed[number])
-                    for number, block in answer.content.items()
-                    if number in agreed and block is not None and block != agreed[number]
-                ),
-                None,
-            )
-            if wrong is None:
-                self._endpoints.stands(answer)
-            else:
-                self._endpoints.blame(
-                    answer.endpoint,
-                    f"block {wrong[1].number}: it says {wrong[0].block_hash}, and others say"
-                    f" {wrong[1].block_hash}, or another header",
-                )
+        def ask(endpoint: Endpoint) -> tuple[Block, ...] | None:
+            blocks = endpoint.blocks(list(dict.fromkeys([*numbers, head.number])))
+            at_head = blocks[head.number]
+            if at_head is None or at_head.block_hash != head.block_hash:
+                return None  # this endpoint's chain is not the one that was agreed on
+            found = tuple(block for number in numbers if (block := blocks[number]) is not None)
+            return found if len(found) == len(numbers) else None
+
+        agreed = self._endpoints.agreed(ask, about="the blocks below the head")
+        return {block.number: block for block in agreed}
