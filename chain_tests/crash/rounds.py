@@ -175,7 +175,7 @@ class Crashes:
         self.world.reconcile()
         with self.world.store.transaction(actor="operator") as tx:
             for found in open_breaks(tx, kinds=[BreakKind.BOOK_WAS_BEHIND]):
-                operators.resolve_break(tx, found["break_id"], reason="the restore was meant")
+                operators.resolve(tx, found["break_id"], reason="the restore was meant")
         self.world.check_books()
 
     def run_until(self, done: Callable[[], bool]) -> None:

@@ -36,11 +36,11 @@ def pause_fund(world: World, tx: Tx) -> None:
 
 
 def set_nav(world: World, tx: Tx) -> None:
-    operators.set_nav(tx, world.fund_id, nav="0.5", nav_decimals=6, reason="the price fell")
+    operators.set_nav(tx, world.fund_id, price="0.5", nav_decimals=6, reason="the price fell")
 
 
 def pause_lane(world: World, tx: Tx) -> None:
-    operators.pause_lane(
+    operators.pause(
         tx,
         chain_id=world.chain.chain_id,
         signer_address=world.stage.operator.address,

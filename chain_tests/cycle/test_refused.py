@@ -147,9 +147,7 @@ def test_cancel__of_a_batch_offered_at_the_ceiling__the_no_op_may_go_above_it(
     (attempt,) = world.attempts_of(names[0])
     assert attempt.max_fee_per_gas_wei == CEILING_WEI
     with world.store.transaction(actor="person") as tx:
-        operators.cancel_transaction(
-            tx, world.transaction_of(names[0]).transaction_id, reason="not now"
-        )
+        operators.cancel_transaction(tx, attempt.attempt_hash, reason="not now")
     world.tick()
     last = world.attempts_of(names[0])[-1]
     assert last.kind is AttemptKind.CANCEL
@@ -162,10 +160,9 @@ def test_speed_up__beyond_the_bound_of_automatic_attempts__is_carried_out(
     world = new_world(policy=EnginePolicy(attempts_max=1))
     names = world.enter(1)
     world.tick()
+    (attempt,) = world.attempts_of(names[0])
     with world.store.transaction(actor="person") as tx:
-        operators.speed_up_transaction(
-            tx, world.transaction_of(names[0]).transaction_id, reason="in a hurry"
-        )
+        operators.speed_up_transaction(tx, attempt.attempt_hash, reason="in a hurry")
     world.tick()
     assert len(world.attempts_of(names[0])) == 2
     assert not world.transaction_of(names[0]).speed_up_requested

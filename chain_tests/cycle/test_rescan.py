@@ -82,7 +82,7 @@ def rescan(world: World, from_block: int = 0) -> None:
 def resolve_all(world: World) -> None:
     with world.store.transaction(actor="operator") as tx:
         for row in attention.open_breaks(tx):
-            operators.resolve_break(tx, row["break_id"], reason="looked into")
+            operators.resolve(tx, row["break_id"], reason="looked into")
 
 
 def scanned_to(world: World) -> int:
@@ -249,7 +249,7 @@ def test_rescan__events_not_read_again_yet__nothing_is_cancelled_or_released(
         pytest.raises(Conflict, match="still being read"),
         world.store.transaction(actor="operator") as tx,
     ):
-        intake.cancel(tx, row.redemption_id, reason="the investor asked")
+        intake.cancel_redemption(tx, row.redemption_id, reason="the investor asked")
     world.tick()
     assert world.status("asked") is S.SETTLING
 

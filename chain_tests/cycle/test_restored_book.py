@@ -34,7 +34,7 @@ def close_breaks(world: World) -> None:
     """A person closes what is open."""
     with world.store.transaction(actor="test") as tx:
         for row in open_breaks(tx):
-            operators.resolve_break(tx, row["break_id"], reason="the restore was meant")
+            operators.resolve(tx, row["break_id"], reason="the restore was meant")
 
 
 def restart(world: World, book: Store) -> World:
@@ -392,8 +392,8 @@ def test_restore__found_paid_and_the_chain_loses_it_below_finality__comes_up_as_
     restored.tick(PassEnd.STOPPED)
     with restored.store.transaction(actor="test") as tx:
         for found in open_breaks(tx):
-            operators.resolve_break(tx, found["break_id"], reason="the fork is accepted")
-        operators.resume_lane(
+            operators.resolve(tx, found["break_id"], reason="the fork is accepted")
+        operators.resume(
             tx,
             chain_id=restored.chain.chain_id,
             signer_address=restored.stage.operator.address,

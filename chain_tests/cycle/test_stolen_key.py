@@ -120,9 +120,9 @@ def test_unknown_batch__at_the_right_price__stops_the_lane_until_a_person_accept
 
     with world.store.transaction(actor="test") as tx:
         (opened,) = open_breaks(tx)
-        operators.resolve_break(tx, opened["break_id"], reason="the old server was still on")
+        operators.resolve(tx, opened["break_id"], reason="the old server was still on")
         lane = world.lane
-        operators.resume_lane(
+        operators.resume(
             tx, chain_id=lane.chain_id, signer_address=lane.signer_address, reason="it is off"
         )
     world.settle()
@@ -148,7 +148,7 @@ def test_unknown_batch__the_same_at_two_funds_settlers__each_is_told_and_accepte
     with world.store.transaction(actor="test") as tx:
         told = [row for row in open_breaks(tx) if row["kind"] == "unknown_batch"]
         assert settlers == {row["subject"].split(":")[2] for row in told}
-        operators.resolve_break(tx, told[0]["break_id"], reason="the old server was on")
+        operators.resolve(tx, told[0]["break_id"], reason="the old server was on")
         left = unexplained(tx, world.chain.chain_id, settlers)
     assert [told[1]["subject"].split(":")[2]] == [batch.settler_address for batch in left]
 
@@ -244,5 +244,5 @@ def test_stolen_key__break_closed_by_a_person__reconciliation_opens_no_second_on
     booked_as_found(world)
     with world.store.transaction(actor="test") as tx:
         for row in open_breaks(tx):
-            operators.resolve_break(tx, row["break_id"], reason="recovered from the payee")
+            operators.resolve(tx, row["break_id"], reason="recovered from the payee")
     assert "price_differs" not in world.reconcile()

@@ -102,7 +102,7 @@ def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
 
     def price(nav: str) -> None:
         with world.store.transaction(actor="test") as tx:
-            set_nav(tx, world.stage.fund.fund_id, nav=nav, nav_decimals=6, reason="a new price")
+            set_nav(tx, world.stage.fund.fund_id, price=nav, nav_decimals=6, reason="a new price")
         look(world)
 
     world = new_world()
@@ -121,14 +121,14 @@ def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
 def test_watch__what_waited_for_money_is_cancelled__clears_the_alert(
     new_world: Callable[..., World],
 ) -> None:
-    from settlement_node.desk.intake import cancel
+    from settlement_node.desk.intake import cancel_redemption
 
     world = new_world(treasury=PER_SHARE)
     world.take_in(world.order("large", 10 * SHARE))
     world.tick()
     assert {"treasury_short"} == world.alerts()
     with world.store.transaction(actor="test") as tx:
-        cancel(tx, world.row("large").redemption_id, reason="withdrawn")
+        cancel_redemption(tx, world.row("large").redemption_id, reason="withdrawn")
     look(world)
     assert set() == world.alerts()
 

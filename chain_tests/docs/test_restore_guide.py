@@ -55,7 +55,7 @@ def test_restore_guide__followed_to_the_end__new_orders_settle_and_nothing_is_le
     # 4. Reconcile; what is left is that the book was behind, and a person closes it.
     restored.check_books(breaks=["book_was_behind"])
     with restored.store.transaction(actor="operator") as tx:
-        operators.resolve_break(tx, behind, reason="the restore was meant")
+        operators.resolve(tx, behind, reason="the restore was meant")
     watch(restored.context(), restored.node.lanes.values())
     assert (restored.breaks(), restored.alerts()) == ([], set())
     with restored.store.read() as tx:

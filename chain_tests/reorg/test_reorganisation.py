@@ -259,9 +259,9 @@ def test_reorg__accepted_below_finality__the_lost_bytes_go_out_again_and_later_o
     world.tick(PassEnd.STOPPED)
     with world.store.transaction(actor="person") as tx:
         (stopped,) = open_breaks(tx)
-        operators.resolve_break(tx, stopped["break_id"], reason="the chain forked, we follow it")
+        operators.resolve(tx, stopped["break_id"], reason="the chain forked, we follow it")
         lane = world.lane
-        operators.resume_lane(
+        operators.resume(
             tx,
             chain_id=lane.chain_id,
             signer_address=lane.signer_address,
@@ -444,7 +444,7 @@ def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside
     if was is S.HELD:
         with world.store.transaction(actor="test") as tx:
             row = world.row(name)
-            operators.hold_redemption(tx, row.redemption_id, reason="a question to the investor")
+            operators.hold(tx, row.redemption_id, reason="a question to the investor")
     assert world.status(name) is was
 
     world.reorganise(1)

@@ -26,6 +26,7 @@ from settlement_node.node.runtime import Node
 from settlement_node.node.stages.heads import follow_head
 from settlement_node.node.stages.plan import plan
 from settlement_node.node.stages.scan import scan
+from settlement_node.store.engine import transactions
 from settlement_node.units import Address
 from tests_support import web3signer as play
 from tests_support.web3signer import OTHER_KEY, Web3SignerStandIn
@@ -355,7 +356,8 @@ def request_cancel(world: World) -> None:
 
     (row,) = world.unfinal()
     with world.store.transaction(actor="test") as tx:
-        cancel_transaction(tx, row.transaction_id, reason="the signer is away")
+        (attempt,) = transactions.attempts_of(tx, [row.transaction_id])[row.transaction_id]
+        cancel_transaction(tx, attempt.attempt_hash, reason="the signer is away")
 
 
 def test_node__signer_down__scheduler_keeps_its_rhythm(

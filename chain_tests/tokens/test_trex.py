@@ -13,7 +13,7 @@ from settlement_node.chain.contracts.artifacts import Artifact
 from settlement_node.cli.findings import Verdict
 from settlement_node.cli.token_trials import try_fund
 from settlement_node.demo.book import account
-from settlement_node.desk.operators import release_redemption
+from settlement_node.desk.operators import release
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks
@@ -129,7 +129,7 @@ def test_trex__released_hold__asked_again(chain: Chain, book: Store) -> None:
 
     def let_go() -> None:
         with world.store.transaction(actor="person") as tx:
-            release_redemption(tx, world.row("bad").redemption_id, reason="cleared")
+            release(tx, world.row("bad").redemption_id, reason="cleared")
 
     let_go()
     world.settle()

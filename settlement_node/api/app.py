@@ -17,9 +17,9 @@ from settlement_node.api.hosts import ServedNames
 from settlement_node.api.keys import KeyRing
 from settlement_node.api.metrics import Metrics
 from settlement_node.api.operations.routes import router as operations
-from settlement_node.api.operators.routes import router as operators
 from settlement_node.api.problems import add_problem_handlers
 from settlement_node.api.queries import check_query
+from settlement_node.api.routes.operators import router as operators
 from settlement_node.api.routes.reconciliation import router as reconciliation
 from settlement_node.api.routes.redemptions import router as redemptions
 from settlement_node.api.routes.settlements import router as settlements

@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from settlement_node.desk.actions import REASON_LENGTH_MAX, REASON_LENGTH_MIN
 from settlement_node.domain.redemption import EXTERNAL_ID_LENGTH_MAX, check_external_id
 from settlement_node.errors import InvalidInput
 from settlement_node.reads.shapes import EXAMPLE_ADDRESS, EXAMPLE_HASH
@@ -36,11 +37,6 @@ class InputSchema(BaseModel):
     """Base of what comes in: unknown fields are refused, so that a misspelt one is noticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-def examples(*values: dict[str, Any]) -> ConfigDict:
-    """Model configuration that shows these bodies in the OpenAPI document."""
-    return ConfigDict(json_schema_extra={"examples": list(values)})
 
 
 def _in_words(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
@@ -145,7 +141,11 @@ FundIdIn = Annotated[
 ]
 ReasonIn = Annotated[
     str,
-    Field(min_length=1, max_length=500, examples=["withdrawn by the investor"]),
+    Field(
+        min_length=REASON_LENGTH_MIN,
+        max_length=REASON_LENGTH_MAX,
+        examples=["withdrawn by the investor"],
+    ),
     AfterValidator(_printable),
 ]
 SearchIn = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]

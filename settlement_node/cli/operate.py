@@ -13,7 +13,14 @@ import typer
 from settlement_node.cli.common import ConfigOption, actor, load, open_store
 from settlement_node.cli.fund import app as fund_app
 from settlement_node.cli.output import JsonOption, emit, reports_errors
-from settlement_node.desk.actions import ACTIONS, REQUIRED, Action, Argument
+from settlement_node.desk.actions import (
+    ACTIONS,
+    REASON_LENGTH_MAX,
+    REASON_LENGTH_MIN,
+    REQUIRED,
+    Action,
+    Argument,
+)
 from settlement_node.units import Address, Hex32, parse_address, parse_hex32
 
 GROUPS = {
@@ -29,7 +36,11 @@ PARSED: dict[Any, Callable[..., Any]] = {Hex32: parse_hex32, Address: parse_addr
 """How what is typed becomes an argument, where that is more than text or a number."""
 FundId = Annotated[str, typer.Argument(help="The fund.")]
 Reason = Annotated[
-    str, typer.Option("--reason", help="Why, for the audit trail: 3 to 300 characters.")
+    str,
+    typer.Option(
+        "--reason",
+        help=f"Why, for the audit trail: {REASON_LENGTH_MIN} to {REASON_LENGTH_MAX} characters.",
+    ),
 ]
 
 

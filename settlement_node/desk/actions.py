@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from settlement_node.errors import InvalidInput
 from settlement_node.units import INT64_MAX, Address, Hex32
 
 if TYPE_CHECKING:
@@ -19,8 +20,20 @@ if TYPE_CHECKING:
 
 CHAIN_ID_MAX = 2**53 - 1
 """What every reader of JSON holds exactly."""
+REASON_LENGTH_MIN, REASON_LENGTH_MAX = 3, 300
 REQUIRED: Any = object()
 """The default of an argument that must be given."""
+
+
+def check_reason(reason: str) -> str:
+    """A reason that a later reader understands; raises InvalidInput for one that none does."""
+    text = reason.strip()
+    if not REASON_LENGTH_MIN <= len(text) <= REASON_LENGTH_MAX or not text.isprintable():
+        raise InvalidInput(
+            f"reason must have {REASON_LENGTH_MIN} to {REASON_LENGTH_MAX} printable characters",
+            field="reason",
+        )
+    return text
 
 
 class Role(StrEnum):
@@ -63,12 +76,12 @@ class Action:
     """Whether somebody else must confirm it. Nothing asks for that in this version."""
 
     def carry_out(self, tx: Tx, given: Mapping[str, Any], *, reason: str) -> Any:
-        """Do it in this commit, as the function of its name in desk/doing.py does, and return that
-        one's answer. Raises InvalidInput, NotFound or Conflict; then nothing is to be kept."""
+        """Do it in this commit, as the function of its name in desk/operators.py does, and return
+        that one's answer. Raises InvalidInput, NotFound or Conflict; then nothing is to be kept."""
         # Loaded when something is done: the command line draws itself from this table.
-        from settlement_node.desk import doing
+        from settlement_node.desk import operators
 
-        return getattr(doing, self.name)(tx, **given, reason=doing.check_reason(reason))
+        return getattr(operators, self.name)(tx, **given, reason=check_reason(reason))
 
 
 _REDEMPTION = (Argument("redemption_id", Hex32, "The redemption_id, 0x and 64 hex digits."),)

@@ -214,7 +214,7 @@ def require_read(tx: Tx, fund: FundRow) -> None:
         )
 
 
-def cancel(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
+def cancel_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
     """Cancel a redemption nothing of which can be on the chain, and release its shares.
 
     Raises NotFound, or Conflict when it is settling, paid, ended, or paid on the chain already

@@ -16,7 +16,7 @@ import structlog
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.views import SettlerView
-from settlement_node.desk.operators import check_reason
+from settlement_node.desk.actions import check_reason
 from settlement_node.errors import Conflict, InvalidInput, NotFound, Refused, Transient
 from settlement_node.store.book.funds import NewFund, lock_fund_to_change
 from settlement_node.store.book.settlers import PastSettler, add_settler, set_settler, settlers_of

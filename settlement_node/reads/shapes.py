@@ -11,6 +11,11 @@ EXAMPLE_ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 EXAMPLE_HASH = "0x" + "5e" * 32
 
 
+def examples(*values: dict[str, Any]) -> ConfigDict:
+    """Model configuration that shows these bodies in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"examples": list(values)})
+
+
 class Answer(BaseModel):
     """Base of what goes out. A field may hold a row or value with the attributes of its answer."""
 

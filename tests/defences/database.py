@@ -175,7 +175,7 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.OLD_BACKUP,
         happens="while no node ran, batches of the lane's key were settled: a restore, or a thief",
         holds="said until every fund is reconciled beyond them and a person closes it",
-        at="settlement_node/desk/operators.py:_check_reconciled",
+        at="settlement_node/desk/breaks.py:_check_reconciled",
         change=Returns("None"),
         tests=(
             f"{RESTORED}::"

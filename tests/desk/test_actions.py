@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from settlement_node.desk import doing
+from settlement_node.desk import operators
 from settlement_node.desk.actions import ACTIONS, Action
 from settlement_node.domain.breaks import SupplyDiffers
 from settlement_node.errors import InvalidInput
@@ -36,7 +36,7 @@ def given_to(store: Store, fund: FundRow, action: Action) -> dict[str, Any]:
     (row,) = approve(store, fund, ["a"])
     if action.name == "release":
         with store.transaction(actor="test") as tx:
-            doing.hold(tx, row.redemption_id, reason=WHY)
+            operators.hold(tx, row.redemption_id, reason=WHY)
     if "transaction_hash" in {one.name for one in action.arguments}:
         plan(store, fund, [row], nonce=0)
     with store.transaction(actor="test") as tx:
@@ -79,7 +79,7 @@ def test_action__carried_out__audits_what_its_row_says_and_answers_what_it_shows
     given = given_to(store, fund, action)
     if action.name == "resume":
         with store.transaction(actor="test") as tx:
-            doing.pause(tx, fund.chain_id, fund.lane_address, reason=WHY)
+            operators.pause(tx, fund.chain_id, fund.lane_address, reason=WHY)
     with store.transaction(actor="a person") as tx:
         answer = action.carry_out(tx, given, reason=WHY)
     with store.read() as tx:
@@ -100,7 +100,7 @@ def test_action__useless_reason__is_refused_before_anything_else(
 
 @pytest.mark.parametrize("action", ACTIONS, ids=NAMES)
 def test_action__its_arguments__are_those_of_its_function(action: Action) -> None:
-    taken = list(inspect.signature(getattr(doing, action.name)).parameters)
+    taken = list(inspect.signature(getattr(operators, action.name)).parameters)
     assert ["tx", *(one.name for one in action.arguments), "reason"] == taken
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from settlement_node.api import problems
 from settlement_node.api.events.hub import StreamEvent
-from settlement_node.api.operators.schemas import RescanIn, ResolveIn, WhyIn
+from settlement_node.api.routes.operators import RescanIn, ResolveIn, WhyIn
 from settlement_node.api.routes.reconciliation import ReconcileIn
 from settlement_node.api.routes.redemptions import RedemptionsIn
 from settlement_node.api.routes.settlements import EstimateIn

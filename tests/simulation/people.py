@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from settlement_node.desk import operators
-from settlement_node.desk.intake import cancel, take_in
+from settlement_node.desk.intake import cancel_redemption, take_in
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionStatus
 from settlement_node.errors import Conflict, InvalidInput, SettlementError
 from settlement_node.store.book import redemptions
@@ -156,7 +156,7 @@ class People:
         def work(tx: Tx) -> None:
             lane = self.world.lane_row(tx)
             if lane is not None and lane.paused and lane.pause_reason == PAUSED_BY_OPERATOR:
-                operators.resume_lane(
+                operators.resume(
                     tx, chain_id=CHAIN_ID, signer_address=lane_key().address, reason="looked"
                 )
 
@@ -172,7 +172,7 @@ class People:
             for row in open_breaks(tx):
                 kinds.append(row["kind"])
                 with suppress(Conflict):  # not before it is reconciled
-                    operators.resolve_break(tx, row["break_id"], reason="looked into")
+                    operators.resolve(tx, row["break_id"], reason="looked into")
 
         self._carry_out(work)
         return kinds
@@ -316,7 +316,9 @@ class People:
             return False
         victim = self.world.rng.choice(rows).redemption_id
         try:
-            done = self._carry_out(lambda tx: cancel(tx, victim, reason="the investor asked"))
+            done = self._carry_out(
+                lambda tx: cancel_redemption(tx, victim, reason="the investor asked")
+            )
         except InvalidInput:
             return False
         if done:
@@ -327,7 +329,7 @@ class People:
         def work(tx: Tx) -> None:
             lane = self.world.lane_row(tx)
             if lane is not None and not lane.paused:
-                operators.pause_lane(
+                operators.pause(
                     tx,
                     chain_id=CHAIN_ID,
                     signer_address=lane_key().address,
@@ -340,10 +342,11 @@ class People:
     def _ask(self, what: str) -> bool:
         with self.world.store.read() as tx:
             unmined = transactions.unmined(tx, CHAIN_ID, lane_key().address)
+            attempts = transactions.attempts_of(tx, [row.transaction_id for row in unmined])
         sent = [row for row in unmined if row.status.value in ("signed", "sent")]
         if not sent:
             return False
-        victim = self.world.rng.choice(sent).transaction_id
+        victim = attempts[self.world.rng.choice(sent).transaction_id][0].attempt_hash
         ask = (
             operators.cancel_transaction
             if what == "cancel_requested"
@@ -371,7 +374,5 @@ class People:
 
     def _release_one(self, redemption_id: Hex32) -> bool:
         with suppress(InvalidInput):
-            return self._carry_out(
-                lambda tx: operators.release_redemption(tx, redemption_id, reason="mended")
-            )
+            return self._carry_out(lambda tx: operators.release(tx, redemption_id, reason="mended"))
         return False

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import ApiContext, Context
 from settlement_node.api.documents import ASKED, WRITTEN
-from settlement_node.api.fields import FundIdIn, InputSchema, examples
+from settlement_node.api.fields import FundIdIn, InputSchema
 from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out_apart
 from settlement_node.api.security import Reader, Writer
 from settlement_node.node.asked import reconcile_asked
@@ -19,6 +19,7 @@ from settlement_node.reads.reconciliation import (
     ReconciliationOut,
     read_reconciliation,
 )
+from settlement_node.reads.shapes import examples
 
 router = APIRouter(prefix="/v1/reconciliation", tags=["reconciliation"], route_class=PlainJsonRoute)
 

@@ -20,7 +20,6 @@ from settlement_node.api.fields import (
     InputSchema,
     SearchIn,
     TimeIn,
-    examples,
 )
 from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
 from settlement_node.api.pages import PAGE_DEFAULT, CursorIn, Limit
@@ -36,7 +35,7 @@ from settlement_node.reads.redemptions import (
     RedemptionPage,
     page_of_redemptions,
 )
-from settlement_node.reads.shapes import EXAMPLE_ADDRESS, Answer
+from settlement_node.reads.shapes import EXAMPLE_ADDRESS, Answer, examples
 from settlement_node.reads.story import RedemptionDetailOut, read_story
 from settlement_node.store.database import Tx
 from settlement_node.units import Shares

@@ -10,7 +10,7 @@ from pydantic import Field
 from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import Context
 from settlement_node.api.documents import ASKED, WRITTEN
-from settlement_node.api.fields import ID_MAX, FundIdIn, HashIn, InputSchema, examples
+from settlement_node.api.fields import ID_MAX, FundIdIn, HashIn, InputSchema
 from settlement_node.api.pages import PAGE_DEFAULT, CursorIn, Limit
 from settlement_node.api.security import Reader, require_writer
 from settlement_node.reads.estimate import ITEMS_MAX, EstimateOut, estimate
@@ -21,7 +21,7 @@ from settlement_node.reads.settlements import (
     page_of_settlements,
     read_settlement,
 )
-from settlement_node.reads.shapes import EXAMPLE_HASH
+from settlement_node.reads.shapes import EXAMPLE_HASH, examples
 
 router = APIRouter(prefix="/v1/settlements", tags=["settlements"], route_class=PlainJsonRoute)
 

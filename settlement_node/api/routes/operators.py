@@ -2,63 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import Field
 
 from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import ApiContext, Context
 from settlement_node.api.documents import WRITTEN
-from settlement_node.api.fields import AddressIn, FundIdIn, HashIn, InputSchema
+from settlement_node.api.fields import ID_MAX, AddressIn, FundIdIn, HashIn, InputSchema, ReasonIn
 from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
 from settlement_node.api.keys import Client
-from settlement_node.api.operators.schemas import (
-    BreakResolvedOut,
-    BreaksResolvedOut,
-    LaneOut,
-    RescanIn,
-    RescanOut,
-    ResolveIn,
-    TransactionAskedOut,
-    WhyIn,
-    each_resolved,
-    only_resolved,
-)
 from settlement_node.api.security import Writer
 from settlement_node.desk.actions import ACTIONS, Action, Argument
+from settlement_node.desk.breaks import RESOLVE_MAX, BreakResolvedOut, BreaksResolvedOut
+from settlement_node.desk.operators import LaneSetOut, RescanOut, TransactionAskedOut
 from settlement_node.reads.redemptions import RedemptionOut
-from settlement_node.reads.shapes import Answer
+from settlement_node.reads.shapes import Answer, examples
 from settlement_node.store.database import Tx
 from settlement_node.units import Address, Hex32
 
 router = APIRouter(prefix="/v1", route_class=PlainJsonRoute)
 
 
+class WhyIn(InputSchema):
+    """Why: it goes into the audit trail under the caller's name."""
+
+    model_config = examples({"reason": "payee's bank confirmed the address"})
+
+    reason: ReasonIn
+
+
+class RescanIn(InputSchema):
+    """From which block the settlers' events are read again, and why."""
+
+    model_config = examples({"from_block": 19_000_000, "reason": "endpoint had lost logs"})
+
+    from_block: Annotated[int, Field(ge=0, le=ID_MAX)]
+    reason: ReasonIn
+
+
+class ResolveIn(InputSchema):
+    """Which breaks are closed, by number or by kind and fund, and why."""
+
+    model_config = examples(
+        {"break_ids": [3, 4, 5], "reason": "entered again; compared with the register"},
+        {"kind": "amounts_differ", "fund_id": "growth-fund", "reason": "settled outside the node"},
+    )
+
+    break_ids: Annotated[
+        list[Annotated[int, Field(ge=1, le=ID_MAX)]] | None,
+        Field(min_length=1, max_length=RESOLVE_MAX),
+    ] = None
+    kind: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    fund_id: FundIdIn | None = None
+    reason: ReasonIn
+
+
 class Form(NamedTuple):
     """How an action is asked for and answered in JSON."""
 
-    body: type[InputSchema]
     answer: type[Answer]
+    body: type[InputSchema] = WhyIn
     tag: str = "operators"
-    told: Callable[[Any], Answer] | None = None
-    """How the desk's answer becomes this one, where it has other fields."""
 
 
 FORMS: dict[str, Form] = {
-    "hold": Form(WhyIn, RedemptionOut),
-    "release": Form(WhyIn, RedemptionOut),
-    "cancel_redemption": Form(WhyIn, RedemptionOut, tag="redemptions"),
-    "pause": Form(WhyIn, LaneOut),
-    "resume": Form(WhyIn, LaneOut),
-    "cancel_transaction": Form(WhyIn, TransactionAskedOut),
-    "speed_up_transaction": Form(WhyIn, TransactionAskedOut),
-    "resolve_many": Form(ResolveIn, BreaksResolvedOut, told=each_resolved),
-    "resolve": Form(WhyIn, BreakResolvedOut, told=only_resolved),
-    "rescan": Form(RescanIn, RescanOut),
+    "hold": Form(RedemptionOut),
+    "release": Form(RedemptionOut),
+    "cancel_redemption": Form(RedemptionOut, tag="redemptions"),
+    "pause": Form(LaneSetOut),
+    "resume": Form(LaneSetOut),
+    "cancel_transaction": Form(TransactionAskedOut),
+    "speed_up_transaction": Form(TransactionAskedOut),
+    "resolve_many": Form(BreaksResolvedOut, ResolveIn),
+    "resolve": Form(BreakResolvedOut),
+    "rescan": Form(RescanOut, RescanIn),
 }
 
 
@@ -84,9 +105,8 @@ def _add(action: Action, path: str) -> None:
     ) -> JSONResponse:
         given = arguments | body.model_dump(exclude={"reason"})
 
-        def work(tx: Tx) -> BaseModel:
-            answer = action.carry_out(tx, given, reason=body.reason)
-            return (form.told or form.answer.of)(answer)
+        def work(tx: Tx) -> Answer:
+            return form.answer.of(action.carry_out(tx, given, reason=body.reason))
 
         write = Write(client, f"POST {path.format(**arguments)}", body, idempotency_key)
         return carry_out(context, write, status=200, work=work)
