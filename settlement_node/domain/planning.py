@@ -216,7 +216,9 @@ class PlannedBatch:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be done for a fund now. `obstacle` is what all of it waits for. `alerts` are the
-    fund's, None for one that is over; those not named stay. `gas_short` is what the lane lacks."""
+    fund's, None for one that is over; those not named stay. `gas_short` is what the lane lacks.
+    `chain` is what it went by, None where the chain was not asked; with `is_of_block` it holds for
+    that block alone, since more was asked there than that."""
 
     batch: PlannedBatch | None = None
     holds: tuple[Hold, ...] = ()
@@ -224,6 +226,8 @@ class Plan:
     obstacle: Obstacle | None = None
     alerts: Mapping[AlertKind, str | None] = field(default_factory=dict)
     gas_short: str | None = None
+    chain: ChainView | None = None
+    is_of_block: bool = False
 
 
 def wait_all(orders: Sequence[Order], waiting_for: WaitingFor) -> Plan:

@@ -13,12 +13,14 @@ from settlement_node.chain.signers.base import Signer
 from settlement_node.domain.attention import OfLane
 from settlement_node.domain.engine.fees import Fees, market_fees
 from settlement_node.domain.engine.policy import EnginePolicy
+from settlement_node.domain.planning import BookView, ChainView
 from settlement_node.domain.redemption import HoldReason
 from settlement_node.node.work import Work, read_work
 from settlement_node.store.database import ReadTx, Store, Tx
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.fence import Fence
-from settlement_node.units import Address, Hex32
+from settlement_node.store.rows import FundRow
+from settlement_node.units import ZERO_HASH, Address, Hex32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Head:
     """
 
     number: int = -1
+    block_hash: Hex32 = ZERO_HASH
     final_number: int = -1
     highest_number: int = -1
     gas_limit: int = 30_000_000
@@ -91,6 +94,35 @@ class Head:
         return self.number < self.highest_number
 
 
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """The book's side of a plan: the fund, its approved orders by their count and their moves
+    (`redemptions.approved_moves`), and what else decides whether and how to plan."""
+
+    fund: FundRow
+    approved_moves: tuple[int, int]
+    book: BookView
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a plan that came to nothing stood on; while all of it is so, so is that plan.
+
+    `chain` and `is_of_block` are the plan's, made at `block_hash`; `until_utc` is when the next
+    order comes due, by database time.
+    """
+
+    footing: Footing
+    block_hash: Hex32
+    chain: ChainView | None
+    is_of_block: bool
+    until_utc: datetime | None
+
+    def holds(self, footing: Footing, at_utc: datetime) -> bool:
+        """Whether the book is still so at a time."""
+        return self.footing == footing and (self.until_utc is None or at_utc < self.until_utc)
+
+
 @dataclass(slots=True)
 class Memory:
     """What a held lane carries from one pass to the next; losing it costs but a look at the chain.
@@ -99,7 +131,8 @@ class Memory:
     holds the settlers whose events, as far as they are read, end at the settler's own hash.
     `stranger_polls` counts by nonce the passes in a row that saw bytes not ours at it.
     `lowest_unmined` is a nonce and the block since which it is the lowest. `unread_since_utc` says
-    since when watching cannot read what of the chain.
+    since when watching cannot read what of the chain. `resting` are the funds of which nothing can
+    be planned, and for how long.
     """
 
     is_prepared: bool = False
@@ -111,6 +144,7 @@ class Memory:
     stalled_since_utc: datetime | None = None
     stalled_reason: str = ""
     unread_since_utc: dict[str, datetime] = field(default_factory=dict)
+    resting: dict[str, Rest] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

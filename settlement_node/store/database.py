@@ -108,7 +108,10 @@ _COUNT = (
         t.redemption_counts.c.fund_id == sa.bindparam("of_fund_id"),
         t.redemption_counts.c.status == sa.bindparam("of_status"),
     )
-    .values(redemptions_count=t.redemption_counts.c.redemptions_count + sa.bindparam("change"))
+    .values(
+        redemptions_count=t.redemption_counts.c.redemptions_count + sa.bindparam("change"),
+        moves_count=t.redemption_counts.c.moves_count + sa.bindparam("moves"),
+    )
 )
 
 
@@ -132,6 +135,7 @@ class Tx(ReadTx):
     _facts: list[dict[str, Any]] = field(default_factory=list)
     _postings: list[dict[str, Any]] = field(default_factory=list)
     _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _moves: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def emit(self, topic: str, subject_id: str, payload: dict[str, Any]) -> None:
         """Announce something in the outbox, in the same commit. Amounts are decimal strings."""
@@ -159,6 +163,7 @@ class Tx(ReadTx):
     def count(self, fund_id: str, status: str, change: int) -> None:
         """Keep the count of a fund's redemptions in a status, in the same commit."""
         self._counts[fund_id, status] += change
+        self._moves[fund_id, status] += abs(change)
 
     def flush(self) -> int:
         """Write what was gathered; returns how many events were announced."""
@@ -170,13 +175,18 @@ class Tx(ReadTx):
         """Every commit of a fund waits for these rows: they are taken last but for the outbox, and
         in one order, so that they are held briefly and no two commits wait for one another."""
         changes = [
-            {"of_fund_id": fund_id, "of_status": status, "change": change}
-            for (fund_id, status), change in sorted(self._counts.items())
-            if change
+            {
+                "of_fund_id": fund_id,
+                "of_status": status,
+                "change": self._counts[fund_id, status],
+                "moves": moves,
+            }
+            for (fund_id, status), moves in sorted(self._moves.items())
         ]
         if changes:
             self.connection.execute(_COUNT, changes)
         self._counts.clear()
+        self._moves.clear()
 
     def spill(self) -> None:
         """Write the gathered facts and postings now, so that a very large unit of work does not

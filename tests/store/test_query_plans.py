@@ -56,6 +56,14 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
     "due": (
         lambda tx: redemptions.due(tx, "alpha", at_utc=START_UTC, limit=5), "ix_redemptions_plan",
     ),
+    "due_smallest": (
+        lambda tx: redemptions.due_smallest(tx, "alpha", at_utc=START_UTC, limit=5),
+        "ix_redemptions_small",
+    ),
+    "next_date": (
+        lambda tx: redemptions.next_date(tx, "alpha", at_utc=START_UTC), "ix_redemptions_date",
+    ),
+    "waits_of": (lambda tx: redemptions.waits_of(tx, "alpha"), "ix_redemptions_waiting"),
     "shares_in_flight": (
         lambda tx: settlements.shares_in_flight(tx, "alpha"), "ix_redemptions_plan",
     ),

@@ -14,7 +14,7 @@ from settlement_node.errors import InvariantBroken, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book import funds, payments, redemptions
 from settlement_node.store.book.redemptions import Advance, RedemptionFilter
-from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.chain_memory import chain_book, foreign
 from settlement_node.store.database import Store
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.telling import outbox, records
@@ -25,6 +25,7 @@ from tests_support.book import (
     add_fund,
     address,
     approve,
+    batch_event,
     hash32,
     order,
     place,
@@ -221,6 +222,26 @@ def test_waiting_but_settled__final_event_of_a_waiting_one__is_found(store: Stor
     with store.read() as tx:
         found = payments.waiting_but_settled(tx, fund, final_number=20, limit=10)
     assert [row.external_id for row in found] == ["final"]
+
+
+def test_waiting_but_settled__among_very_many__is_found_by_the_batches_of_others(
+    store: Store,
+) -> None:
+    fund = add_fund(store)
+    paid, *_ = approve(store, fund, [f"order-{n}" for n in range(payments.WAITING_FEW + 1)])
+    theirs = batch_event(place(20, log_index=1), number=1)
+    with store.transaction(actor="test") as tx:
+        chain_book.record_events(tx, CHAIN_ID, [settled_event(paid, place(20)), theirs])
+        foreign.note_batches(tx, fund.fund_id, CHAIN_ID, fund.settler_address, [theirs.batch_hash])
+    with store.read() as tx:
+        found = [
+            [
+                row.external_id
+                for row in payments.waiting_but_settled(tx, fund, final_number=number, limit=10)
+            ]
+            for number in (19, 20)
+        ]
+    assert [[], ["order-0"]] == found
 
 
 def test_waiting_but_settled__one_in_flight__is_left_to_its_own_settlement(store: Store) -> None:

@@ -57,6 +57,7 @@ def follow_head(lane: Lane) -> HeadSeen:
         case Extends(new):
             _remember(lane, head, new, fork=None)
         case Forked(fork, new):
+            lane.memory.resting.clear()
             _remember(lane, head, new, fork=fork)
         case Behind(words):
             lane.head = replace(lane.head, is_below_final=True)
@@ -89,6 +90,7 @@ def _head(lane: Lane, view: HeadView, *, known_final_number: int) -> Head:
     )
     return Head(
         number=view.head.number,
+        block_hash=view.head.block_hash,
         final_number=max(final, known_final_number),
         gas_limit=view.head.gas_limit,
         finality_answered=is_answered(

@@ -8,6 +8,8 @@ and notes what is held and what waits. Nothing leaves the process here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -16,7 +18,8 @@ from settlement_node.domain.lifecycle import PLANNED_AS, RedemptionStatus
 from settlement_node.domain.planning import BookView, Plan, PlannedBatch
 from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import Refused, Transient
-from settlement_node.node.context import Lane
+from settlement_node.methods import method_of
+from settlement_node.node.context import Footing, Lane, Rest
 from settlement_node.node.stages.preflight import make_plan
 from settlement_node.node.stages.ratchet import read_book_view
 from settlement_node.node.stages.rehearse import rehearse_fund
@@ -61,25 +64,49 @@ def _plan_apart(lane: Lane, fund: FundRow) -> bool:
 
 
 def plan_fund(lane: Lane, fund: FundRow) -> bool:
-    """Plan the next settlement of one fund, if there is one; True when one was planned."""
+    """Plan the next settlement of one fund, if there is one; True when one was planned. Where
+    nothing could be and nothing has changed since, nobody is asked again."""
+    rest = _still_asked(lane, fund, lane.memory.resting.pop(fund.fund_id, None))
     with lane.store.read() as tx:
-        due = _due(tx, lane, fund)
-        if not due:
+        approved = redemptions.approved_moves(tx, fund.fund_id)
+        if not approved[0]:
             return False
-        book = read_book_view(tx, lane, fund)
+        footing = Footing(fund, approved, read_book_view(tx, lane, fund))
+        # A settlement date comes once for every node of a database, whatever their clocks say.
+        at_utc = lane.store.database_now(tx.connection)
+        if rest is not None and rest.holds(footing, at_utc):
+            lane.memory.resting[fund.fund_id] = rest
+            return False
+        due = _due(tx, lane, fund, at_utc)
         paid = _paid(tx, fund, [row.redemption_id for row in due])
+        until_utc = redemptions.next_date(tx, fund.fund_id, at_utc=at_utc)
     due = [row for row in due if row.redemption_id not in paid]
-    if not due:
-        return False
-    return _carry_out(lane, fund, due, book, make_plan(lane, fund, due, book))
+    made = make_plan(lane, fund, due, footing.book) if due else Plan()
+    if due and _carry_out(lane, fund, due, footing.book, made):
+        return True
+    # What was noted only now decides who is asked about next.
+    if _is_noted(due, made):
+        lane.memory.resting[fund.fund_id] = Rest(
+            footing, lane.head.block_hash, made.chain, made.is_of_block, until_utc
+        )
+    return False
 
 
-def _due(tx: ReadTx, lane: Lane, fund: FundRow) -> list[RedemptionRow]:
+def _still_asked(lane: Lane, fund: FundRow, rest: Rest | None) -> Rest | None:
+    """What rests at this head too: the chain is asked what it was asked then."""
+    if rest is None or rest.block_hash == lane.head.block_hash:
+        return rest
+    if rest.is_of_block:
+        return None
+    if rest.chain is not None and rest.chain != method_of(fund).state(lane.chain.client):
+        return None
+    return replace(rest, block_hash=lane.head.block_hash)
+
+
+def _due(tx: ReadTx, lane: Lane, fund: FundRow, at_utc: datetime) -> list[RedemptionRow]:
     """The oldest due redemptions, twice a batch, so that one that cannot go does not starve those
     behind it. When all of them wait for money, the smallest due ones besides: if any of the fund's
     redemptions can be paid now, one of these can."""
-    # A settlement date comes once for every node of a database, whatever their own clocks say.
-    at_utc = lane.store.database_now(tx.connection)
     ahead = 2 * lane.policy.batch_items_max
     due = redemptions.due(tx, fund.fund_id, at_utc=at_utc, limit=ahead)
     if len(due) == ahead and all(row.waiting_on in MONEY_WAITS for row in due):
@@ -98,11 +125,7 @@ def _carry_out(
     lane: Lane, fund: FundRow, due: Sequence[RedemptionRow], book: BookView, made: Plan
 ) -> bool:
     """Commit a plan, if there is anything new in it; True when it has a batch."""
-    noted = {row.redemption_id: row.waiting_on for row in due}
-    is_noted = all(
-        noted[i] == waiting_for.value for waiting_for, ids in made.waits.items() for i in ids
-    )
-    if is_noted and not (made.batch or made.holds or made.alerts or made.gas_short):
+    if _is_noted(due, made) and not (made.batch or made.holds or made.alerts or made.gas_short):
         return False
     with lane.commit("plan") as tx:
         _stand_on(tx, lane, fund)
@@ -130,6 +153,14 @@ def _carry_out(
         gas_limit=made.batch.encoded.gas_limit,
     )
     return True
+
+
+def _is_noted(due: Sequence[RedemptionRow], made: Plan) -> bool:
+    """Whether the book has of each what it waits for."""
+    noted = {row.redemption_id: row.waiting_on for row in due}
+    return all(
+        noted[i] == waiting_for.value for waiting_for, ids in made.waits.items() for i in ids
+    )
 
 
 def _tell(tx: Tx, lane: Lane, fund: FundRow, made: Plan) -> None:

@@ -44,7 +44,8 @@ def make_plan(lane: Lane, fund: FundRow, due: Sequence[RedemptionRow], book: Boo
     answers = _ask(lane, fund, selection.chosen)
     rule = GasRule(chain.item_gas_limit, policy.gas_margin_bps)
     bounds = Bounds(book, _gas(lane, answers), rule, policy.batch_gas_bps)
-    return decide(selection, answers, bounds, method.encode)
+    made = decide(selection, answers, bounds, method.encode)
+    return replace(made, chain=chain, is_of_block=bool(selection.chosen))
 
 
 def _ask(lane: Lane, fund: FundRow, chosen: Sequence[PricedOrder]) -> Answers:

@@ -88,7 +88,12 @@ def add_fund(tx: Tx, new: NewFund) -> FundRow:
     tx.connection.execute(
         t.redemption_counts.insert(),
         [
-            {"fund_id": new.fund_id, "status": status.value, "redemptions_count": 0}
+            {
+                "fund_id": new.fund_id,
+                "status": status.value,
+                "redemptions_count": 0,
+                "moves_count": 0,
+            }
             for status in RedemptionStatus
         ],
     )

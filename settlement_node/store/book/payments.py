@@ -14,6 +14,14 @@ from settlement_node.store.rows import FundRow, RedemptionRow
 from settlement_node.units import Hex32
 
 r = t.redemptions
+WAITING = [
+    RedemptionStatus.REQUESTED.value,
+    RedemptionStatus.APPROVED.value,
+    RedemptionStatus.HELD.value,
+]
+"""The statuses of redemptions that are there and of which nothing is in flight."""
+WAITING_FEW = 1_000
+"""So many of them are looked through; more are found by the batches of others."""
 
 
 def waiting_but_settled(
@@ -21,29 +29,70 @@ def waiting_but_settled(
 ) -> list[RedemptionRow]:
     """Redemptions nothing of which is in flight, whose id a final settler event shows as paid."""
     ev = t.settler_events
-    query = (
-        sa.select(r)
-        .where(
-            r.c.fund_id == fund.fund_id,
-            # Not a join: two settlers may both have paid one id, and it is booked once.
-            sa.exists().where(
-                ev.c.redemption_id == r.c.redemption_id,
-                ev.c.kind == "settled",
-                ev.c.chain_id == fund.chain_id,
-                ev.c.block_number <= final_number,
-            ),
-            r.c.status.in_(
-                [
-                    RedemptionStatus.REQUESTED.value,
-                    RedemptionStatus.APPROVED.value,
-                    RedemptionStatus.HELD.value,
-                ]
-            ),
+    # Not a join: two settlers may both have paid one id, and it is booked once.
+    query = sa.select(r).where(
+        sa.exists().where(
+            ev.c.redemption_id == r.c.redemption_id,
+            ev.c.kind == "settled",
+            ev.c.chain_id == fund.chain_id,
+            ev.c.block_number <= final_number,
         )
-        .order_by(r.c.redemption_index)
-        .limit(limit)
     )
-    return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
+    of_fund: sa.ColumnElement[str] = r.c.fund_id
+    status: sa.ColumnElement[str] = r.c.status
+    index: sa.ColumnElement[int] = r.c.redemption_index
+    if _waiting_count(tx, fund.fund_id) > WAITING_FEW:
+        query = query.where(r.c.redemption_id.in_(_paid_by_others(fund)))
+        # No index serves these but that of the id: by another all of them would be looked through.
+        of_fund, status, index = of_fund.concat(""), status.concat(""), index + 0
+    query = query.where(of_fund == fund.fund_id, status.in_(WAITING)).order_by(index)
+    found = tx.connection.execute(query.limit(limit)).mappings()
+    return [RedemptionRow.of(row) for row in found]
+
+
+def _waiting_count(tx: ReadTx, fund_id: str) -> int:
+    c = t.redemption_counts.c
+    query = sa.select(sa.func.sum(c.redemptions_count)).where(
+        c.fund_id == fund_id, c.status.in_(WAITING)
+    )
+    return int(tx.connection.execute(query).scalar_one())
+
+
+def _paid_by_others(fund: FundRow) -> sa.Select[tuple[str]]:
+    """What the chain shows as paid by a batch that no settlement of this book made, or one that
+    counts as void. A payment of any other has its redemption in flight or settled."""
+    fb, s, batch, paid = (
+        t.foreign_batches.c,
+        t.settlements.c,
+        t.settler_events.alias("batch"),
+        t.settler_events.alias("paid"),
+    )
+    settlers = sa.select(t.fund_settlers.c.settler_address).where(
+        t.fund_settlers.c.fund_id == fund.fund_id
+    )
+    foreign = sa.select(fb.settler_address, fb.batch_hash).where(
+        fb.chain_id == fund.chain_id, fb.settler_address.in_(settlers)
+    )
+    void = sa.select(s.settler_address, s.batch_hash).where(
+        s.fund_id == fund.fund_id, t.settlements.c.status == sa.literal_column("'void'")
+    )
+    others = foreign.union_all(void).subquery("others")
+    return (
+        sa.select(paid.c.redemption_id)
+        .select_from(others)
+        .join(
+            batch,
+            (batch.c.batch_hash == others.c.batch_hash)
+            & (batch.c.settler_address == others.c.settler_address)
+            & (batch.c.chain_id == fund.chain_id),
+        )
+        .join(
+            paid,
+            (paid.c.chain_id == batch.c.chain_id)
+            & (paid.c.transaction_hash == batch.c.transaction_hash),
+        )
+        .where(paid.c.kind == "settled")
+    )
 
 
 def booked_paid_between(tx: ReadTx, fund_id: str, *, from_block: int, to_block: int) -> set[Hex32]:

@@ -22,6 +22,7 @@ from settlement_node.store.book.ledger import post_movements
 from settlement_node.store.book.waits import Told, waits_for
 from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import RedemptionRow
+from settlement_node.store.tables import IS_APPROVED
 from settlement_node.store.types import sum_base_units
 from settlement_node.units import Address, Hex32, Shares, normal_external_id
 
@@ -167,21 +168,20 @@ def get_many(tx: ReadTx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, Redempt
     return rows
 
 
+def _due(fund_id: str, at_utc: datetime) -> sa.Select[Any]:
+    return sa.select(r).where(
+        r.c.fund_id == fund_id,
+        IS_APPROVED,
+        sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= at_utc),
+    )
+
+
 def due(
     tx: ReadTx, fund_id: str, *, at_utc: datetime, limit: int, above_index: int = -1
 ) -> list[RedemptionRow]:
     """Approved redemptions whose settlement date has come at that time, the database's own, oldest
     index first; with `above_index` only those behind it."""
-    query = (
-        sa.select(r)
-        .where(
-            r.c.fund_id == fund_id,
-            r.c.status == RedemptionStatus.APPROVED.value,
-            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= at_utc),
-        )
-        .order_by(r.c.redemption_index)
-        .limit(limit)
-    )
+    query = _due(fund_id, at_utc).order_by(r.c.redemption_index).limit(limit)
     if above_index >= 0:
         query = query.where(r.c.redemption_index > above_index)
     return [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
@@ -189,18 +189,28 @@ def due(
 
 def due_smallest(tx: ReadTx, fund_id: str, *, at_utc: datetime, limit: int) -> list[RedemptionRow]:
     """Of the due redemptions those with the fewest shares, oldest index first."""
-    query = (
-        sa.select(r)
-        .where(
-            r.c.fund_id == fund_id,
-            r.c.status == RedemptionStatus.APPROVED.value,
-            sa.or_(r.c.settle_after_utc.is_(None), r.c.settle_after_utc <= at_utc),
-        )
-        .order_by(r.c.shares_base_units, r.c.redemption_index)
-        .limit(limit)
+    query = _due(fund_id, at_utc).order_by(r.c.shares_base_units, r.c.redemption_index)
+    found = tx.connection.execute(query.limit(limit)).mappings()
+    return sorted(map(RedemptionRow.of, found), key=lambda row: row.redemption_index)
+
+
+def next_date(tx: ReadTx, fund_id: str, *, at_utc: datetime) -> datetime | None:
+    """The first settlement date of an approved redemption that has not come at that time."""
+    query = sa.select(sa.func.min(r.c.settle_after_utc)).where(
+        r.c.fund_id == fund_id, IS_APPROVED, r.c.settle_after_utc > at_utc
     )
-    rows = [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
-    return sorted(rows, key=lambda row: row.redemption_index)
+    return tx.connection.execute(query).scalar()
+
+
+def approved_moves(tx: ReadTx, fund_id: str) -> tuple[int, int]:
+    """How many approved redemptions a fund has, and how often one came or went: the same two
+    figures are the same redemptions."""
+    c = t.redemption_counts.c
+    query = sa.select(c.redemptions_count, c.moves_count).where(
+        c.fund_id == fund_id, c.status == RedemptionStatus.APPROVED.value
+    )
+    count, moves = tx.connection.execute(query).one()
+    return count, moves
 
 
 def set_waiting_on(tx: Tx, redemption_ids: Sequence[Hex32], waiting_on: str | None) -> int:
@@ -223,11 +233,7 @@ def waits_of(tx: ReadTx, fund_id: str) -> set[str]:
     """What the approved redemptions of a fund were last noted to wait for."""
     query = (
         sa.select(r.c.waiting_on)
-        .where(
-            r.c.fund_id == fund_id,
-            r.c.status == RedemptionStatus.APPROVED.value,
-            r.c.waiting_on.is_not(None),
-        )
+        .where(r.c.fund_id == fund_id, IS_APPROVED, r.c.waiting_on.is_not(None))
         .distinct()
     )
     return set(tx.connection.execute(query).scalars())

@@ -16,6 +16,7 @@ from settlement_node.store.tables.base import (
     metadata,
 )
 from settlement_node.store.tables.book import (
+    IS_APPROVED,
     UNFINISHED,
     fund_settlers,
     fund_terms,
@@ -49,6 +50,7 @@ from settlement_node.store.tables.records import (
 )
 
 __all__ = [
+    "IS_APPROVED",
     "UNFINISHED",
     "AcceptedAs",
     "AlertStatus",

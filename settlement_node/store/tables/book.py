@@ -168,6 +168,20 @@ sa.Index(
     postgresql_where=redemptions.c.found_block_number.is_not(None),
 )
 sa.Index("ix_redemptions_investor", redemptions.c.investor_address)
+IS_APPROVED = redemptions.c.status == sa.literal_column(f"'{RedemptionStatus.APPROVED.value}'")
+"""In words that an index of approved ones is found by: a parameter could be any status."""
+for _name, _columns, _condition in (
+    ("small", ("shares_base_units", "redemption_index"), IS_APPROVED),
+    ("date", ("settle_after_utc",), IS_APPROVED & redemptions.c.settle_after_utc.is_not(None)),
+    ("waiting", ("waiting_on",), IS_APPROVED & redemptions.c.waiting_on.is_not(None)),
+):
+    sa.Index(
+        f"ix_redemptions_{_name}",
+        redemptions.c.fund_id,
+        *(redemptions.c[_column] for _column in _columns),
+        sqlite_where=_condition,
+        postgresql_where=_condition,
+    )
 
 redemption_counts = sa.Table(
     "redemption_counts",
@@ -175,9 +189,11 @@ redemption_counts = sa.Table(
     sa.Column("fund_id", sa.ForeignKey("funds.fund_id"), primary_key=True),
     sa.Column("status", sa.String(12), primary_key=True),
     sa.Column("redemptions_count", sa.BigInteger, nullable=False),
+    sa.Column("moves_count", sa.BigInteger, nullable=False),
     one_of("status", RedemptionStatus),
     sa.CheckConstraint("redemptions_count >= 0", name="count_range"),
-    comment="How many redemptions of a fund stand in a status, kept by each commit that moves one.",
+    comment="How many redemptions of a fund stand in a status, and how often one came or went, kept"
+    " by each commit that moves one.",
 )
 
 ledger_postings = sa.Table(

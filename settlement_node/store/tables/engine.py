@@ -141,13 +141,14 @@ settlements = sa.Table(
     " batch hashes are those of a settler that burns and pays in one.",
 )
 sa.Index("ix_settlements_fund", settlements.c.fund_id, settlements.c.settlement_id)
-sa.Index(
-    "ix_settlements_live",
-    settlements.c.fund_id,
-    settlements.c.settlement_id,
-    sqlite_where=settlements.c.status == "live",
-    postgresql_where=settlements.c.status == "live",
-)
+for _status in (SettlementStatus.LIVE, SettlementStatus.VOID):
+    sa.Index(
+        f"ix_settlements_{_status.value}",
+        settlements.c.fund_id,
+        settlements.c.settlement_id,
+        sqlite_where=settlements.c.status == _status.value,
+        postgresql_where=settlements.c.status == _status.value,
+    )
 
 settlement_items = sa.Table(
     "settlement_items",

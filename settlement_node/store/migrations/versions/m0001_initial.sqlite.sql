@@ -319,6 +319,7 @@ CREATE TABLE redemption_counts (
     fund_id VARCHAR(64) NOT NULL,
     status VARCHAR(12) NOT NULL,
     redemptions_count BIGINT NOT NULL,
+    moves_count BIGINT NOT NULL,
     CONSTRAINT pk_redemption_counts PRIMARY KEY (fund_id, status),
     CONSTRAINT ck_redemption_counts_status_known CHECK (status IN ('requested', 'approved', 'settling', 'burning', 'burned', 'paying', 'paid', 'settled', 'held', 'returning', 'rejected', 'cancelled', 'expired', 'returned')),
     CONSTRAINT ck_redemption_counts_count_range CHECK (redemptions_count >= 0),
@@ -354,6 +355,8 @@ CREATE INDEX ix_settlements_batch_hash ON settlements (settler_address, batch_ha
 CREATE INDEX ix_settlements_fund ON settlements (fund_id, settlement_id);
 
 CREATE INDEX ix_settlements_live ON settlements (fund_id, settlement_id) WHERE status = 'live';
+
+CREATE INDEX ix_settlements_void ON settlements (fund_id, settlement_id) WHERE status = 'void';
 
 CREATE TABLE redemptions (
     redemption_id VARCHAR(66) NOT NULL,
@@ -400,6 +403,8 @@ CREATE TABLE redemptions (
     CONSTRAINT fk_redemptions_investor_id FOREIGN KEY(investor_id) REFERENCES investors (investor_id)
 );
 
+CREATE INDEX ix_redemptions_date ON redemptions (fund_id, settle_after_utc) WHERE status = 'approved' AND settle_after_utc IS NOT NULL;
+
 CREATE INDEX ix_redemptions_found ON redemptions (fund_id, found_block_number) WHERE found_block_number IS NOT NULL;
 
 CREATE INDEX ix_redemptions_investor ON redemptions (investor_address);
@@ -408,7 +413,11 @@ CREATE INDEX ix_redemptions_page ON redemptions (requested_at_utc, redemption_id
 
 CREATE INDEX ix_redemptions_plan ON redemptions (fund_id, status, redemption_index);
 
+CREATE INDEX ix_redemptions_small ON redemptions (fund_id, shares_base_units, redemption_index) WHERE status = 'approved';
+
 CREATE INDEX ix_redemptions_unfinished ON redemptions (requested_at_utc, redemption_id) WHERE status IN ('requested', 'approved', 'settling', 'burning', 'burned', 'paying', 'paid', 'held', 'returning');
+
+CREATE INDEX ix_redemptions_waiting ON redemptions (fund_id, waiting_on) WHERE status = 'approved' AND waiting_on IS NOT NULL;
 
 CREATE TABLE ledger_postings (
     posting_id INTEGER NOT NULL,
