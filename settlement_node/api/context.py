@@ -15,7 +15,6 @@ from settlement_node.api.metrics import Metrics
 from settlement_node.chain.context import ChainContext
 from settlement_node.config.sections import ApiSettings
 from settlement_node.desk.door import SeenCapacity, see_capacity
-from settlement_node.domain.engine.finality import FinalityPolicy
 from settlement_node.node.context import NodeContext
 from settlement_node.store.database import Store
 from settlement_node.store.rows import FundRow
@@ -41,18 +40,10 @@ class ApiContext:
     head_stale_seconds: Mapping[int, float] = field(default_factory=dict)
     chain_turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def finality(self, chain_id: int) -> FinalityPolicy | None:
-        """The chain's rule, or None for a chain this process is not configured for."""
-        chain = self.node.chains.get(chain_id)
-        return None if chain is None else chain.finality
-
     def capacity_now(self, fund: FundRow) -> SeenCapacity | None:
         """What the chain shows the fund can settle at most; None when it cannot say."""
-        chain = self.node.chains.get(fund.chain_id)
-        if chain is None:
-            return None
         with self.chain_turn:
-            return see_capacity(self.store, chain.client, fund)
+            return see_capacity(self.store, self.node.chains, fund)
 
 
 def _context(request: Request) -> ApiContext:

@@ -6,12 +6,12 @@ all; only the chain's answer refuses. Where it cannot be asked the order is take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from settlement_node.chain.client import ChainClient
+from settlement_node.chain.context import ChainContext
 from settlement_node.chain.views import SettlerView, TokenView
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.observations import RedemptionSettledEvent
@@ -46,8 +46,15 @@ def capacity_of(shares: TokenView, settler: SettlerView) -> FundCapacity:
     return FundCapacity(supply, settler.daily_payout_limit_base_units)
 
 
-def see_capacity(store: Store, client: ChainClient, fund: FundRow) -> SeenCapacity | None:
-    """Ask the chain now; None when it cannot say, or the book is too far behind it."""
+def see_capacity(
+    store: Store, chains: Mapping[int, ChainContext], fund: FundRow
+) -> SeenCapacity | None:
+    """Ask the chain now; None when it cannot say, or is not among these, or the book is too far
+    behind it."""
+    chain = chains.get(fund.chain_id)
+    if chain is None:
+        return None
+    client = chain.client
     with store.read() as tx:
         settlers = settlers_of(tx, fund.fund_id)
     first = min(int(row["scanned_to_block"]) for row in settlers) + 1

@@ -253,7 +253,7 @@ def test_import__whole__reads_the_file_before_the_database_is_held(
 def test_import__more_lines_than_one_commit_takes__is_refused_and_skip_bad_takes_it(
     desk: Desk, fund: FundRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("settlement_node.cli.importing.WHOLE_FILE_LINES_MAX", 2)
+    monkeypatch.setattr("settlement_node.sources.importing.WHOLE_FILE_LINES_MAX", 2)
     file = desk.write("r.csv", "\n".join([HEADER, *(line(f"{n}") for n in range(3))]))
     result = desk.run("import", file)
     assert (result.exit_code, "more than 2 orders" in result.stderr) == (2, True)
