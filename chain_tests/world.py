@@ -93,7 +93,7 @@ class World:
     ) -> RedemptionOrder:
         """An order of the investor of that name, who is given just these shares."""
         investor = account(name)
-        self.stage.mint_shares(investor, Shares(shares))
+        self.stage.give_shares({investor: Shares(shares)})
         return RedemptionOrder(name, investor, payee or investor, Shares(shares))
 
     def orders(self, count: int, prefix: str = "order") -> list[RedemptionOrder]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from settlement_node.domain.observations import Receipt
 from settlement_node.methods.deploy import (
+    CALL_GAS_LIMIT,
     Deployer,
     SettlerSettings,
+    Wanted,
     granting_role,
     settler_creation,
     trial_tokens,
@@ -35,3 +38,12 @@ def deploy_test_tokens(deployer: Deployer) -> Tokens:
 def grant_fund_role(deployer: Deployer, share_token: Address, role: str, account: Address) -> None:
     """Give an account a role of the fund token."""
     deployer.send_all([granting_role(share_token, role, account)])
+
+
+def send(
+    deployer: Deployer, to_address: Address, data: bytes, *, gas_limit: int = CALL_GAS_LIMIT
+) -> Receipt:
+    """Send one transaction of the deployer's and wait for its receipt."""
+    what = Wanted(f"a transaction to {to_address}", to_address, data, gas_limit)
+    (receipt,) = deployer.send_all([what])
+    return receipt

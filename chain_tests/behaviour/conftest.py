@@ -158,7 +158,7 @@ def make_rig(name: str, chain: Chain) -> Rig:
         chain, treasury_base_units=TREASURY, daily_payout_limit_base_units=DAILY_LIMIT
     )
     holder = KeySigner(chain.funded_keys[5])
-    stage.mint_shares(holder.address, Shares(100 * SHARE))
+    stage.give_shares({holder.address: Shares(100 * SHARE)})
     client = ChainClient(chain.chain_id, [chain.transport("suite")], now=time.monotonic)
     client.refresh()
     return Rig(name, chain, stage, client, holder)

@@ -14,6 +14,7 @@ from settlement_node.domain.observations import SettleItem
 from settlement_node.methods.deploy import Deployer
 from settlement_node.store.database import Store
 from settlement_node.units import Payout, Shares, redemption_id_of
+from tests_support.deploying import send
 
 S = RedemptionStatus
 
@@ -23,9 +24,8 @@ def thief_settles(world: World, items: Sequence[SettleItem]) -> None:
     fund = world.stage.fund
     world.client.refresh()
     previous = world.client.settler_view(fund.settler_address).batch_hash
-    Deployer(world.client, world.stage.operator, advance=world.mine).send(
-        fund.settler_address, encode_settle(previous, items), gas_limit=2_000_000
-    )
+    operator = Deployer(world.client, world.stage.operator, advance=world.mine)
+    send(operator, fund.settler_address, encode_settle(previous, items), gas_limit=2_000_000)
     world.mine(CONFIRMATIONS_BLOCKS)
 
 

@@ -173,7 +173,7 @@ def test_isolation__one_holder_orders_more_than_he_has_in_two_orders__first_paid
 ) -> None:
     """Each order alone fits his shares; the preview runs them one after the other."""
     investor = account("one")
-    world.stage.mint_shares(investor, Shares(5 * SHARE))
+    world.stage.give_shares({investor: Shares(5 * SHARE)})
     orders = [world.order("other", SHARE)]
     from settlement_node.domain.redemption import RedemptionOrder
 

@@ -54,7 +54,7 @@ def test_money__treasury_short__smaller_orders_go_the_large_one_waits_with_an_al
 
 
 def fund_treasury(world: World, payout_base_units: int) -> None:
-    world.stage.mint_money(world.stage.treasury.address, Payout(payout_base_units))
+    world.stage.give_money([world.stage.treasury.address], Payout(payout_base_units))
     world.stage.approve(Payout(10**15))
 
 

@@ -27,6 +27,7 @@ from settlement_node.store import tables as t
 from settlement_node.store.database import Store
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Payout, Wei
+from tests_support.deploying import send
 
 S = RedemptionStatus
 NOOP_GAS = 21_000
@@ -190,10 +191,10 @@ def test_lane__somebody_else_keeps_using_the_key_from_the_start__an_alert(
     names = world.enter(1)
     operator = world.stage.operator
     stranger = Deployer(world.stage.client, operator, advance=world.chain.mine)
-    stranger.send(operator.address, b"", gas_limit=NOOP_GAS)
+    send(stranger, operator.address, b"", gas_limit=NOOP_GAS)
     world.tick()
     later(book, STALLED_AFTER.total_seconds())
-    stranger.send(operator.address, b"", gas_limit=NOOP_GAS)
+    send(stranger, operator.address, b"", gas_limit=NOOP_GAS)
     world.tick()
     watch(world.context(), [world.lane])
     assert world.alerts() == {"lane_not_advancing"}

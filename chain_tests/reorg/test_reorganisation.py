@@ -23,7 +23,7 @@ from settlement_node.store.book.settlers import add_settler
 from settlement_node.store.telling import records
 from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import ZERO_HASH, Address, Payout
-from tests_support.deploying import deploy_settler, grant_fund_role
+from tests_support.deploying import deploy_settler, grant_fund_role, send
 
 S = RedemptionStatus
 NEVER = 1_000
@@ -428,7 +428,7 @@ def pay_elsewhere(world: World, settler: Address, name: str) -> bytes:
         Payout(100 * 10**6),
     )
     batch = encode_settle(ZERO_HASH, [paid])
-    world.stage.deployer.send(settler, batch, gas_limit=1_000_000)
+    send(world.stage.deployer, settler, batch, gas_limit=1_000_000)
     return batch
 
 
@@ -453,7 +453,7 @@ def test_reorg__takes_back_what_another_settler_paid__held_and_never_paid_beside
     assert world.row(name).hold_reason == HoldReason.PAYMENT_UNDONE.value
     assert world.money_of(payee) == 0
 
-    world.stage.deployer.send(settler, batch, gas_limit=1_000_000)
+    send(world.stage.deployer, settler, batch, gas_limit=1_000_000)
     world.until(lambda: world.status(name) is S.SETTLED, "found as paid")
     assert world.money_of(payee) == 100 * 10**6
     assert world.unfinal() == []

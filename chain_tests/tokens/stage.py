@@ -126,7 +126,7 @@ def fund_of(
         share_token_address=share_address,
         share_decimals=18,
         payout_token_address=payout_address,
-        payout_decimals=on.client.token_metadata(payout_address).decimals,
+        payout_decimals=on.client.token_decimals(payout_address),
         settler_address=settler,
         settler_from_block=from_block,
         treasury_address=on.treasury.address,
@@ -171,6 +171,6 @@ def set_odd_stage(
     if share == "FundToken":
         grant_fund_role(on.deployer, share_address, "BURNER_ROLE", fund.settler_address)
     stage = OddStage(chain, on.client, on.deployer, on.operator, on.treasury, fund, share, payout)
-    stage.mint_money(on.treasury.address, TREASURY)
+    stage.give_money([on.treasury.address], TREASURY)
     stage.approve(TREASURY)
     return stage

@@ -64,7 +64,7 @@ def set_usdc_stage(chain: Chain, checks: FundChecks) -> OddStage:
     stage = OddStage(
         chain, on.client, on.deployer, on.operator, on.treasury, fund, "FundToken", usdc
     )
-    stage.mint_money(on.treasury.address, TREASURY)
+    stage.give_money([on.treasury.address], TREASURY)
     stage.approve(TREASURY)
     return stage
 
@@ -77,7 +77,7 @@ def set_openzeppelin_4_stage(chain: Chain, burn_style: BurnStyle) -> OddStage:
     payout = on.deployer.deploy(preset, ["Old Dollar", "OUSD"])
     fund = fund_of(on, share_address=share, payout_address=payout, burn_style=burn_style)
     stage = OddStage(chain, on.client, on.deployer, on.operator, on.treasury, fund, preset, preset)
-    stage.mint_money(on.treasury.address, TREASURY)
+    stage.give_money([on.treasury.address], TREASURY)
     stage.approve(TREASURY)
     return stage
 

@@ -31,7 +31,7 @@ def order_of_key(stage: OddStage, number: int, shares: int, *, allowed: bool) ->
     """An order of a holder who has a key, and has allowed the settler to take the shares or not."""
     key = stage.chain.funded_keys[number]
     holder = KeySigner(key).address
-    stage.mint_shares(holder, Shares(shares))
+    stage.give_shares({holder: Shares(shares)})
     if allowed:
         stage.allow_shares(key, Shares(shares))
     return RedemptionOrder(f"order-{number}", holder, account(f"payee {number}"), Shares(shares))
@@ -102,7 +102,7 @@ def test_burn_style__token_burns_more_than_asked__held_and_nothing_moved(
     stage = set_odd_stage(chain, share="FeeTakingToken")
     world = build_world(chain, stage, book)
     order = world.order("one", SHARE)
-    stage.mint_shares(order.investor_address, Shares(SHARE))
+    stage.give_shares({order.investor_address: Shares(SHARE)})
     world.take_in(order)
 
     world.settle()

@@ -230,7 +230,7 @@ def test_try_fund__settler_is_an_agent__right_though_a_burn_of_nothing_is_refuse
     chain: Chain, book: Store
 ) -> None:
     stage = set_trex_stage(chain, checks=CHECKS)
-    stage.mint_shares(account("holder"), Shares(SHARE))
+    stage.give_shares({account("holder"): Shares(SHARE)})
     stage.client.refresh()
 
     for holders in ([], [account("holder")]):

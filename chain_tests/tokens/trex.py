@@ -122,7 +122,7 @@ def set_trex_stage(chain: Chain, *, checks: FundChecks, agent: bool = True) -> T
     stage = TrexStage(
         chain, on.client, on.deployer, on.operator, on.treasury, fund, issuer, registry, {}
     )
-    stage.mint_money(on.treasury.address, TREASURY)
+    stage.give_money([on.treasury.address], TREASURY)
     stage.approve(TREASURY)
     return stage
 

@@ -26,7 +26,7 @@ from settlement_node.chain.contracts.settler_reads import (
     read_batch_hash,
     read_settler,
 )
-from settlement_node.chain.contracts.token_reads import read_token, read_token_metadata
+from settlement_node.chain.contracts.token_reads import read_token, read_token_decimals
 from settlement_node.chain.contracts.tokens import TRANSFER_TOPIC, address_topic
 from settlement_node.chain.endpoints.endpoint import (
     BlockParameter,
@@ -47,7 +47,6 @@ from settlement_node.chain.views import (
     HeadView,
     SendAnswer,
     SettlerView,
-    TokenMetadata,
     TokenView,
     Undecided,
 )
@@ -322,9 +321,9 @@ class ChainClient:
             allowance=allowance,
         )
 
-    def token_metadata(self, token: Address) -> TokenMetadata:
-        """Name, symbol and decimals, in one round trip. Refused if it is not an ERC-20."""
-        return read_token_metadata(self.calls, token)
+    def token_decimals(self, token: Address) -> int:
+        """The token's decimals. Refused if it is not an ERC-20 with sensible ones."""
+        return read_token_decimals(self.calls, token)
 
     def _of_account(
         self,

@@ -119,12 +119,8 @@ class SettlerView:
     floor_price: int
     ceiling_price: int
     item_gas_limit: int
-    change_delay_seconds: int
-    restrict_payees: bool
     predecessor_address: Address
-    owner_address: Address
     operator_address: Address
-    guardian_address: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +136,3 @@ class TokenView:
     balances_base_units: Mapping[Address, int]
     allowance_base_units: int | None
     paused: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenMetadata:
-    """An ERC-20's name, symbol and decimals."""
-
-    token_address: Address
-    name: str
-    symbol: str
-    decimals: int

@@ -232,7 +232,7 @@ def check_on_chain(fund: FundFile, client: ChainClient) -> NewFund:
 def decimals_of(client: ChainClient, token: Address, *, field: str) -> int:
     """A token's own decimals; InvalidInput when there is no ERC-20."""
     try:
-        return client.token_metadata(token).decimals
+        return client.token_decimals(token)
     except Refused as error:
         raise InvalidInput(f"{field}: {error.message}", field=field) from None
 

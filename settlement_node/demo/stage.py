@@ -60,10 +60,6 @@ class Stage:
     treasury: Deployer
     fund: NewFund
 
-    def mint_shares(self, holder: Address, shares_base_units: Shares) -> None:
-        """Permit a holder and give it shares."""
-        self.give_shares({holder: shares_base_units})
-
     def give_shares(self, shares_of_holders: Mapping[Address, Shares]) -> None:
         """Permit holders and give them shares, all at once."""
         self.deployer.send_all(
@@ -73,10 +69,6 @@ class Stage:
                 for one in giving_shares(self.fund.share_token_address, holder, shares)
             ]
         )
-
-    def mint_money(self, holder: Address, payout_base_units: Payout) -> None:
-        """Give an account stablecoin."""
-        self.give_money([holder], payout_base_units)
 
     def give_money(self, holders: Sequence[Address], payout_base_units: Payout) -> None:
         """Give each account that much stablecoin, all at once."""
@@ -172,7 +164,7 @@ def set_stage(
             nav_decimals=NAV_DECIMALS,
         ),
     )
-    stage.mint_money(treasury.address, treasury_base_units)
+    stage.give_money([treasury.address], treasury_base_units)
     stage.approve(treasury_base_units)
     confirmed("treasury funded, allowance given")
     return stage

@@ -55,7 +55,6 @@ class AnvilProcess:
         block_seconds: int | None = None,
         slots_in_an_epoch: int = 1,
         block_gas_limit: int = 30_000_000,
-        base_fee_wei: int | None = None,
         more_arguments: Sequence[str] = (),
     ) -> None:
         """Nothing is started yet."""
@@ -68,7 +67,6 @@ class AnvilProcess:
             *("--gas-limit", str(block_gas_limit)),
             *("--slots-in-an-epoch", str(slots_in_an_epoch)),
             *(("--no-mining",) if block_seconds is None else ("--block-time", str(block_seconds))),
-            *(() if base_fee_wei is None else ("--block-base-fee-per-gas", str(base_fee_wei))),
             *more_arguments,
         ]
         self._process: subprocess.Popen[bytes] | None = None

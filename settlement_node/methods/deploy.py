@@ -118,19 +118,6 @@ class Deployer:
         (receipt,) = self.send_all([replace(wanted, gas_limit=gas_limit)])
         return receipt
 
-    def send(
-        self,
-        to_address: Address,
-        data: bytes,
-        *,
-        value_wei: Wei = NO_COINS,
-        gas_limit: int = CALL_GAS_LIMIT,
-    ) -> Receipt:
-        """Send one transaction and wait for its receipt; raises what `send_all` does."""
-        wanted = Wanted(f"a transaction to {to_address}", to_address, data, gas_limit, value_wei)
-        (receipt,) = self.send_all([wanted])
-        return receipt
-
     def send_all(
         self, wanted: Sequence[Wanted], *, mined: Callable[[Wanted], None] = lambda _: None
     ) -> list[Receipt]:

@@ -100,12 +100,8 @@ class ScriptedChain:
             floor_price=0,
             ceiling_price=2 * 10**6,
             item_gas_limit=400_000,
-            change_delay_seconds=3_600,
-            restrict_payees=False,
             predecessor_address=ZERO_ADDRESS,
-            owner_address=address("owner"),
             operator_address=LANE_ADDRESS,
-            guardian_address=address("guardian"),
         )
 
     def fee_history(self, *, block_count: int, percentile: float) -> FeeHistory:

@@ -232,8 +232,6 @@ def erc20(**changes: RpcResult) -> ScriptedTransport:
         "balanceOf(address)": RpcOk(word(10)),
         "allowance(address,address)": RpcOk(word(5)),
         "paused()": RpcOk(word(0)),
-        "name()": RpcOk("0x" + abi_encode(["string"], ["Fund"]).hex()),
-        "symbol()": RpcOk("0x" + b"MKR".ljust(32, b"\x00").hex()),
         "decimals()": RpcOk(word(18)),
     }
     return token_endpoint(**(answers | changes))
@@ -287,20 +285,11 @@ def test_token_view__balance_reverts__refused() -> None:
         client.token_view(TOKEN, holders=[ACCOUNT])
 
 
-def test_token_metadata__old_token_with_bytes32_symbol__read() -> None:
-    metadata = client_of(erc20()).token_metadata(TOKEN)
-
-    assert (metadata.name, metadata.symbol, metadata.decimals) == ("Fund", "MKR", 18)
+def test_token_decimals__a_token__read() -> None:
+    assert client_of(erc20()).token_decimals(TOKEN) == 18
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"decimals()": RpcOk(word(200))},
-        {"decimals()": RpcOk("0x")},
-        {"name()": RpcOk("0x" + "ff" * 32)},
-    ],
-)
-def test_token_metadata__not_a_sensible_token__refused(change: dict[str, RpcResult]) -> None:
+@pytest.mark.parametrize("answer", [RpcOk(word(200)), RpcOk("0x")])
+def test_token_decimals__not_a_sensible_token__refused(answer: RpcResult) -> None:
     with pytest.raises(Refused):
-        client_of(erc20(**change)).token_metadata(TOKEN)
+        client_of(erc20(**{"decimals()": answer})).token_decimals(TOKEN)

@@ -43,12 +43,8 @@ def chain_of(
             floor_price=0,
             ceiling_price=1,
             item_gas_limit=400_000,
-            change_delay_seconds=3_600,
-            restrict_payees=False,
             predecessor_address=ZERO_ADDRESS if before is None else address(before),
-            owner_address=address("owner"),
             operator_address=address("operator"),
-            guardian_address=address("guardian"),
         )
         for name, before in named.items()
     }

@@ -50,12 +50,8 @@ _VIEWS: Mapping[str, tuple[str, Callable[[bytes, int], object]]] = {
     "floor_price": ("floorPrice()", read_uint),
     "ceiling_price": ("ceilingPrice()", read_uint),
     "item_gas_limit": ("itemGasLimit()", read_uint),
-    "change_delay_seconds": ("changeDelay()", read_uint),
-    "restrict_payees": ("restrictPayees()", read_bool),
     "predecessor_address": ("predecessor()", read_address),
-    "owner_address": ("owner()", read_address),
     "operator_address": ("operator()", read_address),
-    "guardian_address": ("guardian()", read_address),
 }
 """Each field of a SettlerView: which view answers it, and how the answer is read."""
 

@@ -1,4 +1,4 @@
-"""Questions to an ERC-20: supply, balances, allowance, pause; name, symbol and decimals."""
+"""Questions to an ERC-20: supply, balances, allowance, pause; decimals."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from settlement_node.chain.contracts.settler_reads import Calls
 from settlement_node.chain.contracts.tokens import (
     DECIMALS_CALL,
-    NAME_CALL,
     PAUSED_CALL,
-    SYMBOL_CALL,
     TOTAL_SUPPLY_CALL,
-    decode_text,
     encode_allowance,
     encode_balance_of,
 )
 from settlement_node.chain.endpoints.endpoint import CallOutcome, CallRequest, CallReturned
-from settlement_node.chain.views import TokenMetadata, TokenView
+from settlement_node.chain.views import TokenView
 from settlement_node.chain.wire.words import MalformedData, read_bool, read_uint
 from settlement_node.errors import Refused
 from settlement_node.units import DECIMALS_MAX, Address
@@ -52,19 +49,13 @@ def read_token(
     )
 
 
-def read_token_metadata(calls: Calls, token: Address) -> TokenMetadata:
-    """One round trip. Refused when it is not an ERC-20 with sensible decimals."""
-    requests = [CallRequest(token, data) for data in (NAME_CALL, SYMBOL_CALL, DECIMALS_CALL)]
-    name, symbol, decimals_outcome = calls(requests)
-    decimals = _number(token, decimals_outcome, "decimals()")
+def read_token_decimals(calls: Calls, token: Address) -> int:
+    """Refused when it is not an ERC-20 with sensible decimals."""
+    (outcome,) = calls([CallRequest(token, DECIMALS_CALL)])
+    decimals = _number(token, outcome, "decimals()")
     if decimals > DECIMALS_MAX:
         raise _not_a_token(token, f"decimals() is {decimals}")
-    return TokenMetadata(
-        token_address=token,
-        name=_text(token, name, "name()"),
-        symbol=_text(token, symbol, "symbol()"),
-        decimals=decimals,
-    )
+    return decimals
 
 
 def _number(token: Address, outcome: CallOutcome, signature: str) -> int:
@@ -74,15 +65,6 @@ def _number(token: Address, outcome: CallOutcome, signature: str) -> int:
         return read_uint(outcome.data, 0)
     except MalformedData:
         raise _not_a_token(token, f"{signature} does not answer a number") from None
-
-
-def _text(token: Address, outcome: CallOutcome, signature: str) -> str:
-    if not isinstance(outcome, CallReturned):
-        raise _not_a_token(token, f"{signature} reverts")
-    try:
-        return decode_text(outcome.data)
-    except MalformedData:
-        raise _not_a_token(token, f"{signature} does not answer a text") from None
 
 
 def _paused(outcome: CallOutcome) -> bool | None:

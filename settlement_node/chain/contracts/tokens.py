@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eth_abi.abi import decode as abi_decode
-from eth_abi.exceptions import DecodingError
-
 from settlement_node.chain.wire.words import (
-    MalformedData,
     address_word,
     read_uint,
     selector,
@@ -23,8 +19,6 @@ TRANSFER_TOPIC = topic("Transfer(address,address,uint256)")
 
 TOTAL_SUPPLY_CALL = selector("totalSupply()")
 PAUSED_CALL = selector("paused()")
-NAME_CALL = selector("name()")
-SYMBOL_CALL = selector("symbol()")
 DECIMALS_CALL = selector("decimals()")
 _BALANCE_OF = selector("balanceOf(address)")
 _ALLOWANCE = selector("allowance(address,address)")
@@ -45,16 +39,6 @@ def encode_transfer_from(*, owner: Address, recipient: Address, value_base_units
     """Calldata of `transferFrom`; asked of a node without sending, it tells whether it would go."""
     words = address_word(owner) + address_word(recipient)
     return _TRANSFER_FROM + words + uint_word(value_base_units, field="value_base_units")
-
-
-def decode_text(data: bytes) -> str:
-    """A `string` answer; older tokens answer `bytes32`, padded with zeros. MalformedData else."""
-    try:
-        if len(data) == 32:
-            return data.rstrip(b"\x00").decode("utf-8")
-        return str(abi_decode(["string"], data)[0])
-    except (DecodingError, UnicodeDecodeError, OverflowError) as error:
-        raise MalformedData("the token's name or symbol is not text") from error
 
 
 def decode_transfers(logs: Sequence[Log]) -> list[TransferEvent]:

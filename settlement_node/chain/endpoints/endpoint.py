@@ -112,8 +112,7 @@ class Endpoint:
 
     def chain_id(self) -> int:
         """`eth_chainId`."""
-        (result,) = self._ask([RpcRequest("eth_chainId")])
-        return self._read(result, read_quantity)
+        return self._read(self._one("eth_chainId"), read_quantity)
 
     def head(self) -> EndpointHead:
         """Chain id, latest, safe and finalized in one round trip."""
@@ -145,7 +144,7 @@ class Endpoint:
         """Send once. An error whose wording is not understood leaves the outcome open."""
         expected = to_hex32(keccak(raw))
         try:
-            (result,) = self._ask([RpcRequest("eth_sendRawTransaction", ("0x" + raw.hex(),))])
+            result = self._one("eth_sendRawTransaction", "0x" + raw.hex())
         except Transient as error:
             return Unanswered(error.message)
         if isinstance(result, RpcOk):
@@ -217,7 +216,7 @@ class Endpoint:
 
     def transaction_place(self, transaction_hash: Hex32) -> TransactionPlace | None:
         """Sender and nonce of a transaction this endpoint has, mined or waiting; `None` if not."""
-        (result,) = self._ask([RpcRequest("eth_getTransactionByHash", (transaction_hash,))])
+        result = self._one("eth_getTransactionByHash", transaction_hash)
         place = self._place(result, transaction_hash)
         if place is None:
             return None
@@ -229,24 +228,20 @@ class Endpoint:
 
     def nonce(self, address: Address, block: BlockParameter) -> int:
         """`eth_getTransactionCount`."""
-        (result,) = self._ask([RpcRequest("eth_getTransactionCount", (address, block))])
-        return self._read(result, read_number)
+        return self._read(self._one("eth_getTransactionCount", address, block), read_number)
 
     def native_balance(self, address: Address, block: BlockParameter) -> int:
         """`eth_getBalance`, in wei."""
-        (result,) = self._ask([RpcRequest("eth_getBalance", (address, block))])
-        return self._read(result, read_quantity)
+        return self._read(self._one("eth_getBalance", address, block), read_quantity)
 
     def contract_code(self, address: Address, block: BlockParameter) -> bytes:
         """`eth_getCode`, empty for an account without code."""
-        (result,) = self._ask([RpcRequest("eth_getCode", (address, block))])
-        return self._read(result, read_data)
+        return self._read(self._one("eth_getCode", address, block), read_data)
 
     def fee_history(self, *, block_count: int, newest_number: int, percentile: float) -> FeeHistory:
         """`eth_feeHistory` of `block_count` blocks ending with `newest_number`."""
         parameters = (quantity(block_count), quantity(newest_number), [percentile])
-        (result,) = self._ask([RpcRequest("eth_feeHistory", parameters)])
-        return self._read(result, read_fee_history)
+        return self._read(self._one("eth_feeHistory", *parameters), read_fee_history)
 
     def calls(
         self, requests: Sequence[CallRequest], block: BlockParameter
@@ -283,6 +278,10 @@ class Endpoint:
         if isinstance(found, RpcError) and is_log_range_error(found):
             raise LogRangeTooLarge(f"endpoint {self.name}: {found.message}", endpoint=self.name)
         return self._read(found, read_logs), self._block_or_none(at_head, head_number)
+
+    def _one(self, method: str, *parameters: Any) -> RpcResult:
+        (result,) = self._ask([RpcRequest(method, parameters)])
+        return result
 
     def _ask(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
         results = self._transport.request(requests) if requests else []
