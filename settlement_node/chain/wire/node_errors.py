@@ -39,7 +39,6 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
             r"existing tx with same hash",  # erigon
             r"\balreadyknown\b",  # nethermind
             r"\bknown transaction",  # besu, older geth
-            r"same hash was already imported",
             r"already in (the )?mempool",
         ),
     ),
@@ -58,35 +57,28 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
     (
         SendRejection.NONCE_TOO_LOW,
         (
-            r"nonce too low",
-            r"nonce is too low",  # geth, reth, besu, anvil, erigon
+            r"nonce (is )?too low",  # geth, reth, besu, anvil, erigon
             r"\boldnonce\b",  # nethermind
             r"\bnoncetoolow\b",
-            r"nonce has already been used",
-            r"nonce already used",
+            r"nonce (has )?already (been )?used",
         ),
     ),
     (
         SendRejection.NONCE_TOO_HIGH,
         (
-            r"nonce too high",
-            r"nonce is too high",
-            r"nonce gap",
-            r"\bnoncegap\b",
+            r"nonce (is )?too high",
+            r"nonce ?gap",
             r"noncetoofarinfuture",
             r"nonce is too distant",
-            r"gapped nonce",
-            r"gapped-nonce",
+            r"gapped[ -]nonce",
             r"in-flight transaction limit",
         ),
     ),
     (
         SendRejection.WRONG_CHAIN,
         (
-            r"invalid chain ?id",
-            r"wrong chain ?id",
+            r"(invalid|wrong|incorrect) chain ?id",
             r"chain ?id mismatch",
-            r"incorrect chain ?id",
             r"invalid sender.*chain",
             r"\binvalidtxchainid\b",
             r"chain id.*(does not|doesn't) match",
@@ -95,8 +87,7 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
     (
         SendRejection.INSUFFICIENT_FUNDS,
         (
-            r"insufficient ?funds",
-            r"insufficient balance",
+            r"insufficient ?(funds|balance)",
             r"upfront cost exceeds",
             r"overshot",
             r"cannot afford",
@@ -106,9 +97,7 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
     (
         SendRejection.INTRINSIC_GAS,
         (
-            r"intrinsic gas too low",
-            r"intrinsic gas exceeds gas limit",
-            r"intrinsic gas cost",
+            r"intrinsic gas (too low|exceeds gas limit|cost)",
             r"insufficient gas for floor data",
             r"floor data gas",
             r"call gas cost.*exceeds the gas limit",
@@ -117,46 +106,35 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
     (
         SendRejection.GAS_LIMIT_TOO_HIGH,
         (
-            r"exceeds block gas limit",
             r"gas limit exceeds block",
             r"\bgaslimitexceeded\b",
-            r"gas limit too high",
-            r"gas limit is too high",
+            r"gas limit (is )?too high",
             r"intrinsic gas too high",
             r"gas limit reached",
-            r"exceeds the (block|transaction) gas limit",
+            r"exceeds (the )?(block|transaction) gas limit",
             r"transaction gas limit.*cap",
         ),
     ),
     (
         SendRejection.UNDERPRICED,
         (
-            r"transaction underpriced",
             r"\bunderpriced\b",
             r"tip below minimum",
             r"tip cap.*(too low|below)",
-            r"max fee per gas less than block base fee",
-            r"max fee per gas below current base fee",
+            r"max fee per gas (less than block|below current) base fee",
             r"fee ?cap less than block base fee",
             r"feecap.*below",
-            r"\bfeetoolow\b",
-            r"\bfeetoolowtocompete\b",
+            r"\bfeetoolow(tocompete)?\b",
             r"gas price below",
             r"fee too low",
-            r"gas price too low",
-            r"gas price is too low",
-            r"effective priority fee.*below",
+            r"gas price (is )?too low",
             r"priority fee.*(too low|below)",
         ),
     ),
     (
         SendRejection.MEMPOOL_FULL,
         (
-            r"txpool is full",
-            r"tx ?pool is full",
-            r"sub-?pool is full",
             r"pool is full",
-            r"mempool is full",
             r"pool overflow",
             r"account limit exceeded",
             r"transaction pool.*full",
@@ -185,8 +163,7 @@ _SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
             r"invalid (transaction )?rlp\b",
             r"(failed to|could not|cannot) (decode|deserialize)"
             r" (raw |signed |typed )*transaction(?=[:.,]|$)",
-            r"transaction type not supported",
-            r"tx type not supported",
+            r"(transaction|tx) type not supported",
             r"max initcode size",
             r"negative value",
             r"int256overflow",
