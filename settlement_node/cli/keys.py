@@ -90,19 +90,13 @@ def show_address(
 
 
 def _new_password(path: Path | None, variable: str | None) -> str:
-    if path is not None and variable is not None:
-        raise InvalidInput("give one of --password-file and --password-env", field="password_file")
-    if path is not None:
-        try:
-            password = path.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
-        except (OSError, UnicodeDecodeError):
-            raise InvalidInput(
-                f"password file {path} cannot be read", field="password_file"
-            ) from None
-    elif variable is not None:
-        password = os.environ.get(variable, "")
-    else:
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    from settlement_node.chain.signers.local import read_password
+
+    password = (
+        read_password(path, variable)
+        if path is not None or variable is not None
+        else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
     if len(password) < PASSWORD_LENGTH_MIN:
         raise InvalidInput(
             f"the password must have at least {PASSWORD_LENGTH_MIN} characters",

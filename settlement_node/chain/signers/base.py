@@ -7,6 +7,7 @@ key service or a remote signer.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -95,6 +96,55 @@ def sign_with(
     signed = [*_payload(fields), signature.y_parity, signature.r, signature.s]
     raw = _TRANSACTION_TYPE + rlp.encode(signed)
     return SignedTransaction(raw=raw, hash_hex=to_hex32(keccak(raw)))
+
+
+class DistantSigner(ABC):
+    """A signer whose key is elsewhere. Its address is given, so that a node starts while it is
+    away; before the first signature it is asked once whether it has the key of that address."""
+
+    __slots__ = ("_address", "_checked")
+
+    def __init__(self, address: Address) -> None:
+        """Nothing is asked yet."""
+        self._address = address
+        self._checked = False
+
+    @property
+    def address(self) -> Address:
+        """The address the key must have."""
+        return self._address
+
+    def check(self) -> None:
+        """Compare the key's own address with the given one, once.
+
+        Raises InvalidInput when another is configured, Refused when the key is not there or cannot
+        be used, Transient when it cannot be asked for now.
+        """
+        if not self._checked:
+            self._compare()
+            self._checked = True
+
+    def sign(self, fields: TransactionFields) -> SignedTransaction:
+        """Sign; raises as `Signer.sign` says, and what `check` raises before the first time."""
+        unsigned = unsigned_bytes(fields)
+        try:
+            self.check()
+        except InvalidInput as error:
+            # While running it is the signer that is wrong, not a caller's input.
+            raise Refused(error.message, **error.details) from None
+        return sign_with(
+            fields,
+            signer_address=self._address,
+            sign_digest=lambda digest: self._signature(unsigned, digest),
+        )
+
+    @abstractmethod
+    def _compare(self) -> None:
+        """Raise as `check` does unless the key is that of the address."""
+
+    @abstractmethod
+    def _signature(self, unsigned: bytes, digest: bytes) -> Signature:
+        """Have the bytes, or their digest, signed."""
 
 
 def unsigned_bytes(fields: TransactionFields) -> bytes:

@@ -14,13 +14,11 @@ from coincurve import PublicKey
 from coincurve.ecdsa import der_to_cdata, serialize_compact
 
 from settlement_node.chain.signers.base import (
+    DistantSigner,
     Signature,
-    SignedTransaction,
-    TransactionFields,
     address_of_public_key,
     low_s,
     recover_address,
-    sign_with,
 )
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.units import Address
@@ -141,39 +139,22 @@ def open_kms_client(
     return client
 
 
-class KmsSigner:
-    """Signs with a key in AWS KMS. Not deterministic: each signing gives other bytes.
+class KmsSigner(DistantSigner):
+    """Signs with a key in AWS KMS. Not deterministic: each signing gives other bytes."""
 
-    The address is given, so that a node starts while KMS is away; before the first signature the
-    key's own address is derived once and compared.
-    """
-
-    __slots__ = ("_address", "_checked", "_client", "_key_id", "_open_client")
+    __slots__ = ("_client", "_key_id", "_open_client")
 
     def __init__(
         self, open_client: Callable[[], KmsClient], *, key_id: str, address: Address
     ) -> None:
         """`key_id` is a key's id, ARN or alias/<name>; nothing is asked yet. The client is opened
         with the first call, and again after one for which no credentials were found."""
+        super().__init__(address)
         self._open_client = open_client
         self._client: KmsClient | None = None
         self._key_id = key_id
-        self._address = address
-        self._checked = False
 
-    @property
-    def address(self) -> Address:
-        """The address the key must have."""
-        return self._address
-
-    def check(self) -> None:
-        """Compare the key's own address with the given one, once.
-
-        Raises InvalidInput when they differ, Refused when the key cannot be used, Transient when
-        KMS cannot be asked now.
-        """
-        if self._checked:
-            return
+    def _compare(self) -> None:
         answer = self._ask(lambda client: client.get_public_key(KeyId=self._key_id))
         found = self._address_in(answer)
         if found != self._address:
@@ -181,21 +162,11 @@ class KmsSigner:
                 f"{self._who()} has the address {found}, configured is {self._address}",
                 field="address",
             )
-        self._checked = True
-
-    def sign(self, fields: TransactionFields) -> SignedTransaction:
-        """Sign; raises as `Signer.sign` says, and what `check` raises before the first time."""
-        try:
-            self.check()
-        except InvalidInput as error:
-            # While running it is the signer that is wrong, not a caller's input.
-            raise Refused(error.message, **error.details) from None
-        return sign_with(fields, signer_address=self._address, sign_digest=self._sign_digest)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._address})"
 
-    def _sign_digest(self, digest: bytes) -> Signature:
+    def _signature(self, unsigned: bytes, digest: bytes) -> Signature:  # noqa: ARG002
         answer = self._ask(
             lambda client: client.sign(
                 KeyId=self._key_id,

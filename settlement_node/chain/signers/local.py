@@ -51,10 +51,7 @@ class KeySigner:
     @classmethod
     def from_environment(cls, variable: str, environment: Mapping[str, str] | None = None) -> Self:
         """From an environment variable holding 64 hex digits; for development."""
-        text = (os.environ if environment is None else environment).get(variable)
-        if not text:
-            raise InvalidInput(f"environment variable {variable} is not set", field=variable)
-        return cls.from_hex(text)
+        return cls.from_hex(read_variable(variable, environment))
 
     @property
     def address(self) -> Address:
@@ -98,7 +95,7 @@ class KeystoreSigner(KeySigner):
 
         Raises InvalidInput naming the file, never the password, when it does not open.
         """
-        password = _password(password_path, password_variable, environment)
+        password = read_password(password_path, password_variable, environment)
         try:
             keystore = json.loads(keystore_path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -117,18 +114,26 @@ def encrypt_key(private_key: bytes, password: str) -> dict[str, Any]:
     return create_keyfile_json(private_key, password.encode("utf-8"))
 
 
-def _password(
-    path: Path | None, variable: str | None, environment: Mapping[str, str] | None
-) -> str:
-    if (path is None) == (variable is None):
-        raise InvalidInput("give the keystore's password by a file or by a variable, one of them")
-    if path is not None:
-        try:
-            return path.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
-        except OSError:
-            raise InvalidInput(f"password file {path} cannot be read") from None
-    assert variable is not None
+def read_variable(variable: str, environment: Mapping[str, str] | None = None) -> str:
+    """What an environment variable holds; InvalidInput naming it when that is nothing."""
     text = (os.environ if environment is None else environment).get(variable)
-    if text is None:
+    if not text:
         raise InvalidInput(f"environment variable {variable} is not set", field=variable)
     return text
+
+
+def read_password(
+    path: Path | None, variable: str | None, environment: Mapping[str, str] | None = None
+) -> str:
+    """A keystore's password: the first line of a file, or a variable. InvalidInput names what it
+    cannot be read from, never the password."""
+    if path is not None and variable is None:
+        try:
+            return path.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
+        except (OSError, UnicodeDecodeError):
+            raise InvalidInput(
+                f"password file {path} cannot be read", field="password_file"
+            ) from None
+    if path is None and variable is not None:
+        return read_variable(variable, environment)
+    raise InvalidInput("give the keystore's password by a file or by a variable, one of them")

@@ -15,12 +15,9 @@ import re
 from coincurve import PublicKey
 
 from settlement_node.chain.signers.base import (
+    DistantSigner,
     Signature,
-    SignedTransaction,
-    TransactionFields,
     address_of_public_key,
-    sign_with,
-    unsigned_bytes,
 )
 from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteReply
 from settlement_node.errors import InvalidInput, Refused, Transient
@@ -44,14 +41,10 @@ _MENDS = {
 }
 
 
-class RemoteSigner:
-    """Signs by asking a Web3Signer. Its every answer is checked against the lane's address.
+class RemoteSigner(DistantSigner):
+    """Signs by asking a Web3Signer. Its every answer is checked against the lane's address."""
 
-    The address is given, so that a node starts while the signer is down; before the first
-    signature the signer's list of keys is asked once for it.
-    """
-
-    __slots__ = ("_address", "_checked", "_http", "_identifier")
+    __slots__ = ("_http", "_identifier")
 
     def __init__(self, http: RemoteHttp, *, address: Address, identifier: str | None = None):
         """`identifier` is the signer's own name of the key; by default the public key found in
@@ -60,24 +53,12 @@ class RemoteSigner:
             raise InvalidInput(
                 "the identifier must be letters, digits and . _ - only", field="identifier"
             )
+        super().__init__(address)
         self._http = http
-        self._address = address
         self._identifier = identifier
-        self._checked = False
 
-    @property
-    def address(self) -> Address:
-        """The address the key must have."""
-        return self._address
-
-    def check(self) -> None:
-        """Find the lane's key in the signer's list, once.
-
-        Raises InvalidInput when the configured key is another, Refused when the signer does not
-        have the lane's key or does not talk to this node, Transient when it cannot be asked now.
-        """
-        if self._checked:
-            return
+    def _compare(self) -> None:
+        """The lane's key must be in the signer's list."""
         keys = self._listed_keys()
         mine = next((key for key, address in keys.items() if address == self._address), None)
         given = None if self._identifier is None else _PUBLIC_KEY.fullmatch(self._identifier)
@@ -96,24 +77,11 @@ class RemoteSigner:
                 expected_address=self._address,
             )
         self._identifier = self._identifier or mine
-        self._checked = True
-
-    def sign(self, fields: TransactionFields) -> SignedTransaction:
-        """Sign; raises as `Signer.sign` says, and what `check` raises before the first time."""
-        unsigned = unsigned_bytes(fields)
-        try:
-            self.check()
-        except InvalidInput as error:
-            # While running it is the signer that is wrong, not a caller's input.
-            raise Refused(error.message, **error.details) from None
-        return sign_with(
-            fields, signer_address=self._address, sign_digest=lambda _digest: self._ask(unsigned)
-        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._address} at {self._http.name})"
 
-    def _ask(self, unsigned: bytes) -> Signature:
+    def _signature(self, unsigned: bytes, digest: bytes) -> Signature:  # noqa: ARG002
         assert self._identifier is not None
         reply = self._http.post(
             SIGN_PATH + self._identifier,

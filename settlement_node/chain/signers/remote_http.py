@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from settlement_node.chain.signers.local import read_variable
 from settlement_node.chain.wire.bounded_http import (
     AnswerTooLarge,
     AnswerTooSlow,
@@ -63,9 +64,7 @@ class TokenSource:
         else:
             assert self.variable is not None
             where = f"environment variable {self.variable}"
-            text = self.environment.get(self.variable, "")
-            if not text:
-                raise InvalidInput(f"{where} is not set", field=self.variable)
+            text = read_variable(self.variable, self.environment)
         if _TOKEN.fullmatch(text.strip()) is None:
             raise InvalidInput(f"{where} does not hold a bearer token on one line")
         return text.strip()
