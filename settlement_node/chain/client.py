@@ -36,7 +36,6 @@ from settlement_node.chain.endpoints.endpoint import (
     Endpoint,
 )
 from settlement_node.chain.endpoints.endpoint_set import EndpointSet
-from settlement_node.chain.endpoints.fee_reads import read_fee_history
 from settlement_node.chain.endpoints.heads import HeadTracker
 from settlement_node.chain.endpoints.health import HealthPolicy
 from settlement_node.chain.endpoints.lookups import ReceiptLookup, find_place
@@ -52,6 +51,7 @@ from settlement_node.chain.views import (
 )
 from settlement_node.chain.wire.proofs import Account
 from settlement_node.chain.wire.transport import Transport
+from settlement_node.domain.engine.fees import middle_history
 from settlement_node.domain.observations import (
     Block,
     EndpointHealth,
@@ -157,14 +157,25 @@ class ChainClient:
         """Base fees and tips of the last `block_count` blocks up to the agreed head.
 
         `percentile` (0 to 100) picks the tip within each block, weighted by gas. It is the middle
-        of what all endpoints give, of two the lower: see `middle_history`.
+        of what all endpoints give, of two the lower: see `middle_history`. Transient when fewer
+        answer than must agree.
         """
-        return read_fee_history(
-            self._endpoints,
-            self._heads.view.head,
-            block_count=block_count,
-            percentile=percentile,
-        )
+        head, endpoints = self._heads.view.head, self._endpoints
+        histories: list[FeeHistory] = []
+        for answer in endpoints.answers(
+            lambda item: item.fee_history(
+                block_count=block_count, newest_number=head.number, percentile=percentile
+            )
+        ):
+            endpoints.stands(answer)
+            histories.append(answer.content)
+            if len(histories) >= len(endpoints.in_order()):
+                break
+        if len(histories) < endpoints.agreement:
+            raise Transient(
+                f"{len(histories)} endpoints gave a fee history, {endpoints.agreement} must"
+            )
+        return middle_history(histories, head_base_fee_wei=head.base_fee_per_gas_wei)
 
     def health(self) -> list[EndpointHealth]:
         """Every endpoint's health, in configured order."""

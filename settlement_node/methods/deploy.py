@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from eth_utils.crypto import keccak
@@ -32,24 +32,24 @@ NO_COINS = Wei(0)
 _TIP_WEI = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettlerSettings:
-    """What a settler is deployed with, in the contract's order and units."""
+    """What a settler is deployed with, in the contract's order and units. Floor and ceiling are
+    payout base units per whole share, and a floor of 0 is none; `restrict_payees` is whether an
+    item's payee must be its investor, or permitted for it; `predecessor_address` is the settler of
+    the same tokens that this one takes over from."""
 
     share_token_address: Address
     payout_token_address: Address
     treasury_address: Address
     burn_style: BurnStyle
     daily_payout_limit_base_units: Payout
-    ceiling_price: int
-    """Payout base units per whole share; so is the floor, and a floor of 0 is none."""
     floor_price: int = 0
+    ceiling_price: int
     item_gas_limit: int = 400_000
     change_delay_seconds: int = 172_800
     restrict_payees: bool = False
-    """Whether an item's payee must be its investor, or permitted for it."""
     predecessor_address: Address = ZERO_ADDRESS
-    """The settler of the same tokens that this one takes over from."""
 
 
 Creation = tuple[Artifact | str, Sequence[Any]]
@@ -246,24 +246,9 @@ def settler_creation(
     guardian_address: Address,
 ) -> Creation:
     """The settler; its constructor refuses settings outside the contract's bounds."""
-    return "RedemptionSettler", [
-        (
-            settings.share_token_address,
-            settings.payout_token_address,
-            settings.treasury_address,
-            settings.burn_style.contract_value,
-            settings.daily_payout_limit_base_units,
-            settings.floor_price,
-            settings.ceiling_price,
-            settings.item_gas_limit,
-            settings.change_delay_seconds,
-            settings.restrict_payees,
-            settings.predecessor_address,
-        ),
-        owner_address,
-        operator_address,
-        guardian_address,
-    ]
+    fields = asdict(settings) | {"burn_style": settings.burn_style.contract_value}
+    roles = [owner_address, operator_address, guardian_address]
+    return "RedemptionSettler", [tuple(fields.values()), *roles]
 
 
 def trial_tokens(

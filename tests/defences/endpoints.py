@@ -55,7 +55,7 @@ ENDPOINTS: tuple[Defence, ...] = (
         line=Line.FALSE_ENDPOINT,
         happens="two endpoints at once name a made-up block as safe or finalized",
         holds="a tag counts where its block is, by its hash, the agreed one at that height",
-        at="settlement_node/chain/endpoints/finality_tags.py:tagged_number",
+        at="settlement_node/chain/endpoints/heads.py:HeadTracker._tagged_number",
         change=Swaps(
             "{tag.number for tag in tags if hashes.get(tag.number) == tag.block_hash}",
             "{min(tag.number, head.number) for tag in tags}",

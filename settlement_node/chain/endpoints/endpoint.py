@@ -14,8 +14,6 @@ from typing import Any, ClassVar, TypeVar
 from eth_utils.crypto import keccak
 
 from settlement_node.chain.endpoints.endpoint_answers import (
-    AccountContent,
-    BlockContent,
     EndpointHead,
     ReceiptsReport,
     TransactionPlace,
@@ -185,8 +183,8 @@ class Endpoint:
                 failures[transaction_hash] = str(error)
         return ReceiptsReport(receipts, failures, self._block_or_none(results[0], head_number))
 
-    def block_content(self, number: int) -> BlockContent:
-        """A block with its transactions and all its receipts, as they came: nothing of it is
+    def block_content(self, number: int) -> tuple[dict[str, Any], list[Any]]:
+        """A block with its transactions, and all its receipts, as they came: nothing of it is
         checked but the bound, since it is there to be proven against a hash."""
         block, receipts = self._ask(
             [
@@ -196,23 +194,25 @@ class Endpoint:
         )
         shown = self._read(block, _as_object)
         if isinstance(receipts, RpcOk) and isinstance(receipts.value, list):
-            return BlockContent(shown, receipts.value)
+            return shown, receipts.value
         listed = shown.get("transactions")
         if not isinstance(listed, list) or len(listed) > BLOCK_TRANSACTIONS_MAX:
             raise self._failure(f"block {number} does not list its transactions")
         hashes = [item.get("hash") for item in listed if isinstance(item, dict)]
         each = self._ask([RpcRequest("eth_getTransactionReceipt", (item,)) for item in hashes])
-        return BlockContent(shown, [self._read(result, _as_object) for result in each])
+        return shown, [self._read(result, _as_object) for result in each]
 
-    def account_content(self, address: Address, number: int) -> AccountContent:
-        """A header and the nodes that lead to an account, unchecked."""
+    def account_content(
+        self, address: Address, number: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A header, and an account with the nodes that lead to it, unchecked."""
         block, account = self._ask(
             [
                 _block_request(number),
                 RpcRequest("eth_getProof", (address, [], quantity(number))),
             ]
         )
-        return AccountContent(self._read(block, _as_object), self._read(account, _as_object))
+        return self._read(block, _as_object), self._read(account, _as_object)
 
     def transaction_place(self, transaction_hash: Hex32) -> TransactionPlace | None:
         """Sender and nonce of a transaction this endpoint has, mined or waiting; `None` if not."""

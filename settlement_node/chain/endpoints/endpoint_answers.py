@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from settlement_node.domain.observations import Block, Receipt
 from settlement_node.units import Address, Hex32
@@ -30,22 +29,6 @@ class ReceiptsReport:
     receipts: dict[Hex32, Receipt | None]
     failures: dict[Hex32, str]
     block_at_head: Block | None
-
-
-@dataclass(frozen=True, slots=True)
-class BlockContent:
-    """A block and its receipts in JSON-RPC form, unchecked."""
-
-    block: dict[str, Any]
-    receipts: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class AccountContent:
-    """A header and an account's proof in JSON-RPC form, unchecked."""
-
-    block: dict[str, Any]
-    account: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

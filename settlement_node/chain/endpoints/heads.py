@@ -19,7 +19,6 @@ from settlement_node.chain.endpoints.endpoint_set import (
     READ_ATTEMPTS,
     EndpointSet,
 )
-from settlement_node.chain.endpoints.finality_tags import numbers_to_check, tagged_number
 from settlement_node.chain.views import HeadView
 from settlement_node.domain.observations import Block
 from settlement_node.errors import Transient
@@ -236,20 +235,34 @@ class HeadTracker:
         cannot be compared with the agreed one now counts as not answered."""
         safe = [item.safe for item in agreeing if item.safe is not None]
         finalized = [item.finalized for item in agreeing if item.finalized is not None]
-        missing = numbers_to_check([*safe, *finalized], head) - self._canonical.keys()
+        below = {tag.number for tag in (*safe, *finalized) if tag.number < head.number}
+        missing = below - self._canonical.keys()
         if missing:
             with suppress(Transient):
                 self._learn(sorted(missing), head)
 
-        def number(tags: Sequence[Block]) -> int | None:
-            return tagged_number(
-                tags,
-                head=head,
-                canonical=self._canonical,
-                agreement=self._endpoints.agreement,
-            )
+        return HeadView(head, self._tagged_number(safe, head), self._tagged_number(finalized, head))
 
-        return HeadView(head=head, safe_number=number(safe), finalized_number=number(finalized))
+    def _tagged_number(self, tags: Sequence[Block], head: Block) -> int | None:
+        """The highest block that enough endpoints have reached under the tag; None when there is
+        none.
+
+        It must be named as a block of the agreed chain by one endpoint at least: by hash, since one
+        wrong number is enough to call a payment final that a reorganisation can still undo. An
+        endpoint that is ahead of the agreed head names a block nobody can check yet: it stands
+        behind lower ones, and names none itself.
+        """
+        hashes = {number: block.block_hash for number, block in self._canonical.items()}
+        hashes[head.number] = head.block_hash
+        named = {tag.number for tag in tags if hashes.get(tag.number) == tag.block_hash}
+        ahead = sum(tag.number > head.number for tag in tags)
+        reached = [
+            number
+            for number in named
+            if ahead + sum(number <= tag.number for tag in tags if tag.number in named)
+            >= self._endpoints.agreement
+        ]
+        return max(reached, default=None)
 
     def _agreed_blocks(self, numbers: Sequence[int], head: Block) -> dict[int, Block]:
         """Headers that enough endpoints of the agreed head give alike. The head's hash stands for

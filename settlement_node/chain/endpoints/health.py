@@ -81,10 +81,7 @@ class HealthRecord:
         """Enough others, or a proof, show an answer of it about the agreed chain as false."""
         if self._told(now_seconds) is None:
             self._contradictions_in_row = 0
-        seconds = min(
-            self._policy.quarantine_seconds * 2**self._contradictions_in_row,
-            self._policy.quarantine_max_seconds,
-        )
+        seconds = self._doubled(self._contradictions_in_row)
         self._contradictions_in_row = min(self._contradictions_in_row + 1, 16)
         self._fade(now_seconds)
         self._score = 0.0
@@ -130,14 +127,14 @@ class HealthRecord:
     def _quarantine(self, now_seconds: float) -> None:
         if self.quarantined(now_seconds=now_seconds):
             return
-        seconds = min(
-            self._policy.quarantine_seconds * 2**self._quarantines_in_row,
-            self._policy.quarantine_max_seconds,
-        )
-        self._quarantined_until = now_seconds + seconds
+        self._quarantined_until = now_seconds + self._doubled(self._quarantines_in_row)
         self._quarantines_in_row = min(self._quarantines_in_row + 1, 16)
         self._probation_left = self._policy.probation_answers
         self._failures_in_row = 0
+
+    def _doubled(self, times: int) -> float:
+        seconds: float = self._policy.quarantine_seconds * 2**times
+        return min(seconds, self._policy.quarantine_max_seconds)
 
     def _fade(self, now_seconds: float) -> None:
         """What is missing from a full score halves with every half-life."""

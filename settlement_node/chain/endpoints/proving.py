@@ -51,15 +51,14 @@ class BlockProver:
         best: ProvenBlock | None = None
         try:
             for answer in self._endpoints.answers(lambda item: item.block_content(number)):
+                shown, shown_receipts = answer.content
                 try:
-                    header = prove_header(
-                        answer.content.block, number=number, block_hash=block_hash
-                    )
+                    header = prove_header(shown, number=number, block_hash=block_hash)
                 except NotProven:
                     continue
                 best = best or ProvenBlock(header, None)
                 try:
-                    receipts = prove_receipts(header, answer.content.block, answer.content.receipts)
+                    receipts = prove_receipts(header, shown, shown_receipts)
                 except NotProven:
                     continue
                 self._endpoints.stands(answer)
@@ -72,11 +71,10 @@ class BlockProver:
         """An account after an agreed block, or `None` when no endpoint could show it."""
         try:
             for answer in self._endpoints.answers(lambda i: i.account_content(address, number)):
+                shown, account = answer.content
                 try:
-                    header = prove_header(
-                        answer.content.block, number=number, block_hash=block_hash
-                    )
-                    return prove_account(header, answer.content.account, address)
+                    header = prove_header(shown, number=number, block_hash=block_hash)
+                    return prove_account(header, account, address)
                 except NotProven:
                     continue
         except Transient:
