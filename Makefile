@@ -8,6 +8,8 @@ ARGS ?=
 SEEDS ?= 100
 JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Programs started a hundred times keep what they compiled, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 # A lock is whole: pip asks nobody what else is needed, so a release of today changes nothing.
 install = $(BIN)/pip install --quiet --no-deps --require-hashes -r $(1) || \
 	{ echo "$(1) could not be installed, see above; what it does not name by its hash is never used"; exit 1; }
