@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 
 from settlement_node.api.app import create_app
-from settlement_node.store.database import Store
+from settlement_node.store.database import Store, open_engine
 from settlement_node.store.rows import FundRow
 from tests.api.support import ENVIRONMENT, Api, ScriptedChain, api_settings, node_context
 from tests_support.book import add_fund
@@ -37,9 +37,23 @@ def chain() -> ScriptedChain:
     return ScriptedChain()
 
 
+@pytest.fixture(scope="session")
+def asked_app() -> FastAPI:
+    """An application whose routes and document are made. FastAPI makes them at the first request,
+    which takes longer than a test; they are the same for every application."""
+    app = create_app(
+        node_context(Store(open_engine("sqlite://")), ScriptedChain()), api_settings(api_keys=())
+    )
+    app.openapi()
+    return app
+
+
 @pytest.fixture
-def app(store: Store, chain: ScriptedChain) -> FastAPI:
-    return create_app(node_context(store, chain), api_settings(), environment=ENVIRONMENT)
+def app(store: Store, chain: ScriptedChain, asked_app: FastAPI) -> FastAPI:
+    made = create_app(node_context(store, chain), api_settings(), environment=ENVIRONMENT)
+    made.router.routes = asked_app.routes
+    made.openapi_schema = asked_app.openapi_schema
+    return made
 
 
 @pytest.fixture
