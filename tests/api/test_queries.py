@@ -38,7 +38,7 @@ def test_get__a_parameter_nobody_knows__is_422_by_its_name(api: Api, path: str, 
 def test_get__misspelt__the_problem_names_what_the_request_takes(api: Api) -> None:
     problem = problem_of(api.get("/v1/redemptions?stats=held"), 422)
     assert problem["detail"] == (
-        "stats is not a query parameter of this request; it takes fund_id, status,"
+        "stats is not a query parameter of this request; it takes fund_id, status, waiting_for,"
         " investor_address, requested_from_utc, requested_before_utc, search, limit, cursor"
     )
 
