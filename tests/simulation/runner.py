@@ -176,7 +176,7 @@ def run_and_report(
             first = outcome.violations[0]
             print(f"\nseed {outcome.seed} step {first.step}: {first.kind}: {first.words[:300]}")
         _progress(totals, len(seeds), time.monotonic() - started, quiet=quiet)
-    if not quiet:
+    if not quiet and sys.stderr.isatty():
         print("", file=sys.stderr)
     if faults_json is not None:
         faults_json.parent.mkdir(parents=True, exist_ok=True)
@@ -215,9 +215,11 @@ def _progress(totals: Totals, of: int, seconds: float, *, quiet: bool) -> None:
     if quiet or (totals.seeds % 5 and totals.seeds != of):
         return
     rate = totals.seeds / seconds if seconds else 0.0
+    # In a log a line each, so that whoever waits sees that it goes on.
+    start, end = ("\r", "") if sys.stderr.isatty() else ("", "\n")
     print(
-        f"\r{totals.seeds}/{of} seeds, {rate:.2f} a second, {len(totals.failing)} failing",
-        end="",
+        f"{start}{totals.seeds}/{of} seeds, {rate:.2f} a second, {len(totals.failing)} failing",
+        end=end,
         file=sys.stderr,
         flush=True,
     )

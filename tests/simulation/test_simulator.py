@@ -32,10 +32,11 @@ STEPS = 22
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first_seed", [0, 10, 20, 30])
-def test_run__ten_seeds__nothing_paid_twice_lost_or_stuck(first_seed: int) -> None:
+@pytest.mark.parametrize("first_seed", [0, 6])
+def test_run__six_seeds__nothing_paid_twice_lost_or_stuck(first_seed: int) -> None:
+    """Of the hundred that continuous integration plays by itself."""
     totals = Totals()
-    for seed in range(first_seed, first_seed + 10):
+    for seed in range(first_seed, first_seed + 6):
         totals.add(run_seed(seed, Job(steps=STEPS)))
     assert [] == [(o.seed, o.violations[0]) for o in totals.failing]
     assert totals.line().endswith("double_paid=0 lost=0 stuck=0 violations=0")
@@ -54,7 +55,7 @@ def test_run__same_seed_in_other_processes__same_trace() -> None:
         "from tests.simulation.runner import Job, run_seed\n"
         "from tests.simulation.world import silence_logs\n"
         "silence_logs()\n"
-        f"print([run_seed(s, Job(steps={STEPS})).trace_hash for s in (3, 8)])\n"
+        f"print(run_seed(3, Job(steps={STEPS})).trace_hash)\n"
     )
     traces = {
         subprocess.run(
@@ -67,7 +68,7 @@ def test_run__same_seed_in_other_processes__same_trace() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     }
-    here = [run_seed(s, Job(steps=STEPS)).trace_hash for s in (3, 8)]
+    here = run_seed(3, Job(steps=STEPS)).trace_hash
     assert {f"{here}\n"} == traces
 
 
