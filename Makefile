@@ -61,6 +61,9 @@ run: .setup/run  ## Run the node (ARGS="--config settlement-node.toml")
 test: .setup/dev .setup/node  ## Run every test: contracts, Python, chains, databases
 	@tools/run-tests
 
+coverage: .setup/dev .setup/node  ## The same, measured: less than 90 % of settlement_node run is a failure
+	@COVERAGE=90 tools/run-tests
+
 check: .setup/dev  ## Lint, format check, types, declared imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -96,4 +99,4 @@ defences: .setup/dev .setup/node  ## Take out each defence once and see a test f
 clean:  ## Remove everything that was set up or built
 	rm -rf $(VENV) .setup node_modules out cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help setup aws demo run test check locks abi docs bench simulate crash-test defences clean
+.PHONY: help setup aws demo run test coverage check locks abi docs bench simulate crash-test defences clean

@@ -1,17 +1,18 @@
 #!/usr/bin/env node
-// Compiles the contracts and writes one JSON per contract the Python side deploys or calls.
-//   node tools/build-abi.mjs [--out <folder>]      the folder is abi/ unless told
-// The same sources and the same lock give the same bytes on every machine.
+// Writes abi/: one JSON per contract the Python side deploys or calls, from what forge compiled.
+//   node tools/build-abi.mjs            writes
+//   node tools/build-abi.mjs --check    writes nothing; fails unless abi/ is what would be written
+// The same sources and the same lock give the same bytes on every machine. forge compiles nothing that
+// it has in out/ already, so that the check behind `forge test` costs no second compilation.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const ownForge = join(root, 'node_modules', '.bin', 'forge');
 const forge = existsSync(ownForge) ? ownForge : 'forge';
-// Apart from forge's own out/ and cache/, so that it can run beside `forge test`.
-const buildFolder = 'out/abi';
+const folder = join(root, 'abi');
 
 // source file, below contracts/ → the contracts taken from it
 const WANTED = {
@@ -43,29 +44,34 @@ function sorted(value) {
   return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
 }
 
-const outArgument = process.argv.indexOf('--out');
-const outFolder = outArgument < 0 ? join(root, 'abi') : resolve(process.argv[outArgument + 1]);
+function asCompiled(source, contractName) {
+  const compiled = join(root, 'out', source.split('/').pop(), `${contractName}.json`);
+  const { abi, bytecode, deployedBytecode } = JSON.parse(readFileSync(compiled, 'utf8'));
+  const content = { abi, bytecode: bytecode.object, contractName, deployedBytecode: deployedBytecode.object };
+  return `${JSON.stringify(sorted(content), null, 2)}\n`;
+}
 
-const build = spawnSync(
-  forge,
-  ['build', '--skip', '*.t.sol', '--out', buildFolder, '--cache-path', 'cache/abi'],
-  { cwd: root, encoding: 'utf8' },
-);
+const build = spawnSync(forge, ['build'], { cwd: root, encoding: 'utf8' });
 if (build.error?.code === 'ENOENT') fail('forge is not installed: run `make setup` (npm ci), or install Foundry');
 if (build.status !== 0) fail(`forge build failed\n${build.stdout ?? ''}${build.stderr ?? build.error ?? ''}`);
 
-mkdirSync(outFolder, { recursive: true });
-for (const [source, contractNames] of Object.entries(WANTED)) {
-  for (const contractName of contractNames) {
-    const artifact = JSON.parse(
-      readFileSync(join(root, buildFolder, source.split('/').pop(), `${contractName}.json`), 'utf8'),
-    );
-    const content = {
-      abi: artifact.abi,
-      bytecode: artifact.bytecode.object,
-      contractName,
-      deployedBytecode: artifact.deployedBytecode.object,
-    };
-    writeFileSync(join(outFolder, `${contractName}.json`), `${JSON.stringify(sorted(content), null, 2)}\n`);
-  }
+mkdirSync(folder, { recursive: true });
+const committed = new Map(
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
+);
+const made = new Map(
+  Object.entries(WANTED).flatMap(([source, names]) =>
+    names.map((name) => [`${name}.json`, asCompiled(source, name)]),
+  ),
+);
+
+if (process.argv.includes('--check')) {
+  const names = [...new Set([...made.keys(), ...committed.keys()])].sort();
+  const stale = names.filter((name) => made.get(name) !== committed.get(name));
+  if (stale.length > 0) fail(`not what the sources compile to: abi/${stale.join(', abi/')}; run \`make abi\` and commit`);
+  process.stdout.write(`abi/ is what the sources compile to: ${names.length} contracts\n`);
+} else {
+  for (const [name, text] of made) writeFileSync(join(folder, name), text);
 }
