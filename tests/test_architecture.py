@@ -51,8 +51,44 @@ STRANGERS = (
 )
 """Folders that know nothing of each other, whatever stands above."""
 
-FACES_MAY_KNOW = {("cli", "api"), ("cli", "demo")}
-"""The command line starts the interface and the demonstration."""
+OPEN_TO_FACES = {
+    *("units", "errors", "logs", "config", "domain", "domain.engine"),
+    *("reads", "desk", "sources", "node", "assembly", "store"),
+}
+"""What every face works with: words and amounts, what is asked and done, the running parts, and the
+database as a whole. The rules, the SQL and the chain are behind these."""
+FACES_MAY_KNOW = {
+    "api": {
+        "chain": "the chains of this process, whose health it shows",
+        "store.people": "the keys of requests that may be repeated are its own rows",
+        "store.telling": "the event stream is a reader of the outbox; a scraper's figures",
+    },
+    "cli": {
+        "api": "it starts the interface and prints its description",
+        "demo": "it starts the demonstration",
+        "devchain": "it starts the chain of the demonstration, and names its keys",
+        "chain": "deploying and checking speak with a chain before there is a node",
+        "chain.contracts": "an address that a deployment will have",
+        "chain.signers": "it makes keys and reads their addresses",
+        "chain.views": "what a settler and its tokens say, beside what a fund's file says",
+        "chain.wire": "it asks each endpoint alone for its chain",
+        "methods": "how a settler and its tokens come onto a chain, and how a burn is tried",
+        "node.stages": "what planning will ask the tokens, it asks when a fund is added",
+        "store.book": "a fund's file becomes its rows, and its rows a file",
+        "store.chain_memory": "a chain started anew is behind what the book has as final",
+        "store.engine": "the name of a lane",
+    },
+    "demo": {
+        "chain": "it watches the chain and audits from the chain's logs alone",
+        "chain.signers": "it signs for the people it plays",
+        "chain.wire": "it deploys over a transport",
+        "methods": "it deploys a settler and tokens",
+        "node.stages": "it reconciles by hand at its end",
+        "store.book": "it enters its fund, and compares the book's rows with the chain",
+        "store.telling": "it counts open breaks",
+    },
+}
+"""Which rooms below a face knows besides, and why."""
 
 UNITS_MAY_IMPORT = {"eth_utils"}
 """Checksums and keccak, which the standard library does not have."""
@@ -107,6 +143,17 @@ def upward_imports(path: Path) -> list[str]:
     return wrong
 
 
+def beside_the_answers(path: Path) -> set[str]:
+    """Rooms that a face's file knows beside its own and those open to every face."""
+    here = room_of(path.relative_to(PACKAGE).with_suffix("").parts)
+    known = {
+        room_of(name.split(".")[1:])
+        for _, name in imports_of(path)
+        if name.startswith(f"{PACKAGE.name}.")
+    }
+    return {room for room in known & LAYERS.keys() if room not in {here, *OPEN_TO_FACES}}
+
+
 def graph() -> dict[str, set[str]]:
     """Which module of the package imports which, inside functions too."""
     modules = {module_of(path): path for path in files()}
@@ -154,6 +201,13 @@ def test_imports__all__go_in_no_circle() -> None:
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
     assert len(files()) - 1 <= len(order)
+
+
+@pytest.mark.parametrize("face", FACES_MAY_KNOW)
+def test_imports__of_a_face__are_answers_actions_and_what_it_has_a_reason_for(face: str) -> None:
+    """No face holds a rule: both ways, so that a reason goes when what needed it is gone."""
+    known = {room for path in files() if part_of(path) == face for room in beside_the_answers(path)}
+    assert set(FACES_MAY_KNOW[face]) == known
 
 
 def test_rooms__the_biggest__is_a_fifth_of_the_package_at_most() -> None:
@@ -217,3 +271,14 @@ def test_upward_imports__a_store_file_that_looks_up_or_aside__is_found(
     wrong.parent.mkdir(parents=True)
     wrong.write_text(statement)
     assert len(upward_imports(wrong)) == 1
+
+
+def test_beside_the_answers__a_face_that_reads_the_tables_itself__is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test of the faces can fail."""
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path / "settlement_node")
+    wrong = tmp_path / "settlement_node" / "api" / "wrong.py"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("from settlement_node.store.tables import redemptions")
+    assert {"store.tables"} == beside_the_answers(wrong)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -14,15 +13,21 @@ from prometheus_client.registry import Collector
 
 from settlement_node import __version__
 from settlement_node.errors import Transient
-from settlement_node.store.book import redemptions
-from settlement_node.store.database import ReadTx, Store
-from settlement_node.store.telling import overview, records
+from settlement_node.reads.status import StatusOut, read_status
+from settlement_node.store.database import Store
+from settlement_node.store.telling.overview import open_alerts_by_kind
 
 PREFIX = "settlement_node_"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
 SCRAPE_KEPT_SECONDS = 1.0
 """Scrapes closer together see the same figures, so that /metrics cannot be used as a load."""
 UNTIMED_ROUTES = ("/v1/events",)
+HEADS = {
+    "head_number": ("head_number", "The head each lane last saw."),
+    "head_age_seconds": ("head_lag_seconds", "Age of that head."),
+    "final_number": ("final_number", "The highest block called final."),
+}
+"""A lane's head in the status: field, the name of its figure, words. -1 is of no block."""
 
 
 class Metrics:
@@ -84,85 +89,49 @@ class BookCollector(Collector):
         build.add_metric((__version__,), 1)
         figures: list[Metric] = []
         try:
+            status = read_status(self._store, {})
             with self._store.read() as tx:
-                figures = list(_figures(tx))
+                figures = list(_figures(status, open_alerts_by_kind(tx)))
             up.add_metric((), 1)
         except Transient:
             up.add_metric((), 0)
         return [build, up, *figures]
 
 
-def _figures(tx: ReadTx) -> Iterator[Metric]:
-    yield _gauge(
-        "redemptions",
-        "Redemptions by status.",
-        "status",
-        {s.value: n for s, n in redemptions.count_by_status(tx).items()},
-    )
-    yield _gauge(
-        "settlements",
-        "Settlements by status.",
-        "status",
-        {s.value: n for s, n in overview.settlements_by_status(tx).items()},
-    )
+def _figures(status: StatusOut, alerts: dict[str, int]) -> Iterator[Metric]:
+    yield _gauge("redemptions", "Redemptions by status.", "status", status.redemptions_by_status)
+    yield _gauge("settlements", "Settlements by status.", "status", status.settlements_by_status)
     yield _gauge(
         "transactions_unfinal",
         "Transactions that are not final, by lane.",
         "lane",
-        {f"{chain}:{signer}": n for (chain, signer), n in overview.unfinal_by_lane(tx).items()},
+        {lane.lane: lane.transactions_unfinal for lane in status.lanes},
     )
-    yield _gauge(
-        "breaks_open",
-        "Open breaks by fund.",
-        "fund_id",
-        {fund or "": n for fund, n in overview.open_breaks_by_fund(tx).items()} or {"": 0},
-    )
-    alerts = overview.open_alerts_by_kind(tx)
+    breaks = {fund.fund_id: fund.breaks_open_count for fund in status.funds}
+    of_lanes = status.breaks_open_count - sum(breaks.values())
+    yield _gauge("breaks_open", "Open breaks by fund.", "fund_id", breaks | {"": of_lanes})
     yield _gauge("alerts_open", "Open alerts by kind.", "kind", alerts or {"": 0})
-    yield from _heads(tx)
-    yield from _workers(tx)
+    heads = [lane for lane in status.lanes if lane.head_number is not None]
+    for field, (name, words) in HEADS.items():
+        told = {lane.lane: getattr(lane, field) for lane in heads}
+        values = {lane: -1 if value is None else value for lane, value in told.items()}
+        yield _gauge(name, words, "lane", values)
+    yield from _workers(status)
 
 
-def _heads(tx: ReadTx) -> Iterator[Metric]:
-    heads = overview.heads_by_lane(tx)
-    now = tx.now_utc.timestamp()
-    yield _gauge(
-        "head_number",
-        "The head each lane last saw.",
-        "lane",
-        {lane: row["block_number"] for lane, row in heads.items()},
-    )
-    yield _gauge(
-        "head_lag_seconds",
-        "Age of that head.",
-        "lane",
-        {lane: max(0.0, now - row["timestamp_seconds"]) for lane, row in heads.items()},
-    )
-    yield _gauge(
-        "final_number",
-        "The highest block called final.",
-        "lane",
-        {lane: -1 if (n := row["final_number"]) is None else n for lane, row in heads.items()},
-    )
-
-
-def _workers(tx: ReadTx) -> Iterator[Metric]:
+def _workers(status: StatusOut) -> Iterator[Metric]:
     labels = ("node_id", "worker")
     runs = CounterMetricFamily(PREFIX + "stage_runs", "Runs of a stage.", labels=labels)
     failures = CounterMetricFamily(PREFIX + "stage_failures", "Failed runs.", labels=labels)
     age = GaugeMetricFamily(
         PREFIX + "stage_last_run_age_seconds", "Since the stage last reported.", labels=labels
     )
-    for row in records.list_workers(tx):
-        names = (row["node_id"], row["worker"])
-        runs.add_metric(names, row["runs_count"])
-        failures.add_metric(names, row["failures_count"])
-        age.add_metric(names, _seconds_since(row["last_run_at_utc"], tx.now_utc))
+    for worker in status.workers:
+        names = (worker.node_id, worker.worker)
+        runs.add_metric(names, worker.runs_count)
+        failures.add_metric(names, worker.failures_count)
+        age.add_metric(names, max(0.0, (status.at_utc - worker.last_run_at_utc).total_seconds()))
     yield from (runs, failures, age)
-
-
-def _seconds_since(at: datetime, now: datetime) -> float:
-    return max(0.0, (now - at).total_seconds())
 
 
 def _gauge(name: str, words: str, label: str, values: dict[str, float] | dict[str, int]) -> Metric:

@@ -6,10 +6,8 @@ from settlement_node.api.context import ApiContext
 from settlement_node.api.operations.schemas import CheckOut, ReadyOut
 from settlement_node.api.problems import public_words
 from settlement_node.errors import SettlementError
-from settlement_node.store.book.funds import list_funds
-from settlement_node.store.engine.leases import lane_key
+from settlement_node.reads.status import read_status
 from settlement_node.store.migrate import pending
-from settlement_node.store.telling.overview import heads_by_lane
 from settlement_node.store.telling.records import forget_workers
 
 
@@ -46,20 +44,16 @@ def _schema(context: ApiContext) -> CheckOut:
 def _heads(context: ApiContext) -> list[CheckOut]:
     """One check for each lane that has a fund and a chain with a bound on the head's age."""
     try:
-        with context.store.read() as tx:
-            funds, heads = list_funds(tx), heads_by_lane(tx)
-            now = tx.now_utc.timestamp()
+        status = read_status(context.store, {})
     except SettlementError as error:
         return [CheckOut(name="heads", ok=False, detail=public_words(error))]
+    ages = {lane.lane: lane.head_age_seconds for lane in status.lanes}
     checks = []
-    for lane, chain_id in sorted(
-        {(lane_key(f.chain_id, f.lane_address), f.chain_id) for f in funds}
-    ):
+    for lane, chain_id in sorted({(fund.lane, fund.chain_id) for fund in status.funds}):
         bound = context.head_stale_seconds.get(chain_id, 0)
         if not bound:
             continue
-        head = heads.get(lane)
-        age = None if head is None else max(0.0, now - head["timestamp_seconds"])
+        age = ages.get(lane)
         ok = age is not None and age <= bound
         detail = (
             "no head has been seen yet"
