@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping
 
 from settlement_node.chain.client import ChainClient
 from settlement_node.config.faults import ConfigurationInvalid, Fault, parse_tree, read_toml
-from settlement_node.config.fields import CheckedAddress, Section
+from settlement_node.config.fields import CheckedAddress, Section, as_value_error
 from settlement_node.desk.succession import has_paid_before, with_predecessors
 from settlement_node.domain.observations import BurnStyle
 from settlement_node.domain.price_band import PriceBand
@@ -42,10 +42,7 @@ FUND_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def _signatures(signatures: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return error_signatures(signatures)
-    except InvalidInput as error:
-        raise ValueError(error.message) from None
+    return as_value_error(lambda: error_signatures(signatures))
 
 
 def _printable(text: str) -> str:
@@ -72,10 +69,7 @@ class ChecksSection(Section):
 
     @model_validator(mode="after")
     def _is_understood(self) -> Self:
-        try:
-            self.fund_checks()
-        except InvalidInput as error:
-            raise ValueError(error.message) from None
+        as_value_error(self.fund_checks)
         return self
 
     def fund_checks(self) -> FundChecks:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from settlement_node.errors import InvalidInput
 
@@ -153,10 +152,13 @@ def _fault(
     variable = overridden.get(key)
     if variable is not None:
         key = f"{key} (set by {variable})"
+    name = location[-1] if location else ""
+    parent = _model_at(model, location[:-1])
+    known = parent.model_fields if parent is not None else {}
     if kind == "extra_forbidden":
-        return Fault(key, "is not a known key", _known_keys(model, location))
-    field = _field(model, location)
-    description = (field.description or "") if field is not None else ""
+        return Fault(key, "is not a known key", _nearest(str(name), list(known)))
+    # A number is a list's entry as a whole.
+    description = known[name].description or "" if isinstance(name, str) and name in known else ""
     if kind == "missing":
         return Fault(key, "is missing", description)
     words = message.removeprefix("Value error, ")
@@ -173,21 +175,9 @@ def _dotted(location: Sequence[int | str]) -> str:
     return text
 
 
-def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    parent = _model_at(model, location[:-1])
-    if parent is None:
-        return ""
-    known = list(parent.model_fields)
-    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-
-
-def _field(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo | None:
-    names = [step for step in location if isinstance(step, str)]
-    if not names or isinstance(location[-1], int):  # of a list's entry as a whole
-        return None
-    parent = _model_at(model, tuple(names[:-1]))
-    return None if parent is None else parent.model_fields.get(names[-1])
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Address, parse_address
 
+_Made = TypeVar("_Made")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9.])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 
@@ -22,10 +23,10 @@ def refuse_repeats(values: list[Any], what: str) -> None:
         raise ValueError(f"{what} {repeated[0]} appears twice; each must be its own")
 
 
-def as_value_error(make: Callable[[], object]) -> None:
-    """What the domain refuses, as the settings' own fault."""
+def as_value_error(make: Callable[[], _Made]) -> _Made:
+    """What the domain makes of it, or what it refuses as the settings' own fault."""
     try:
-        make()
+        return make()
     except InvalidInput as error:
         raise ValueError(error.message) from None
 
@@ -33,10 +34,7 @@ def as_value_error(make: Callable[[], object]) -> None:
 def _checked_address(text: object) -> Address:
     if not isinstance(text, str):
         raise ValueError("an address is text in quotes")
-    try:
-        return parse_address(text, field="it")
-    except InvalidInput as error:
-        raise ValueError(error.message) from None
+    return as_value_error(lambda: parse_address(text, field="it"))
 
 
 def _variable_name(text: object) -> str:

@@ -15,19 +15,14 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from settlement_node.config.faults import overlay_environment, parse_tree, read_toml
-from settlement_node.config.sections import Settings
+from settlement_node.config.sections import Settings, SignerSettings
 
 CONFIG_VARIABLE = "SETTLEMENT_NODE_CONFIG"
 OVERRIDE_PREFIX = "SETTLEMENT_NODE__"
 DEFAULT_FILE = Path("settlement-node.toml")
-SIGNER_FILES = (
-    "keystore_file",
-    "password_file",
-    "token_file",
-    "ca_file",
-    "client_certificate_file",
-    "client_key_file",
-)
+SIGNER_FILES = [
+    name for name, field in SignerSettings.model_fields.items() if field.annotation == Path | None
+]
 
 
 def find_file(given: Path | None = None, environment: Mapping[str, str] | None = None) -> Path:

@@ -26,7 +26,6 @@ from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.errors import InvalidInput
-from settlement_node.units import Wei
 
 _POLICY = EnginePolicy()
 _FEES = FeePolicy()
@@ -142,12 +141,7 @@ class FeeSettings(Section):
 
     def policy(self) -> FeePolicy:
         """As the domain takes it; raises InvalidInput."""
-        return FeePolicy(
-            tip_floor_wei=Wei(self.tip_floor_wei),
-            tip_ceiling_wei=Wei(self.tip_ceiling_wei),
-            cap_ceiling_wei=Wei(self.cap_ceiling_wei),
-            base_fee_headroom_bps=self.base_fee_headroom_bps,
-        )
+        return FeePolicy(**self.model_dump())
 
     @model_validator(mode="after")
     def _domain_agrees(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,16 +134,10 @@ class Demo:
 
     def api_context(self) -> NodeContext:
         """A context for the API: the same book, its own connection to the chain, no signers."""
-        context = self.node.context
-        chain = context.chains[self.chain.chain_id]
-        client = ChainClient(self.chain.chain_id, [self.chain.transport("api")], now=time.monotonic)
-        return NodeContext(
-            store=self.store,
-            chains={self.chain.chain_id: ChainContext(client, chain.finality, chain.fees)},
-            signers={},
-            node_id="demo-api",
-            policy=context.policy,
-        )
+        context, chain_id = self.node.context, self.chain.chain_id
+        client = ChainClient(chain_id, [self.chain.transport("api")], now=time.monotonic)
+        chains = {chain_id: replace(context.chains[chain_id], client=client)}
+        return replace(context, chains=chains, signers={}, node_id="demo-api")
 
     def _odd_outcomes(self) -> tuple[OddOutcome, ...]:
         fund = self.stage.fund

@@ -93,6 +93,11 @@ class Transport(Protocol):
 class ProviderTransport(JSONBaseProvider):
     """A transport that is a provider of web3 as well. It has no retries of its own there either."""
 
+    def __init__(self, name: str) -> None:
+        """`name` is for people, without credentials."""
+        super().__init__()
+        self.name = name
+
     def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
         """As `Transport.request`."""
         raise NotImplementedError
@@ -150,20 +155,14 @@ class HttpTransport(ProviderTransport):
             raise InvalidInput("an endpoint's address must start with http:// or https://")
         if batch_requests_max < 1:
             raise InvalidInput("batch_requests_max must be at least 1", field="batch_requests_max")
-        super().__init__()
+        super().__init__(name or f"{parts.hostname}{port}")
         self._address = address
-        self._name = name or f"{parts.hostname}{port}"
         self._batch_requests_max = batch_requests_max
         self._timeout_seconds = timeout_seconds
         self._session = session or PlainSession(BoundedAdapter(bytes_max=answer_bytes_max))
 
-    @property
-    def name(self) -> str:
-        """A name for people, without credentials."""
-        return self._name
-
     def __repr__(self) -> str:
-        return f"HttpTransport({self._name!r})"
+        return f"HttpTransport({self.name!r})"
 
     def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
         """Answer in the order asked; more than the batch bound takes several round trips."""
@@ -245,16 +244,16 @@ class HttpTransport(ProviderTransport):
             status = error.response.status_code
             reason = f"HTTP {status}"
         return TransportFailed(
-            f"endpoint {self._name} gave no answer ({reason})",
-            endpoint=self._name,
+            f"endpoint {self.name} gave no answer ({reason})",
+            endpoint=self.name,
             reason=reason,
             http_status=status,
         )
 
     def _malformed(self, why: str) -> TransportFailed:
         return TransportFailed(
-            f"endpoint {self._name} answered in a form that is not understood: {why}",
-            endpoint=self._name,
+            f"endpoint {self.name} answered in a form that is not understood: {why}",
+            endpoint=self.name,
             reason="malformed",
             http_status=None,
         )

@@ -47,9 +47,8 @@ class EmbeddedTransport(ProviderTransport):
 
     def __init__(self, chain: EmbeddedCore, *, name: str = "embedded") -> None:
         """Several transports to one chain can stand for several endpoints."""
-        super().__init__()
+        super().__init__(name)
         self._chain = chain
-        self._name = name
         self._methods: dict[str, Callable[..., Any]] = {
             "eth_chainId": lambda: quantity(chain.chain_id),
             "eth_blockNumber": lambda: quantity(chain.head_number),
@@ -67,11 +66,6 @@ class EmbeddedTransport(ProviderTransport):
             "eth_feeHistory": self._fee_history,
             "eth_getLogs": self._logs,
         }
-
-    @property
-    def name(self) -> str:
-        """A name for people."""
-        return self._name
 
     def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
         """Answer in the order asked."""
