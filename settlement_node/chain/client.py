@@ -26,8 +26,12 @@ from settlement_node.chain.contracts.settler_reads import (
     read_batch_hash,
     read_settler,
 )
-from settlement_node.chain.contracts.token_reads import read_token, read_token_decimals
-from settlement_node.chain.contracts.tokens import TRANSFER_TOPIC, address_topic
+from settlement_node.chain.contracts.tokens import (
+    TRANSFER_TOPIC,
+    address_topic,
+    read_token,
+    read_token_decimals,
+)
 from settlement_node.chain.endpoints.endpoint import (
     BlockParameter,
     CallOutcome,

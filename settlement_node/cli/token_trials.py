@@ -52,17 +52,22 @@ def try_fund(
 
 def try_pauses(client: ChainClient, fund: CheckedFund) -> Iterator[Finding]:
     """Whether one of the tokens stands still."""
-    for what, token in _tokens(fund):
+    tokens = {
+        CheckedToken.SHARE: fund.share_token_address,
+        CheckedToken.PAYOUT: fund.payout_token_address,
+    }
+    for which, token in tokens.items():
         if client.token_view(token).paused:
             yield wrong(
                 f"fund {fund.fund_id}",
-                f"its {what} {token} is paused; redemptions wait until its issuer lifts that",
+                f"its {_shown(which)} {token} is paused; redemptions wait until its issuer lifts"
+                " that",
             )
 
 
 def other_burn_style(client: ChainClient, fund: CheckedFund) -> str | None:
     """Words when the share token does not have its burn style's function but another's."""
-    return _other_style(fund, _trial(client, fund, ()))
+    return _other_style(fund, try_burn(client.calls, fund))
 
 
 def advise_presets(client: ChainClient, fund: CheckedFund) -> Iterator[Finding]:
@@ -71,28 +76,24 @@ def advise_presets(client: ChainClient, fund: CheckedFund) -> Iterator[Finding]:
         if getattr(fund.checks, token.value) is not None:
             continue
         for preset in PRESETS[token]:
-            share, payout = (preset, None) if token is CheckedToken.SHARE else (None, preset)
-            alike = replace(fund, checks=FundChecks(share_token=share, payout_token=payout))
-            if _can_answer(client, alike):
-                yield note(
-                    f"fund {fund.fund_id}",
-                    f"its {_shown(token)} answers as {preset} does, and is not asked before paying;"
-                    f' consider {token.value} = "{preset}" under [checks] in its file',
-                )
-
-
-def _can_answer(client: ChainClient, fund: CheckedFund) -> bool:
-    try:
-        try_checks(client.calls, fund)
-    except Refused:
-        return False
-    return True
+            is_share = token is CheckedToken.SHARE
+            checks = FundChecks(share_token=preset) if is_share else FundChecks(payout_token=preset)
+            alike = replace(fund, checks=checks)
+            try:
+                try_checks(client.calls, alike)
+            except Refused:
+                continue  # it cannot answer all of them
+            yield note(
+                f"fund {fund.fund_id}",
+                f"its {_shown(token)} answers as {preset} does, and is not asked before paying;"
+                f' consider {token.value} = "{preset}" under [checks] in its file',
+            )
 
 
 def _burn(
     about: str, client: ChainClient, fund: CheckedFund, holders: Sequence[Address]
 ) -> Iterator[Finding]:
-    trial = _trial(client, fund, holders)
+    trial = try_burn(client.calls, fund, holders)
     function, token = FUNCTIONS[fund.burn_style], fund.share_token_address
     other = _other_style(fund, trial)
     if trial.passed_for is not None:
@@ -120,16 +121,6 @@ def _burn(
             f"the share token {token} refuses {function} by its settler {fund.settler_address}:"
             f" {trial.refusal}; give the settler the right, or deploy one of another burn style",
         )
-
-
-def _trial(client: ChainClient, fund: CheckedFund, holders: Sequence[Address]) -> BurnTrial:
-    return try_burn(
-        client.calls,
-        fund.share_token_address,
-        fund.burn_style,
-        settler=fund.settler_address,
-        holders=holders,
-    )
 
 
 def _other_style(fund: CheckedFund, trial: BurnTrial) -> str | None:
@@ -174,13 +165,6 @@ def _checks(about: str, client: ChainClient, fund: CheckedFund) -> Iterator[Find
         yield right(about, f"its tokens answer its checks ({fund.checks.words()})")
     else:
         yield wrong(about, f"nothing would be settled now: {obstacle.words}")
-
-
-def _tokens(fund: CheckedFund) -> tuple[tuple[str, Address], ...]:
-    return (
-        (_shown(CheckedToken.SHARE), fund.share_token_address),
-        (_shown(CheckedToken.PAYOUT), fund.payout_token_address),
-    )
 
 
 def _shown(token: CheckedToken) -> str:

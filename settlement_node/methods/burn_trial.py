@@ -12,6 +12,8 @@ from settlement_node.chain.contracts.settler_reads import Calls
 from settlement_node.chain.endpoints.endpoint import CallOutcome, CallRequest, CallReturned
 from settlement_node.chain.wire.words import address_word, selector
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.store.book.funds import NewFund
+from settlement_node.store.rows import FundRow
 from settlement_node.units import Address
 
 BURNER_ROLE_CALL = selector("BURNER_ROLE()")
@@ -43,10 +45,9 @@ class BurnTrial:
     other_style: BurnStyle | None
 
 
-def try_burn(
-    calls: Calls, token: Address, style: BurnStyle, *, settler: Address, holders: Sequence[Address]
-) -> BurnTrial:
-    """Ask at the agreed head, as the settler. Two round trips."""
+def try_burn(calls: Calls, fund: FundRow | NewFund, holders: Sequence[Address] = ()) -> BurnTrial:
+    """Ask at the agreed head, as the fund's settler. Two round trips."""
+    token, style, settler = fund.share_token_address, fund.burn_style, fund.settler_address
     styles = list(BurnStyle)
     # In escrow the settler would first need a holder's shares, so no holder's can be tried.
     tried = [] if style is BurnStyle.ESCROW else list(holders)

@@ -202,13 +202,7 @@ def burn_refusal(
     gave every item, with the same arguments.
     """
     holders = list(dict.fromkeys(item.investor_address for item in items))[:HOLDERS_TRIED]
-    trial = try_burn(
-        client.calls,
-        fund.share_token_address,
-        fund.burn_style,
-        settler=fund.settler_address,
-        holders=holders,
-    )
+    trial = try_burn(client.calls, fund, holders)
     if trial.passed_for is not None or trial.refusal is None:
         return None
     if trial.is_agent is not False and trial.has_role is not False and said != {trial.refusal}:
