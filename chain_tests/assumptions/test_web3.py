@@ -3,13 +3,11 @@ same as the node does."""
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 from web3 import Web3
-from web3.providers.base import BaseProvider
 
 from settlement_node.chain.contracts.artifacts import load_artifact
+from settlement_node.chain.wire.provider import TransportProvider
 
 from .conftest import Program
 from .test_settler import PAYEE, make_fund, settle
@@ -20,7 +18,7 @@ pytestmark = pytest.mark.parametrize("program", ["pyevm", "anvil"], indirect=Tru
 
 @pytest.fixture
 def w3(program: Program) -> Web3:
-    return Web3(cast(BaseProvider, program.transport()))
+    return Web3(TransportProvider(program.transport()))
 
 
 def test_web3__contract_and_its_events__what_the_client_reads(program: Program, w3: Web3) -> None:

@@ -5,9 +5,3 @@ upwards: `wire` (bytes and bounds) → `endpoints` (agreement and health) → `c
 → `client` (one chain as one client). `wire/node_errors.py` alone reads the wording of a node's
 messages.
 """
-
-from settlement_node.chain.recursion import own_recursion_limit
-
-with own_recursion_limit():
-    # web3, eth-account and eth-keyfile all import it, and it raises the limit.
-    import py_ecc as py_ecc

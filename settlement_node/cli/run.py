@@ -49,7 +49,6 @@ def run_node(
     to standard error. A dry run ends by itself: status 0 when every due order would be settled, 1
     when one would be held or wait, 3 when not all could be judged.
     """
-    from settlement_node.api.server import listen
     from settlement_node.assembly import CommitSignal, build_store, require_schema
 
     settings = load(config)
@@ -59,6 +58,8 @@ def run_node(
     if no_api or dry_run:
         taken: AbstractContextManager[socket.socket | None] = nullcontext()
     else:
+        from settlement_node.api.server import listen
+
         taken = closing(listen(settings.api.host, settings.api.port))
     with taken as listener:
         _run(settings, store, commits, listener, dry_run=dry_run, json_output=json_output)

@@ -4,19 +4,19 @@ wheel carries them; nodes that start together take turns."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine
 
 from settlement_node.errors import InvalidInput
 from settlement_node.store.database import database_errors
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD_REVISION = "0001"
+"""The newest script, which this version of the program works with."""
 MIGRATION_LOCK = 0x5E771F
 """Advisory lock of a PostgreSQL upgrade; SQLite's single writer needs none."""
 
@@ -32,6 +32,8 @@ def upgrade(engine: Engine) -> tuple[str, ...]:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         due = _pending(connection)
         if due:
+            from alembic import command
+
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -42,13 +44,6 @@ def current_revision(engine: Engine) -> str | None:
     """The database's revision; None when it has no schema of ours."""
     with database_errors(engine), _reading(engine) as connection:
         return _current(connection)
-
-
-def head_revision() -> str:
-    """The revision this version of the program works with."""
-    head = _scripts().get_current_head()
-    assert head is not None, "the package holds at least one migration"
-    return head
 
 
 def pending(engine: Engine) -> tuple[str, ...]:
@@ -62,24 +57,31 @@ def _reading(engine: Engine) -> Connection:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     location = str(Path(__file__).with_name("migrations"))
     config.set_main_option("script_location", location.replace("%", "%%"))
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _pending(connection: Connection) -> tuple[str, ...]:
     current = _current(connection)
+    if current == HEAD_REVISION:
+        return ()  # as nearly always, and without alembic, which takes long to import
+    from alembic.script import ScriptDirectory
+    from alembic.script.revision import RevisionError
+    from alembic.util import CommandError
+
+    scripts = ScriptDirectory.from_config(_config())
     try:
-        steps = list(_scripts().iterate_revisions("head", current or "base"))
+        steps = list(scripts.iterate_revisions("head", current or "base"))
     except (CommandError, RevisionError) as error:
         raise InvalidInput(
             f"the database has revision {current}, which this version does not know;"

@@ -23,3 +23,18 @@ def test_import__every_module__recursion_limit_is_the_interpreters_own() -> None
     )
 
     assert (0, "") == (done.returncode, done.stderr)
+
+
+IMPORT_WHAT_RUNS = """
+import sys
+import settlement_node.cli, settlement_node.assembly, settlement_node.node.runtime
+print(sorted({"web3", "eth_account", "eth_keyfile", "py_ecc", "alembic"} & sys.modules.keys()))
+"""
+
+
+def test_import__what_a_node_runs__none_of_the_libraries_that_take_seconds() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_WHAT_RUNS], capture_output=True, text=True, check=False
+    )
+
+    assert ("[]\n", "") == (done.stdout, done.stderr)

@@ -13,6 +13,7 @@ from web3 import Web3
 from web3.exceptions import Web3RPCError
 
 from settlement_node.chain.wire.bounded_json import VALUES_MAX, read_json
+from settlement_node.chain.wire.provider import TransportProvider
 from settlement_node.chain.wire.transport import (
     HttpTransport,
     RpcError,
@@ -305,7 +306,7 @@ def test_http_transport__no_http_address__invalid_input(address: str) -> None:
 
 def test_web3__over_the_transport__asks_and_decodes_as_with_its_own_provider() -> None:
     wire = Wire(lambda body: (200, json.dumps(ok(body, "0x2a")).encode()))
-    w3 = Web3(transport_over(wire))
+    w3 = Web3(TransportProvider(transport_over(wire)))
 
     assert (42, True) == (w3.eth.chain_id, w3.is_connected())
     w3.provider.make_request("eth_call", [{"data": HexBytes("0x0102")}])  # type: ignore[arg-type]
@@ -317,7 +318,7 @@ def test_web3__batch__one_http_request_answered_in_order() -> None:
         return 200, json.dumps([ok(one, hex(one["id"])) for one in reversed(body)]).encode()
 
     wire = Wire(reversed_answers)
-    w3 = Web3(transport_over(wire))
+    w3 = Web3(TransportProvider(transport_over(wire)))
 
     with w3.batch_requests() as batch:
         batch.add(w3.eth.get_balance("0x" + "11" * 20))  # type: ignore[arg-type]
@@ -331,12 +332,12 @@ def test_web3__endpoint_says_no__its_words_short_and_printable() -> None:
     content = rb'{"id": null, "error": {"code": 1, "message": "\u001b[2J' + b"x" * 10_000 + b'"}}'
 
     with pytest.raises(Web3RPCError, match=r"\?\[2Jx{496}'"):
-        Web3(transport_over(Wire(always(200, content)))).eth.block_number  # noqa: B018
+        Web3(TransportProvider(transport_over(Wire(always(200, content))))).eth.block_number  # noqa: B018
 
 
 def test_web3__send_without_an_answer__never_sent_again() -> None:
     wire = Wire(raising(requests.ReadTimeout()))
-    w3 = Web3(transport_over(wire))
+    w3 = Web3(TransportProvider(transport_over(wire)))
 
     with pytest.raises(TransportFailed):
         w3.eth.send_raw_transaction(b"\x02")

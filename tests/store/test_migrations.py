@@ -91,7 +91,7 @@ def test_upgrade__run_again__changes_nothing(bare: Engine) -> None:
 def test_current_revision__before_and_after_an_upgrade__is_none_then_head(bare: Engine) -> None:
     before = migrate.current_revision(bare)
     migrate.upgrade(bare)
-    assert (before, migrate.current_revision(bare)) == (None, migrate.head_revision())
+    assert (before, migrate.current_revision(bare)) == (None, migrate.HEAD_REVISION)
 
 
 def test_upgrade__two_nodes_at_once__one_does_it_and_the_other_waits(bare: Engine) -> None:
@@ -112,7 +112,7 @@ def test_upgrade__two_nodes_at_once__one_does_it_and_the_other_waits(bare: Engin
     for thread in threads:
         thread.join()
     assert failures == []
-    assert sorted(done) == [(), (), (migrate.head_revision(),)]
+    assert sorted(done) == [(), (), (migrate.HEAD_REVISION,)]
 
 
 def test_upgrade__database_of_a_newer_version__is_refused_unchanged(bare: Engine) -> None:

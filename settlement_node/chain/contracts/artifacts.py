@@ -8,19 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eth_typing import ABIElement, HexAddress, HexStr
 from eth_utils.abi import abi_to_signature
 from eth_utils.conversions import to_bytes
-from web3 import Web3
-from web3.contract import Contract
-from web3.exceptions import Web3Exception
-from web3.types import Nonce
-from web3.utils import get_create_address
 
+from settlement_node.chain.wire.recursion import own_recursion_limit
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Address
+
+if TYPE_CHECKING:
+    from web3.contract import Contract
+
+# web3 itself is imported where a contract is built: a node that settles needs none, and starts
+# sooner without.
 
 _PACKAGED = Path(__file__).parent / "abi"
 """In an installed package."""
@@ -39,6 +41,8 @@ class Artifact:
     @cached_property
     def contract(self) -> type[Contract]:
         """As web3 has it, at no address and over no endpoint."""
+        with own_recursion_limit():
+            from web3 import Web3
         return Web3().eth.contract(abi=list(self.abi), bytecode=self.bytecode)
 
     def errors(self) -> list[str]:
@@ -57,6 +61,8 @@ class Artifact:
 
     @contextmanager
     def _refusing(self, what: str) -> Iterator[None]:
+        with own_recursion_limit():
+            from web3.exceptions import Web3Exception
         try:
             yield
         except (Web3Exception, TypeError) as error:
@@ -80,4 +86,7 @@ def load_artifact(name: str) -> Artifact:
 
 def contract_address(sender: Address, nonce: int) -> Address:
     """Where a creation by `sender` at `nonce` puts its contract."""
+    with own_recursion_limit():
+        from web3.types import Nonce
+        from web3.utils import get_create_address
     return Address(get_create_address(HexAddress(HexStr(sender)), Nonce(nonce)))

@@ -14,9 +14,9 @@ from typing import Protocol
 
 import rlp  # type: ignore[import-untyped]  # the package ships no types
 from coincurve import PublicKey
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from settlement_node.chain.wire.words import address_of_public_key
 from settlement_node.errors import InvalidInput, Refused
 from settlement_node.units import Address, Hex32, Wei, to_hex32
 
@@ -187,11 +187,6 @@ def recover_address(digest: bytes, signature: Signature) -> Address:
     except ValueError:
         raise Refused("the signer returned something that is not a signature") from None
     return address_of_public_key(public_key)
-
-
-def address_of_public_key(public_key: PublicKey) -> Address:
-    """The last 20 bytes of the hash of the uncompressed point."""
-    return Address(to_checksum_address(keccak(public_key.format(compressed=False)[1:])[-20:]))
 
 
 def _payload(fields: TransactionFields) -> list[object]:

@@ -16,10 +16,10 @@ from coincurve.ecdsa import der_to_cdata, serialize_compact
 from settlement_node.chain.signers.base import (
     DistantSigner,
     Signature,
-    address_of_public_key,
     low_s,
     recover_address,
 )
+from settlement_node.chain.wire.words import address_of_public_key
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.units import Address
 

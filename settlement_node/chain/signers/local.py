@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from coincurve import PrivateKey
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
 from settlement_node.chain.signers.base import (
     Signature,
     SignedTransaction,
     TransactionFields,
-    address_of_public_key,
     sign_with,
 )
+from settlement_node.chain.wire.recursion import own_recursion_limit
+from settlement_node.chain.wire.words import address_of_public_key
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Address
 
@@ -95,6 +95,8 @@ class KeystoreSigner(KeySigner):
 
         Raises InvalidInput naming the file, never the password, when it does not open.
         """
+        with own_recursion_limit():  # and here, since who has no keystore starts sooner without
+            from eth_keyfile.keyfile import decode_keyfile_json
         password = read_password(password_path, password_variable, environment)
         try:
             keystore = json.loads(keystore_path.read_text(encoding="utf-8"))
@@ -111,6 +113,8 @@ class KeystoreSigner(KeySigner):
 
 def encrypt_key(private_key: bytes, password: str) -> dict[str, Any]:
     """A keystore's content, as `KeystoreSigner` opens it."""
+    with own_recursion_limit():
+        from eth_keyfile.keyfile import create_keyfile_json
     return create_keyfile_json(private_key, password.encode("utf-8"))
 
 

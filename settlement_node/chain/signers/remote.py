@@ -17,9 +17,9 @@ from coincurve import PublicKey
 from settlement_node.chain.signers.base import (
     DistantSigner,
     Signature,
-    address_of_public_key,
 )
 from settlement_node.chain.signers.remote_http import RemoteHttp, RemoteReply
+from settlement_node.chain.wire.words import address_of_public_key
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.units import Address
 

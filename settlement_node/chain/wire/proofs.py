@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]  # ships no types
-from eth_account import Account as Signing
+from coincurve import PublicKey
 from eth_utils.crypto import keccak
 from trie.constants import BLANK_NODE_HASH
 from trie.hexary import HexaryTrie
@@ -27,7 +27,7 @@ from settlement_node.chain.wire.decode import (
     read_number,
     read_quantity,
 )
-from settlement_node.chain.wire.words import MalformedData
+from settlement_node.chain.wire.words import MalformedData, address_of_public_key
 from settlement_node.domain.observations import Log, Receipt
 from settlement_node.units import Address, Hex32, Wei, to_hex32
 
@@ -146,12 +146,26 @@ def prove_place(transaction: Any, transaction_hash: Hex32) -> tuple[Address, int
         raw = encode_transaction(transaction)
         if to_hex32(keccak(raw)) != transaction_hash:
             raise NotProven(f"the fields of {transaction_hash} do not hash to it")
-        sender = Signing.recover_transaction(raw)
-        return read_address_field(sender), read_number(transaction["nonce"])
+        return _sender_of(raw), read_number(transaction["nonce"])
     except NotProven:
         raise
     except Exception as error:  # the library raises many kinds for a signature it cannot use
         raise NotProven(f"the fields of {transaction_hash} are incomplete") from error
+
+
+def _sender_of(raw: bytes) -> Address:
+    """Who signed these bytes (EIP-155, EIP-2718): all but the signature is what was signed."""
+    if raw[0] < 0x80:
+        *signed, parity, r, s = rlp.decode(raw[1:])
+        digest = keccak(raw[:1] + rlp.encode(signed))
+        recovery = int.from_bytes(parity, "big")
+    else:
+        *signed, v, r, s = rlp.decode(raw)
+        above = int.from_bytes(v, "big") - 35
+        digest = keccak(rlp.encode(signed if above < 0 else [*signed, above // 2, b"", b""]))
+        recovery = above + 8 if above < 0 else above % 2
+    compact = r.rjust(32, b"\0") + s.rjust(32, b"\0") + bytes([recovery])
+    return address_of_public_key(PublicKey.from_signature_and_message(compact, digest, hasher=None))
 
 
 def prove_account(header: ProvenHeader, account: Any, address: Address) -> Account:

@@ -2,20 +2,19 @@
 
 Everything above `Transport` is one code path for HTTP endpoints, the embedded chain and the
 simulator. A transport never retries: sending again is a decision of the caller, who knows
-whether the request was a question or a transaction. `Web3(transport)` asks within the same bounds.
+whether the request was a question or a transaction. `provider.py` makes a provider of
+web3 of it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from web3.providers.base import JSONBaseProvider
-from web3.types import RPCEndpoint, RPCError, RPCResponse
 
 from settlement_node import __version__
 from settlement_node.chain.wire.bounded_http import BoundedAdapter, PlainSession
@@ -90,43 +89,7 @@ class Transport(Protocol):
         """
 
 
-class ProviderTransport(JSONBaseProvider):
-    """A transport that is a provider of web3 as well. It has no retries of its own there either."""
-
-    def __init__(self, name: str) -> None:
-        """`name` is for people, without credentials."""
-        super().__init__()
-        self.name = name
-
-    def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
-        """As `Transport.request`."""
-        raise NotImplementedError
-
-    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """One request of web3; raises TransportFailed."""
-        (response,) = self.make_batch_request([(method, params)])
-        return response
-
-    def make_batch_request(self, requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse]:
-        """A batch of web3, answered in the order asked; raises TransportFailed."""
-        plain = [json.loads(self.encode_rpc_request(*item)) for item in requests]
-        results = self.request(
-            [RpcRequest(item["method"], tuple(item["params"])) for item in plain]
-        )
-        return [_response(item["id"], result) for item, result in zip(plain, results, strict=True)]
-
-    def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: FBT001, FBT002 web3's own
-        """Whether the endpoint says which chain it is on."""
-        try:
-            (result,) = self.request([RpcRequest("eth_chainId")])
-        except TransportFailed:
-            if show_traceback:
-                raise
-            return False
-        return isinstance(result, RpcOk)
-
-
-class HttpTransport(ProviderTransport):
+class HttpTransport:
     """JSON-RPC over HTTP(S). `name` defaults to the address's host. Sessions are kept open and
     reused.
     """
@@ -155,8 +118,9 @@ class HttpTransport(ProviderTransport):
             raise InvalidInput("an endpoint's address must start with http:// or https://")
         if batch_requests_max < 1:
             raise InvalidInput("batch_requests_max must be at least 1", field="batch_requests_max")
-        super().__init__(name or f"{parts.hostname}{port}")
         self._address = address
+        self._numbers = count()
+        self.name = name or f"{parts.hostname}{port}"
         self._batch_requests_max = batch_requests_max
         self._timeout_seconds = timeout_seconds
         self._session = session or PlainSession(BoundedAdapter(bytes_max=answer_bytes_max))
@@ -207,7 +171,7 @@ class HttpTransport(ProviderTransport):
     def _numbered(self, request: RpcRequest) -> dict[str, Any]:
         return {
             "jsonrpc": "2.0",
-            "id": next(self.request_counter),
+            "id": next(self._numbers),
             "method": request.method,
             "params": list(request.params),
         }
@@ -257,16 +221,6 @@ class HttpTransport(ProviderTransport):
             reason="malformed",
             http_status=None,
         )
-
-
-def _response(request_id: int, result: RpcResult) -> RPCResponse:
-    """In web3's form."""
-    if isinstance(result, RpcOk):
-        return RPCResponse(jsonrpc="2.0", id=request_id, result=result.value)
-    error = RPCError(code=result.code, message=result.message)
-    if result.data is not None:
-        error["data"] = result.data
-    return RPCResponse(jsonrpc="2.0", id=request_id, error=error)
 
 
 def _parse_result(body: object) -> RpcResult | None:

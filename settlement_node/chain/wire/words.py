@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from coincurve import PublicKey
 from eth_utils.abi import event_signature_to_log_topic, function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 
 from settlement_node.errors import InvalidInput
 from settlement_node.units import UINT256_MAX, Address, Hex32
@@ -95,3 +97,8 @@ def read_bytes(data: bytes, offset: int) -> bytes:
 def topic_address(value: Hex32) -> Address:
     """An indexed address from its topic."""
     return read_address(bytes.fromhex(value[2:]), 0)
+
+
+def address_of_public_key(public_key: PublicKey) -> Address:
+    """The last 20 bytes of the hash of the uncompressed point."""
+    return Address(to_checksum_address(keccak(public_key.format(compressed=False)[1:])[-20:]))

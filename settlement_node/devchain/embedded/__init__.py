@@ -1,6 +1,6 @@
 """A chain inside this process, executed by py-evm."""
 
-from settlement_node.chain.recursion import own_recursion_limit
+from settlement_node.chain.wire.recursion import own_recursion_limit
 from settlement_node.errors import InvalidInput
 
 try:

@@ -10,7 +10,6 @@ from eth_typing import Address as CanonicalAddress
 
 from settlement_node.chain.endpoints.endpoint import BlockParameter
 from settlement_node.chain.wire.transport import (
-    ProviderTransport,
     RpcError,
     RpcOk,
     RpcRequest,
@@ -42,12 +41,12 @@ class _Failed(Exception):
         self.error = RpcError(code, message, data)
 
 
-class EmbeddedTransport(ProviderTransport):
+class EmbeddedTransport:
     """A `Transport` to an embedded chain in the same process; never fails to answer."""
 
     def __init__(self, chain: EmbeddedCore, *, name: str = "embedded") -> None:
         """Several transports to one chain can stand for several endpoints."""
-        super().__init__(name)
+        self.name = name
         self._chain = chain
         self._methods: dict[str, Callable[..., Any]] = {
             "eth_chainId": lambda: quantity(chain.chain_id),
