@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from typing import NewType
 
 from eth_utils.address import is_checksum_address, to_checksum_address
@@ -33,6 +34,7 @@ BPS_ONE = 10_000
 """One hundred per cent in basis points."""
 DECIMALS_MAX = 36
 """More decimals than any token in use; a bound for input."""
+YEAR_MIN, YEAR_MAX = 2000, 2200
 ZERO_HASH = Hex32("0x" + "00" * 32)
 ZERO_ADDRESS = Address("0x" + "00" * 20)
 
@@ -104,6 +106,21 @@ def parse_hex32(text: str, *, field: str) -> Hex32:
     if not _HEX32.fullmatch(text):
         raise InvalidInput(f"{field} must be 0x followed by 64 hex digits", field=field)
     return Hex32(text.lower())
+
+
+def parse_time(text: str, *, field: str) -> datetime:
+    """A time with its zone in ISO 8601, as UTC; raises InvalidInput naming the field."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or not YEAR_MIN <= at.year <= YEAR_MAX:
+        raise InvalidInput(
+            f"{field} must be a time with its zone, such as 2026-01-31T12:00:00Z or"
+            f" 2026-01-31T13:00:00+01:00, between the years {YEAR_MIN} and {YEAR_MAX}",
+            field=field,
+        )
+    return at.astimezone(UTC)
 
 
 def to_hex32(value: bytes) -> Hex32:

@@ -11,7 +11,7 @@ import pytest
 from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.demo.book import account
-from settlement_node.desk import intake, operators
+from settlement_node.desk import operators
 from settlement_node.domain.breaks import BookedNotPaid
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.observations import (
@@ -249,7 +249,7 @@ def test_rescan__events_not_read_again_yet__nothing_is_cancelled_or_released(
         pytest.raises(Conflict, match="still being read"),
         world.store.transaction(actor="operator") as tx,
     ):
-        intake.cancel_redemption(tx, row.redemption_id, reason="the investor asked")
+        operators.cancel_redemption(tx, row.redemption_id, reason="the investor asked")
     world.tick()
     assert world.status("asked") is S.SETTLING
 

@@ -121,7 +121,7 @@ def test_watch__a_price_the_settler_does_not_pay__says_so_until_it_does(
 def test_watch__what_waited_for_money_is_cancelled__clears_the_alert(
     new_world: Callable[..., World],
 ) -> None:
-    from settlement_node.desk.intake import cancel_redemption
+    from settlement_node.desk.operators import cancel_redemption
 
     world = new_world(treasury=PER_SHARE)
     world.take_in(world.order("large", 10 * SHARE))

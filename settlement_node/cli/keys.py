@@ -92,11 +92,10 @@ def show_address(
 def _new_password(path: Path | None, variable: str | None) -> str:
     from settlement_node.chain.signers.local import read_password
 
-    password = (
-        read_password(path, variable)
-        if path is not None or variable is not None
-        else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    if path is None and variable is None:
+        password = str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    else:
+        password = read_password(path, variable)
     if len(password) < PASSWORD_LENGTH_MIN:
         raise InvalidInput(
             f"the password must have at least {PASSWORD_LENGTH_MIN} characters",

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from settlement_node.booking.found import is_as_ordered, record_found_settled
-from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionFact
+from settlement_node.domain.lifecycle import RedemptionFact
 from settlement_node.domain.redemption import RedemptionOrder, check_external_id
-from settlement_node.errors import Conflict, InvalidInput, NotFound
+from settlement_node.errors import Conflict, InvalidInput
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import NewFund, get_fund, lock_fund_to_take_in
 from settlement_node.store.book.orders import ids_of, new_rows, repeats, write_new
@@ -214,29 +214,15 @@ def require_read(tx: Tx, fund: FundRow) -> None:
         )
 
 
-def cancel_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
-    """Cancel a redemption nothing of which can be on the chain, and release its shares.
-
-    Raises NotFound, or Conflict when it is settling, paid, ended, or paid on the chain already
-    (entered again after a lost book, say): that one becomes settled by itself once it is final.
-    """
-    row = redemptions.get(tx, redemption_id)
-    if row is None:
-        raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
-    if row.standing not in CANCELLABLE:
-        raise Conflict(
-            f"a {row.status.value} redemption can no longer be cancelled",
-            status=row.status.value,
-            field="redemption_id",
-        )
+def refuse_paid(tx: Tx, row: RedemptionRow, verb: str) -> FundRow:
+    """Raises Conflict for a redemption that the chain shows as paid, or may: it becomes settled by
+    itself once that is final. Returns its fund."""
     fund = get_fund(tx, row.fund_id)
     require_read(tx, fund)
-    if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
+    if chain_book.settled_events(tx, fund.chain_id, [row.redemption_id]):
         raise Conflict(
-            "the chain shows this redemption as paid; it cannot be cancelled",
+            f"the chain shows this redemption as paid; it cannot be {verb}",
             status=row.status.value,
             field="redemption_id",
         )
-    return redemptions.record_fact(
-        tx, row, RedemptionFact.CANCELLATION_GIVEN, detail={"reason": reason}
-    )
+    return fund

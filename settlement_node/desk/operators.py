@@ -7,11 +7,12 @@ what the stages will do next. Raises NotFound or Conflict, and then nothing is c
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from settlement_node.desk.breaks import resolve, resolve_many
-from settlement_node.desk.intake import cancel_redemption, require_read
+from settlement_node.desk.intake import refuse_paid
 from settlement_node.domain.lifecycle import (
+    CANCELLABLE,
     RedemptionFact,
     RedemptionStatus,
     TransactionStatus,
@@ -29,9 +30,9 @@ from settlement_node.store.engine.lanes import set_lane_paused
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import RedemptionRow, TransactionRow
 from settlement_node.store.telling import attention, records
-from settlement_node.units import DECIMALS_MAX, Address, Hex32, parse_decimal_units
+from settlement_node.units import DECIMALS_MAX, Address, Hex32, parse_decimal_units, parse_time
 
-__all__ = ["cancel_redemption", "resolve", "resolve_many"]
+__all__ = ["resolve", "resolve_many"]
 
 
 class LaneSetOut(Answer):
@@ -80,7 +81,7 @@ class NavSetOut(Answer):
 
 def hold(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
     """Keep an approved redemption from being planned until it is released."""
-    row = _redemption(tx, redemption_id)
+    row = redemptions.get_known(tx, redemption_id)
     if row.status is not RedemptionStatus.APPROVED:
         raise Conflict(
             f"only an approved redemption can be held; this one is {row.status.value}",
@@ -96,26 +97,37 @@ def hold(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
 
 
 def release(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
-    """Let a held redemption be settled again. One that the chain shows as paid is not released:
-    it becomes settled by itself once that is final."""
-    row = _redemption(tx, redemption_id)
+    """Let a held redemption be settled again."""
+    row = redemptions.get_known(tx, redemption_id)
     if row.status is not RedemptionStatus.HELD:
         raise Conflict(
             f"only a held redemption can be released; this one is {row.status.value}",
             status=row.status.value,
         )
-    fund = get_fund(tx, row.fund_id)
-    require_read(tx, fund)
-    if chain_book.settled_events(tx, fund.chain_id, [redemption_id]):
-        raise Conflict("the chain shows this redemption as paid; it cannot be released")
+    fund = refuse_paid(tx, row, "released")
     # The settler has used its index for another redemption: a new one, or it is held again.
     if row.hold_reason == HoldReason.ALREADY_SETTLED.value and orders.give_new_index(tx, fund, row):
-        row = _redemption(tx, redemption_id)
+        row = redemptions.get_known(tx, redemption_id)
     return redemptions.record_fact(
         tx,
         row,
         RedemptionFact.HOLD_RELEASED,
         detail={"reason": reason, "was_held_for": row.hold_reason},
+    )
+
+
+def cancel_redemption(tx: Tx, redemption_id: Hex32, *, reason: str) -> RedemptionRow:
+    """Cancel a redemption nothing of which can be on the chain, and release its shares."""
+    row = redemptions.get_known(tx, redemption_id)
+    if row.standing not in CANCELLABLE:
+        raise Conflict(
+            f"a {row.status.value} redemption can no longer be cancelled",
+            status=row.status.value,
+            field="redemption_id",
+        )
+    refuse_paid(tx, row, "cancelled")
+    return redemptions.record_fact(
+        tx, row, RedemptionFact.CANCELLATION_GIVEN, detail={"reason": reason}
     )
 
 
@@ -182,16 +194,10 @@ def set_nav(
 
 
 def _past(text: str, *, now_utc: datetime) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or at > now_utc:
-        raise InvalidInput(
-            "since must be a time in the past with its zone, such as 2026-01-31T12:00:00Z",
-            field="since",
-        )
-    return at.astimezone(UTC)
+    at = parse_time(text, field="since")
+    if at > now_utc:
+        raise InvalidInput("since must be a time in the past", field="since")
+    return at
 
 
 def pause_fund(tx: Tx, fund_id: str, *, reason: str) -> FundSetOut:
@@ -232,13 +238,6 @@ def rescan(tx: Tx, fund_id: str, from_block: int, *, reason: str) -> RescanOut:
     records.rewind_reconciliations(tx, fund_id, from_block=from_block)
     tx.audit("rescan_requested", "fund", fund_id, {"from_block": from_block, "reason": reason})
     return RescanOut(fund_id=fund_id, from_block=from_block)
-
-
-def _redemption(tx: Tx, redemption_id: Hex32) -> RedemptionRow:
-    row = redemptions.get(tx, redemption_id)
-    if row is None:
-        raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
-    return row
 
 
 def _unmined(tx: Tx, transaction_hash: Hex32, verb: str) -> TransactionRow:

@@ -12,7 +12,6 @@ from settlement_node.chain.context import ChainContext
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.postings import Account
 from settlement_node.domain.waiting import Standing, Waiting, WaitingFor, obstacles_of, waiting_for
-from settlement_node.errors import NotFound
 from settlement_node.reads.payments import PaymentOut, payments_of
 from settlement_node.reads.redemptions import RedemptionOut
 from settlement_node.reads.shapes import AddressOut, Answer, BaseUnitsOut, HashOut
@@ -87,9 +86,7 @@ def read_story(
 ) -> RedemptionDetailOut:
     """Everything the book knows of a redemption; raises NotFound."""
     with store.read() as tx:
-        row = redemptions.get(tx, redemption_id)
-        if row is None:
-            raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
+        row = redemptions.get_known(tx, redemption_id)
         fund = get_fund(tx, row.fund_id)
         items = settlements.items_of_redemption(tx, redemption_id)
         batches = settlements_by_id(tx, [item.settlement_id for item in items])

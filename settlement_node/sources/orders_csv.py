@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from settlement_node.desk.intake import check_order
@@ -13,12 +12,17 @@ from settlement_node.domain.redemption import RedemptionOrder, check_external_id
 from settlement_node.errors import InvalidInput
 from settlement_node.store.book.funds import NewFund
 from settlement_node.store.rows import FundRow
-from settlement_node.units import Shares, parse_address, parse_base_units, parse_decimal_units
+from settlement_node.units import (
+    Shares,
+    parse_address,
+    parse_base_units,
+    parse_decimal_units,
+    parse_time,
+)
 
 REQUIRED = ("external_id", "investor_address", "payee_address")
 SHARES = ("shares", "shares_base_units")
 OPTIONAL = ("settle_after_utc",)
-YEAR_MIN, YEAR_MAX = 2000, 2200
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +139,13 @@ def _order(cells: Mapping[str, str], fund: FundRow | NewFund) -> RedemptionOrder
             raise InvalidInput("shares must be greater than zero", field="shares")
     else:
         shares = parse_base_units(cells["shares_base_units"].strip(), field="shares_base_units")
+    time = cells.get("settle_after_utc", "").strip()
     order = RedemptionOrder(
         external_id=external_id,
         investor_address=parse_address(cells["investor_address"].strip(), field="investor_address"),
         payee_address=parse_address(cells["payee_address"].strip(), field="payee_address"),
         shares_base_units=Shares(shares),
-        settle_after_utc=_time(cells.get("settle_after_utc", "").strip()),
+        settle_after_utc=parse_time(time, field="settle_after_utc") if time else None,
     )
     check_order(fund, order)
     return order
-
-
-def _time(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or not YEAR_MIN <= at.year <= YEAR_MAX:
-        raise InvalidInput(
-            "settle_after_utc must be a time with its zone, such as 2026-01-31T12:00:00Z or"
-            " 2026-01-31T13:00:00+01:00",
-            field="settle_after_utc",
-        )
-    return at.astimezone(UTC)

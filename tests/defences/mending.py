@@ -97,7 +97,7 @@ MENDING: tuple[Defence, ...] = (
         line=Line.BELIEVED_LIE,
         happens="a paid order's event is out of the book when somebody cancels the order",
         holds="nothing is cancelled or released while final events are still to be read",
-        at="settlement_node/desk/intake.py:cancel_redemption",
+        at="settlement_node/desk/intake.py:refuse_paid",
         change=Skips("require_read"),
         tests=(
             f"{RESCAN}::test_rescan__events_not_read_again_yet__nothing_is_cancelled_or_released"

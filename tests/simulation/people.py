@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from settlement_node.desk import operators
-from settlement_node.desk.intake import cancel_redemption, take_in
+from settlement_node.desk.intake import take_in
 from settlement_node.domain.lifecycle import CANCELLABLE, RedemptionStatus
 from settlement_node.errors import Conflict, InvalidInput, SettlementError
 from settlement_node.store.book import redemptions
@@ -317,7 +317,7 @@ class People:
         victim = self.world.rng.choice(rows).redemption_id
         try:
             done = self._carry_out(
-                lambda tx: cancel_redemption(tx, victim, reason="the investor asked")
+                lambda tx: operators.cancel_redemption(tx, victim, reason="the investor asked")
             )
         except InvalidInput:
             return False

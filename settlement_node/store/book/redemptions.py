@@ -15,7 +15,7 @@ from settlement_node.domain.lifecycle import REDEMPTION_ENDED, RedemptionFact, R
 from settlement_node.domain.postings import changed_columns
 from settlement_node.domain.redemption import Held, HoldReason
 from settlement_node.domain.waiting import WaitingFor
-from settlement_node.errors import Transient
+from settlement_node.errors import NotFound, Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import get_fund
 from settlement_node.store.book.ledger import post_movements
@@ -154,6 +154,14 @@ def _tell(tx: Tx, advance: Advance, following: RedemptionStatus) -> None:
 def get(tx: ReadTx, redemption_id: Hex32) -> RedemptionRow | None:
     """One redemption by its id."""
     return get_many(tx, [redemption_id]).get(redemption_id)
+
+
+def get_known(tx: ReadTx, redemption_id: Hex32) -> RedemptionRow:
+    """`get` of one that a person named; raises NotFound."""
+    row = get(tx, redemption_id)
+    if row is None:
+        raise NotFound(f"there is no redemption {redemption_id}", field="redemption_id")
+    return row
 
 
 def get_many(tx: ReadTx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionRow]:
