@@ -16,10 +16,10 @@ from sqlalchemy.engine import Engine
 from chain_tests.copies import Copies
 from chain_tests.world import Chain, World, build_world
 from settlement_node.demo.stage import set_stage
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.store.database import Store
 from settlement_node.units import Payout
 from tests_support.anvil import AnvilProcess
+from tests_support.embedded import EmbeddedChain
 
 TREASURY = Payout(10**15)
 FIGURE = "figure"

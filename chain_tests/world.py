@@ -26,7 +26,6 @@ from settlement_node.demo.audit import Audit, audit
 from settlement_node.demo.book import account
 from settlement_node.demo.stage import Stage
 from settlement_node.desk.intake import take_in
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
@@ -46,6 +45,7 @@ from settlement_node.store.rows import AttemptRow, FundRow, LaneRow, RedemptionR
 from settlement_node.store.telling.attention import open_alerts, open_breaks
 from settlement_node.units import Address, Hex32, Shares, redemption_id_of
 from tests_support.anvil import AnvilProcess
+from tests_support.embedded import EmbeddedChain
 from tests_support.ledger import balance
 
 Chain = EmbeddedChain | AnvilProcess

@@ -14,10 +14,10 @@ from settlement_node.chain.client import ChainClient
 from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import Transport
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.units import Address, Wei
 from tests.simulation.chain.program import SimulatedChain
 from tests_support.anvil import AnvilProcess
+from tests_support.embedded import EmbeddedChain
 
 PAYEE = Address("0x1111111111111111111111111111111111111111")
 GWEI = 10**9

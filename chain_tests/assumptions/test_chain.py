@@ -10,10 +10,10 @@ from settlement_node.chain.client import ChainClient, PoolPolicy
 from settlement_node.chain.signers.base import TransactionFields
 from settlement_node.chain.views import Undecided
 from settlement_node.chain.wire.transport import RpcOk, RpcRequest, Transport
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.errors import InvalidInput, Refused, Transient
 from settlement_node.units import Wei
 from tests_support.anvil import AnvilProcess
+from tests_support.embedded import EmbeddedChain
 
 from .conftest import Program
 

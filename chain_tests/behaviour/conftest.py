@@ -14,12 +14,12 @@ from settlement_node.chain.contracts.settler import decode_settler_events, encod
 from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.demo.stage import Stage, set_stage
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.observations import Receipt, SettleItem, SettlerEvent
 from settlement_node.methods.deploy import Deployer
 from settlement_node.units import Address, Hex32, Payout, Shares, Wei, redemption_id_of
 from tests.simulation.chain.program import SimulatedChain
 from tests_support.anvil import AnvilProcess
+from tests_support.embedded import EmbeddedChain
 
 Chain = SimulatedChain | EmbeddedChain | AnvilProcess
 PAYEE = Address("0x1111111111111111111111111111111111111111")

@@ -13,7 +13,6 @@ from chain_tests.world import World, build_world, later
 from settlement_node.chain.wire.transport import RpcError, RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
 from settlement_node.desk import operators
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
@@ -28,6 +27,7 @@ from settlement_node.store.database import Store
 from settlement_node.store.tables import AttemptKind
 from settlement_node.units import Payout, Wei
 from tests_support.deploying import send
+from tests_support.embedded import EmbeddedChain
 
 S = RedemptionStatus
 NOOP_GAS = 21_000

@@ -10,7 +10,6 @@ from chain_tests.marks import both_chains, both_databases
 from chain_tests.world import World
 from settlement_node.chain.contracts.settler import encode_settle
 from settlement_node.desk import operators
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus, TransactionStatus
 from settlement_node.domain.observations import SettleItem
@@ -24,6 +23,7 @@ from settlement_node.store.telling import records
 from settlement_node.store.telling.attention import open_breaks
 from settlement_node.units import ZERO_HASH, Address, Payout
 from tests_support.deploying import deploy_settler, grant_fund_role, send
+from tests_support.embedded import EmbeddedChain
 
 S = RedemptionStatus
 NEVER = 1_000

@@ -129,10 +129,12 @@ class ChainClient:
         silent: list[str] = []
         for endpoint in self._endpoints.endpoints:
             try:
-                answered = self._endpoints.ask(endpoint, lambda item: item.chain_id())
+                answer = self._endpoints.poll(endpoint, Endpoint.chain_id)
             except Transient as error:
                 silent.append(error.message)
                 continue
+            self._endpoints.stands(answer)
+            answered = answer.content
             if answered != self.chain_id:
                 raise InvalidInput(
                     f"endpoint {endpoint.name} is on chain {answered}, configured is"

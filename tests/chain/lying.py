@@ -12,8 +12,8 @@ from eth_account import Account
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.contracts.tokens import TRANSFER_TOPIC
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.units import Address, Hex32
+from tests_support.embedded import EmbeddedChain
 
 from .scripted import Clock
 

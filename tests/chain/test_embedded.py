@@ -9,10 +9,10 @@ import pytest
 from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest
-from settlement_node.devchain.embedded.chain import EmbeddedChain
 from settlement_node.devchain.embedded.core import SendRefused
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Address, Wei
+from tests_support.embedded import EmbeddedChain
 
 PAYEE = Address("0x1111111111111111111111111111111111111111")
 GWEI = 10**9
@@ -133,18 +133,6 @@ def test_mine__two_senders__in_order_of_arrival(pyevm_chain: EmbeddedChain) -> N
     pyevm_chain.mine()
 
     assert mined_hashes(pyevm_chain) == [one.hash_hex for one in sent]
-
-
-def test_mine__with_a_clock__its_time_but_always_later() -> None:
-    seconds = [1_000.0]
-    chain = EmbeddedChain(clock=lambda: seconds[0])
-    times = []
-    for now in (1_000.0, 1_000.0, 1_050.0, 900.0):
-        seconds[0] = now
-        chain.mine()
-        times.append(chain.head.header.timestamp)
-
-    assert times == [1_001, 1_002, 1_050, 1_051]
 
 
 def test_skip_time__next_block__that_much_later(pyevm_chain: EmbeddedChain) -> None:

@@ -374,18 +374,14 @@ def incomplete_batch(events: Sequence[SettlerEvent]) -> Hex32 | None:
 
     Every batch says how many items it settled and skipped, so a log that an endpoint lost shows.
     """
-    settled: Counter[tuple[Hex32, Address]] = Counter()
-    skipped: Counter[tuple[Hex32, Address]] = Counter()
+    missing: Counter[tuple[Hex32, Address, str]] = Counter()
     for event in events:
         key = (event.place.transaction_hash, event.place.settler_address)
         if isinstance(event, RedemptionSettledEvent):
-            settled[key] += 1
+            missing[*key, "settled"] -= 1
         elif isinstance(event, RedemptionSkippedEvent):
-            skipped[key] += 1
+            missing[*key, "skipped"] -= 1
         elif isinstance(event, BatchSettledEvent):
-            settled[key] -= event.settled_count
-            skipped[key] -= event.skipped_count
-    for key, difference in (*settled.items(), *skipped.items()):
-        if difference != 0:
-            return key[0]
-    return None
+            missing[*key, "settled"] += event.settled_count
+            missing[*key, "skipped"] += event.skipped_count
+    return next((key[0] for key, count in missing.items() if count), None)

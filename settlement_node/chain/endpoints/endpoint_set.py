@@ -88,12 +88,6 @@ class EndpointSet:
 
     # Asking
 
-    def ask(self, endpoint: Endpoint, question: Callable[[Endpoint], _Content]) -> _Content:
-        """Ask one endpoint and book the outcome to its health; Transient is passed on."""
-        answer = self.poll(endpoint, question)
-        self.stands(answer)
-        return answer.content
-
     def poll(
         self, endpoint: Endpoint, question: Callable[[Endpoint], _Content], *, again: bool = False
     ) -> Answer[_Content]:

@@ -1,24 +1,22 @@
 """A chain inside this process: for demonstrations, development and fast tests.
 
 It keeps what a real node keeps: a mempool with a client's rules, blocks that are mined when asked
-for, receipts and logs, and the ability to take blocks back. Nothing is mined by itself, and
-nothing depends on the clock unless one is given, so a run can be repeated exactly.
+for, receipts and logs. Nothing is mined by itself, and nothing depends on the clock, so a run can
+be repeated exactly.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from eth.abc import SignedTransactionAPI
+from eth.abc import BlockHeaderAPI, SignedTransactionAPI
 from eth_typing import Address as CanonicalAddress
 from eth_utils.crypto import keccak
 
 from settlement_node.chain.signers.local import KeySigner
 from settlement_node.devchain.development_keys import development_keys
 from settlement_node.devchain.embedded.evm import EmbeddedEvm, ExecutedBlock
-from settlement_node.errors import InvalidInput
-from settlement_node.units import Hex32
 
 CHAIN_ID = 31_338
 """One above the usual development id, so that the two are not taken for each other."""
@@ -38,34 +36,23 @@ class EmbeddedCore:
     """One chain with funded development accounts. Blocks come from `mine` only."""
 
     def __init__(
-        self,
-        *,
-        chain_id: int = CHAIN_ID,
-        block_gas_limit: int = BLOCK_GAS_LIMIT,
-        genesis_seconds: int = GENESIS_SECONDS,
-        block_seconds: int = 1,
-        clock: Callable[[], float] | None = None,
+        self, *, block_gas_limit: int = BLOCK_GAS_LIMIT, genesis_seconds: int = GENESIS_SECONDS
     ) -> None:
-        """With a `clock` (Unix seconds) a block carries its time, always at least one second past
-        its parent; without one, `block_seconds` past its parent."""
-        if block_seconds < 1:
-            raise InvalidInput("block_seconds must be at least 1", field="block_seconds")
+        """Only its first block is there."""
         self.funded_keys: tuple[bytes, ...] = development_keys()
         accounts = [KeySigner(key).address for key in self.funded_keys]
         self.evm = EmbeddedEvm(
-            chain_id=chain_id,
+            chain_id=CHAIN_ID,
             gas_limit=block_gas_limit,
-            timestamp_seconds=genesis_seconds if clock is None else int(clock()),
+            timestamp_seconds=genesis_seconds,
             balances_wei={bytes.fromhex(item[2:]): _COINS_WEI for item in accounts},
         )
-        self.chain_id = chain_id
+        self.chain_id = CHAIN_ID
         self.turn = threading.RLock()
         """Taken for each block and each request: the API and the node may ask from two threads."""
         self._block_gas_limit = block_gas_limit
-        self._block_seconds = block_seconds
-        self._clock = clock
-        self._skipped_seconds = 0
         self._salt = 0
+        """Tells blocks apart that would otherwise be those that were taken back."""
         self._blocks: list[ExecutedBlock] = [self.evm.genesis]
         self._numbers_by_hash: dict[bytes, int] = {self.evm.genesis.header.hash: 0}
         self._places: dict[bytes, tuple[int, int]] = {}
@@ -85,55 +72,19 @@ class EmbeddedCore:
     def mine(self, blocks: int = 1) -> None:
         """Mine: the first block takes what it can of the mempool, the others what is then left."""
         with self.turn:
-            self._mine(blocks)
+            for _ in range(blocks):
+                parent = self.head.header
+                block = self.evm.build_block(
+                    parent,
+                    self._candidates(),
+                    timestamp_seconds=self._seconds_after(parent),
+                    salt=self._salt,
+                )
+                self._append(block)
 
-    def _mine(self, blocks: int) -> None:
-        for _ in range(blocks):
-            parent = self.head.header
-            step = self._block_seconds + self._skipped_seconds
-            seconds = parent.timestamp + step
-            if self._clock is not None:
-                seconds = max(parent.timestamp + 1, int(self._clock()) + self._skipped_seconds)
-            else:
-                self._skipped_seconds = 0
-            block = self.evm.build_block(
-                parent,
-                self._candidates(),
-                timestamp_seconds=seconds,
-                salt=self._salt,
-            )
-            self._append(block)
-
-    def skip_time(self, seconds: int) -> None:
-        """Let the next block, and with a clock all later ones, come that much later."""
-        self._skipped_seconds += seconds
-
-    def rollback(self, blocks: int, *, keep_transactions: bool = True) -> None:
-        """Take back the last blocks, as a reorganisation does before its own blocks come.
-
-        Their transactions return to the mempool, or are forgotten. What is mined next has other
-        hashes than what was taken back, even with the same content.
-        """
-        if not 1 <= blocks <= self.head_number:
-            raise InvalidInput(f"cannot take back {blocks} of {self.head_number} blocks")
-        removed = self._blocks[-blocks:]
-        del self._blocks[-blocks:]
-        self._salt += 1
-        for block in removed:
-            del self._numbers_by_hash[block.header.hash]
-            for transaction in block.transactions:
-                del self._places[transaction.hash]
-                if keep_transactions:
-                    self._mempool[transaction.hash] = transaction
-
-    def reorganise(self, depth: int, *, keep_transactions: bool = True) -> None:
-        """Replace the last `depth` blocks by as many others; the height stays the same."""
-        self.rollback(depth, keep_transactions=keep_transactions)
-        self.mine(depth)
-
-    def drop(self, transaction_hash: Hex32) -> None:
-        """Forget a pending transaction, as a full mempool does."""
-        self._mempool.pop(bytes.fromhex(transaction_hash[2:]), None)
+    def _seconds_after(self, parent: BlockHeaderAPI) -> int:
+        """The time of the next block."""
+        return parent.timestamp + 1
 
     def send(self, raw: bytes) -> bytes:
         """Take signed bytes into the mempool and return their hash, or raise SendRefused."""
