@@ -100,23 +100,17 @@ def set_stage(
     chain: DevelopmentChain,
     *,
     treasury_base_units: Payout,
-    advance: Callable[[], None] | None = None,
     fund_id: str = "demo-fund",
     daily_payout_limit_base_units: Payout = DAILY_LIMIT_BASE_UNITS,
     ceiling_price: int = 200 * 10**PAYOUT_DECIMALS,
     restrict_payees: bool = False,
-    transports: Sequence[Transport] | None = None,
     confirmed: Callable[[str], None] = lambda what: None,
 ) -> Stage:
-    """Deploy and fund; `advance` lets the chain move (by default it mines a block), `confirmed`
-    is told of each step for a progress display."""
-    client = ChainClient(
-        chain.chain_id, transports or [chain.transport("setup")], now=time.monotonic
-    )
+    """Deploy and fund; `confirmed` is told of each step for a progress display."""
+    client = ChainClient(chain.chain_id, [chain.transport("setup")], now=time.monotonic)
     keys = [KeySigner(key) for key in chain.funded_keys]
-    move = advance or chain.mine
-    deployer = Deployer(client, keys[0], advance=move)
-    operator, treasury = keys[1], Deployer(client, keys[2], advance=move)
+    deployer = Deployer(client, keys[0], advance=chain.mine)
+    operator, treasury = keys[1], Deployer(client, keys[2], advance=chain.mine)
     client.refresh()
     share, payout = deployer.deploy_all(
         trial_tokens(deployer.address, share_decimals=SHARE_DECIMALS)

@@ -101,7 +101,7 @@ class Deployer:
                 contract.encode_constructor(arguments),
                 gas_limit=DEPLOY_GAS_LIMIT,
             )
-        self._send_all(list(creations.values()), nonce, lambda _: None)
+        self.send_all(list(creations.values()), nonce=nonce)
         return list(creations)
 
     def transact(
@@ -119,7 +119,11 @@ class Deployer:
         return receipt
 
     def send_all(
-        self, wanted: Sequence[Wanted], *, mined: Callable[[Wanted], None] = lambda _: None
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        mined: Callable[[Wanted], None] = lambda _: None,
+        nonce: int | None = None,
     ) -> list[Receipt]:
         """Send all at consecutive nonces, so many at once as clients keep, and return their
         receipts in order. `mined` is told of each that succeeded.
@@ -128,18 +132,7 @@ class Deployer:
         that were sent are mined too, and OutcomeUnknown with the hash for one that is not mined in
         the time given, since it may still be. Nothing more is sent then.
         """
-        return self._send_all(wanted, self._nonce(), mined)
-
-    def _nonce(self) -> int:
-        self._look()
-        return self._client.nonce(self.address)
-
-    def _look(self) -> None:
-        self._base_fee_wei = self._client.refresh().head.base_fee_per_gas_wei
-
-    def _send_all(
-        self, wanted: Sequence[Wanted], nonce: int, mined: Callable[[Wanted], None]
-    ) -> list[Receipt]:
+        first = self._nonce() if nonce is None else nonce
         waiting = deque(enumerate(wanted))
         in_flight: dict[Hex32, int] = {}
         receipts: dict[int, Receipt] = {}
@@ -149,7 +142,7 @@ class Deployer:
             while waiting and len(in_flight) < IN_FLIGHT_MAX:
                 place, one = waiting.popleft()
                 try:
-                    in_flight[self._hand_over(one, nonce + place)] = place
+                    in_flight[self._hand_over(one, first + place)] = place
                 except Refused as error:
                     failure = failure or error
                     waiting.clear()
@@ -173,6 +166,13 @@ class Deployer:
         if failure is not None:
             raise failure
         return [receipts[place] for place in range(len(wanted))]
+
+    def _nonce(self) -> int:
+        self._look()
+        return self._client.nonce(self.address)
+
+    def _look(self) -> None:
+        self._base_fee_wei = self._client.refresh().head.base_fee_per_gas_wei
 
     def _hand_over(self, wanted: Wanted, nonce: int) -> Hex32:
         """Sign and send once; the hash. Refused when the chain rejects it."""

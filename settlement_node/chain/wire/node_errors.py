@@ -9,178 +9,140 @@ unknown: guessing here could pay twice or stop a lane for nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from settlement_node.chain.views import SendRejection
 from settlement_node.chain.wire.transport import RpcError
 
-_SEND_WORDINGS: tuple[tuple[SendRejection, tuple[str, ...]], ...] = (
+_SEND_WORDINGS: Mapping[SendRejection, tuple[str, ...]] = {
     # First match wins: the narrow wordings stand before those they contain.
-    (
-        SendRejection.RATE_LIMITED,
-        (
-            r"rate.?limit",
-            r"too many requests",
-            r"request limit",
-            r"requests? per second",
-            r"compute units",
-            r"quota",
-            r"daily request count",
-            r"capacity exceeded",
-            r"throttl",
-        ),
+    SendRejection.RATE_LIMITED: (
+        r"rate.?limit",
+        r"too many requests",
+        r"request limit",
+        r"requests? per second",
+        r"compute units",
+        r"quota",
+        r"daily request count",
+        r"capacity exceeded",
+        r"throttl",
     ),
-    (
-        SendRejection.ALREADY_KNOWN,
-        (
-            r"already known",  # geth, reth, erigon "ALREADY_EXISTS: already known"
-            r"already imported",  # anvil
-            r"existing tx with same hash",  # erigon
-            r"\balreadyknown\b",  # nethermind
-            r"\bknown transaction",  # besu, older geth
-            r"already in (the )?mempool",
-        ),
+    SendRejection.ALREADY_KNOWN: (
+        r"already known",  # geth, reth, erigon "ALREADY_EXISTS: already known"
+        r"already imported",  # anvil
+        r"existing tx with same hash",  # erigon
+        r"\balreadyknown\b",  # nethermind
+        r"\bknown transaction",  # besu, older geth
+        r"already in (the )?mempool",
     ),
-    (
-        SendRejection.REPLACEMENT_UNDERPRICED,
-        (
-            r"replacement transaction underpriced",  # geth, reth, besu, anvil
-            r"could not replace existing tx",  # erigon
-            r"\breplacementnotallowed\b",
-            r"\bownnoncealreadyused\b",  # nethermind
-            r"insufficient gas price to replace",
-            r"replacement fee too low",
-            r"future transaction tries to replace pending",
-        ),
+    SendRejection.REPLACEMENT_UNDERPRICED: (
+        r"replacement transaction underpriced",  # geth, reth, besu, anvil
+        r"could not replace existing tx",  # erigon
+        r"\breplacementnotallowed\b",
+        r"\bownnoncealreadyused\b",  # nethermind
+        r"insufficient gas price to replace",
+        r"replacement fee too low",
+        r"future transaction tries to replace pending",
     ),
-    (
-        SendRejection.NONCE_TOO_LOW,
-        (
-            r"nonce (is )?too low",  # geth, reth, besu, anvil, erigon
-            r"\boldnonce\b",  # nethermind
-            r"\bnoncetoolow\b",
-            r"nonce (has )?already (been )?used",
-        ),
+    SendRejection.NONCE_TOO_LOW: (
+        r"nonce (is )?too low",  # geth, reth, besu, anvil, erigon
+        r"\boldnonce\b",  # nethermind
+        r"\bnoncetoolow\b",
+        r"nonce (has )?already (been )?used",
     ),
-    (
-        SendRejection.NONCE_TOO_HIGH,
-        (
-            r"nonce (is )?too high",
-            r"nonce ?gap",
-            r"noncetoofarinfuture",
-            r"nonce is too distant",
-            r"gapped[ -]nonce",
-            r"in-flight transaction limit",
-        ),
+    SendRejection.NONCE_TOO_HIGH: (
+        r"nonce (is )?too high",
+        r"nonce ?gap",
+        r"noncetoofarinfuture",
+        r"nonce is too distant",
+        r"gapped[ -]nonce",
+        r"in-flight transaction limit",
     ),
-    (
-        SendRejection.WRONG_CHAIN,
-        (
-            r"(invalid|wrong|incorrect) chain ?id",
-            r"chain ?id mismatch",
-            r"invalid sender.*chain",
-            r"\binvalidtxchainid\b",
-            r"chain id.*(does not|doesn't) match",
-        ),
+    SendRejection.WRONG_CHAIN: (
+        r"(invalid|wrong|incorrect) chain ?id",
+        r"chain ?id mismatch",
+        r"invalid sender.*chain",
+        r"\binvalidtxchainid\b",
+        r"chain id.*(does not|doesn't) match",
     ),
-    (
-        SendRejection.INSUFFICIENT_FUNDS,
-        (
-            r"insufficient ?(funds|balance)",
-            r"upfront cost exceeds",
-            r"overshot",
-            r"cannot afford",
-            r"does not have enough (funds|balance)",
-        ),
+    SendRejection.INSUFFICIENT_FUNDS: (
+        r"insufficient ?(funds|balance)",
+        r"upfront cost exceeds",
+        r"overshot",
+        r"cannot afford",
+        r"does not have enough (funds|balance)",
     ),
-    (
-        SendRejection.INTRINSIC_GAS,
-        (
-            r"intrinsic gas (too low|exceeds gas limit|cost)",
-            r"insufficient gas for floor data",
-            r"floor data gas",
-            r"call gas cost.*exceeds the gas limit",
-        ),
+    SendRejection.INTRINSIC_GAS: (
+        r"intrinsic gas (too low|exceeds gas limit|cost)",
+        r"insufficient gas for floor data",
+        r"floor data gas",
+        r"call gas cost.*exceeds the gas limit",
     ),
-    (
-        SendRejection.GAS_LIMIT_TOO_HIGH,
-        (
-            r"gas limit exceeds block",
-            r"\bgaslimitexceeded\b",
-            r"gas limit (is )?too high",
-            r"intrinsic gas too high",
-            r"gas limit reached",
-            r"exceeds (the )?(block|transaction) gas limit",
-            r"transaction gas limit.*cap",
-        ),
+    SendRejection.GAS_LIMIT_TOO_HIGH: (
+        r"gas limit exceeds block",
+        r"\bgaslimitexceeded\b",
+        r"gas limit (is )?too high",
+        r"intrinsic gas too high",
+        r"gas limit reached",
+        r"exceeds (the )?(block|transaction) gas limit",
+        r"transaction gas limit.*cap",
     ),
-    (
-        SendRejection.UNDERPRICED,
-        (
-            r"\bunderpriced\b",
-            r"tip below minimum",
-            r"tip cap.*(too low|below)",
-            r"max fee per gas (less than block|below current) base fee",
-            r"fee ?cap less than block base fee",
-            r"feecap.*below",
-            r"\bfeetoolow(tocompete)?\b",
-            r"gas price below",
-            r"fee too low",
-            r"gas price (is )?too low",
-            r"priority fee.*(too low|below)",
-        ),
+    SendRejection.UNDERPRICED: (
+        r"\bunderpriced\b",
+        r"tip below minimum",
+        r"tip cap.*(too low|below)",
+        r"max fee per gas (less than block|below current) base fee",
+        r"fee ?cap less than block base fee",
+        r"feecap.*below",
+        r"\bfeetoolow(tocompete)?\b",
+        r"gas price below",
+        r"fee too low",
+        r"gas price (is )?too low",
+        r"priority fee.*(too low|below)",
     ),
-    (
-        SendRejection.MEMPOOL_FULL,
-        (
-            r"pool is full",
-            r"pool overflow",
-            r"account limit exceeded",
-            r"transaction pool.*full",
-            r"max.*slots",
-        ),
+    SendRejection.MEMPOOL_FULL: (
+        r"pool is full",
+        r"pool overflow",
+        r"account limit exceeded",
+        r"transaction pool.*full",
+        r"max.*slots",
     ),
-    (
-        SendRejection.FEE_ABOVE_NODE_CAP,
-        (
-            r"fee.*exceeds the configured cap",  # geth, erigon, reth
-            r"fee cap exceeded",  # besu
-        ),
+    SendRejection.FEE_ABOVE_NODE_CAP: (
+        r"fee.*exceeds the configured cap",  # geth, erigon, reth
+        r"fee cap exceeded",  # besu
     ),
-    (
-        SendRejection.MALFORMED,
-        (
-            r"invalid sender",
-            r"invalid signature",
-            r"invalid transaction v, r, s",
-            r"failedtoresolvesender",
-            r"oversized data",
-            # Of the transaction only: a proxy that could not decode its upstream's answer does
-            # not know what became of the bytes.
-            r"\brlp: ",
-            r"\brlp parse transaction",
-            r"invalid (transaction )?rlp\b",
-            r"(failed to|could not|cannot) (decode|deserialize)"
-            r" (raw |signed |typed )*transaction(?=[:.,]|$)",
-            r"(transaction|tx) type not supported",
-            r"max initcode size",
-            r"negative value",
-            r"int256overflow",
-            r"nonce has max value",
-            r"max priority fee per gas higher than max fee",
-            r"tip cap.*higher than.*fee cap",
-            r"sender not an eoa",
-            r"senderiscontract",
-            r"invalid raw transaction",
-            r"only replay-protected",
-        ),
+    SendRejection.MALFORMED: (
+        r"invalid sender",
+        r"invalid signature",
+        r"invalid transaction v, r, s",
+        r"failedtoresolvesender",
+        r"oversized data",
+        # Of the transaction only: a proxy that could not decode its upstream's answer does
+        # not know what became of the bytes.
+        r"\brlp: ",
+        r"\brlp parse transaction",
+        r"invalid (transaction )?rlp\b",
+        r"(failed to|could not|cannot) (decode|deserialize)"
+        r" (raw |signed |typed )*transaction(?=[:.,]|$)",
+        r"(transaction|tx) type not supported",
+        r"max initcode size",
+        r"negative value",
+        r"int256overflow",
+        r"nonce has max value",
+        r"max priority fee per gas higher than max fee",
+        r"tip cap.*higher than.*fee cap",
+        r"sender not an eoa",
+        r"senderiscontract",
+        r"invalid raw transaction",
+        r"only replay-protected",
     ),
-)
+}
 
-_SEND_TABLE = tuple(
-    (rejection, re.compile("|".join(wordings))) for rejection, wordings in _SEND_WORDINGS
-)
+_SEND_TABLE = {
+    rejection: re.compile("|".join(wordings)) for rejection, wordings in _SEND_WORDINGS.items()
+}
 
 _LOG_RANGE = re.compile(
     r"block range|range (is )?too (large|wide|big)|too many (results|logs|blocks)"
@@ -197,7 +159,7 @@ _BLOCK_UNKNOWN = re.compile(
 )
 _REVERTED = re.compile(r"revert|vm execution error|invalid opcode|stack underflow|bad jump")
 _OUT_OF_GAS = re.compile(r"out ?of ?gas|gas required exceeds|intrinsic gas|outofgas|gas limit")
-_RATE_LIMITED = _SEND_TABLE[0][1]
+_RATE_LIMITED = _SEND_TABLE[SendRejection.RATE_LIMITED]
 _REVERT_CODE = 3
 _RATE_LIMIT_CODES = (-32005, -32007, -32016, -32029, 429)
 
@@ -222,7 +184,7 @@ def classify_send(error: RpcError) -> SendRejection:
     as "already known", as some libraries do.
     """
     wording = _wording(error)
-    for rejection, pattern in _SEND_TABLE:
+    for rejection, pattern in _SEND_TABLE.items():
         if pattern.search(wording):
             return rejection
     return SendRejection.RATE_LIMITED if error.code in _RATE_LIMIT_CODES else SendRejection.UNKNOWN
