@@ -17,7 +17,7 @@ from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.domain.redemption import HoldReason, RedemptionOrder
 from settlement_node.node.dry_run import run_dry
-from settlement_node.store.telling.overview import leases_by_lane
+from settlement_node.store.telling.overview import leases_by_name
 from settlement_node.units import Shares
 
 S = RedemptionStatus
@@ -84,7 +84,7 @@ def test_run_dry__from_beginning_to_end__names_each_order_it_would_hold(
     assert found.state.would_pay_base_units > 0
     assert {row.status for row in world.rows()} == {S.APPROVED}
     with world.store.read() as tx:
-        assert {lease["holder"] for lease in leases_by_lane(tx).values()} == {None}
+        assert {lease["holder"] for lease in leases_by_name(tx).values()} == {None}
 
 
 def test_run_dry__nothing_can_go_on__ends_and_says_why(world: World) -> None:

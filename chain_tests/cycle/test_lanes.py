@@ -133,7 +133,7 @@ def test_lane__fence_lost_before_the_pass__nothing_is_planned_or_sent(
     first.tick()
     names = first.enter(2)
     lapse(first)
-    assert take_lease(second.store, lane=first.lane.key, holder="other", seconds=60) is not None
+    assert take_lease(second.store, name=first.lane.key, holder="other", seconds=60) is not None
 
     first.mine()
     (result,) = first.node.run_passes()

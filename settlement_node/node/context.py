@@ -15,9 +15,10 @@ from settlement_node.domain.engine.fees import Fees, market_fees
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.planning import BookView, ChainView
 from settlement_node.domain.redemption import HoldReason
+from settlement_node.node.processes import has_ended
 from settlement_node.node.work import Work, read_work
 from settlement_node.store.database import ReadTx, Store, Tx
-from settlement_node.store.engine.leases import lane_key
+from settlement_node.store.engine.leases import lane_key, take_lease
 from settlement_node.store.fence import Fence
 from settlement_node.store.rows import FundRow
 from settlement_node.units import ZERO_HASH, Address, Hex32
@@ -42,6 +43,17 @@ class NodeContext:
     lease_seconds: float = 30.0
     dry_run: bool = False
     checkpoint: Callable[[str], None] = lambda name: None
+
+    def lease(self, name: str) -> Fence | None:
+        """Take or renew a lease for this node; None while another node holds it."""
+        return take_lease(
+            self.store,
+            name=name,
+            holder=self.node_id,
+            seconds=self.lease_seconds,
+            process=self.process,
+            has_ended=has_ended,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from settlement_node.domain.lane_breaks import (
 )
 from settlement_node.errors import InvariantBroken, LeaseLost, Transient
 from settlement_node.node.context import Lane, NodeContext
-from settlement_node.node.processes import has_ended
 from settlement_node.store.book.funds import list_funds
 from settlement_node.store.book.settlers import is_read_to, settlers_of
 from settlement_node.store.chain_memory import chain_book
@@ -31,7 +30,7 @@ from settlement_node.store.engine.lanes import (
     set_lane,
     set_lane_paused,
 )
-from settlement_node.store.engine.leases import lane_key, release_lease, take_lease
+from settlement_node.store.engine.leases import lane_key, release_lease
 from settlement_node.store.rows import LaneRow
 from settlement_node.store.telling.attention import open_lane_break
 from settlement_node.units import Hex32
@@ -52,14 +51,7 @@ def hold_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
         signer = context.signers.get((row.chain_id, row.signer_address))
         if chain is None or signer is None:
             continue
-        fence = take_lease(
-            context.store,
-            lane=key,
-            holder=context.node_id,
-            seconds=context.lease_seconds,
-            process=context.process,
-            has_ended=has_ended,
-        )
+        fence = context.lease(key)
         known = held.get(key)
         if fence is None:
             if known is not None:

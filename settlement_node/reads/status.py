@@ -147,7 +147,7 @@ def read_status(
     """Read it all in one consistent view; of the chains, how their endpoints are."""
     with store.read() as tx:
         breaks, unfinal = overview.open_breaks_by_fund(tx), overview.unfinal_by_lane(tx)
-        heads, leases = overview.heads_by_lane(tx), overview.leases_by_lane(tx)
+        heads, leases = overview.heads_by_lane(tx), overview.leases_by_name(tx)
         return StatusOut(
             version=__version__,
             at_utc=tx.now_utc,

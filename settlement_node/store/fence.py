@@ -1,4 +1,4 @@
-"""The fence: what proves, in every commit of a lane, that its lease is still ours."""
+"""The fence: what proves, in every commit of one writer, that its lease is still ours."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from settlement_node.store import tables as t
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The right to write a lane: a lease as it was taken."""
+    """The right to write what a lease is of, by its name: the lease as it was taken."""
 
-    lane: str
+    name: str
     holder: str
     fencing_token: int
 
@@ -25,7 +25,7 @@ def check_fence(connection: Connection, fence: Fence, *, now_utc: datetime) -> N
     """Lock the lease row and compare; raises LeaseLost when this commit must not happen."""
     row = connection.execute(
         sa.select(t.leases.c.holder, t.leases.c.fencing_token, t.leases.c.expires_at_utc)
-        .where(t.leases.c.lane == fence.lane)
+        .where(t.leases.c.name == fence.name)
         .with_for_update()
     ).first()
     if (
@@ -35,8 +35,7 @@ def check_fence(connection: Connection, fence: Fence, *, now_utc: datetime) -> N
         or row.expires_at_utc <= now_utc
     ):
         raise LeaseLost(
-            f"the lease of lane {fence.lane} is no longer held by {fence.holder};"
-            " nothing was written",
-            lane=fence.lane,
+            f"the lease of {fence.name} is no longer held by {fence.holder}; nothing was written",
+            lease=fence.name,
             fencing_token=fence.fencing_token,
         )

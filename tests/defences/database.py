@@ -241,7 +241,7 @@ DATABASE: tuple[Defence, ...] = (
         happens="two nodes are started on one lane",
         holds="while a lease lives, nobody else gets it",
         at="settlement_node/store/engine/leases.py:take_lease",
-        change=Swaps("row['holder'] not in (None, holder)", "row['holder'] is None"),
+        change=Swaps("row.holder not in (None, holder)", "row.holder is None"),
         tests=(f"{LEASES}::test_take_lease__held_by_another__gives_none[sqlite]",),
     ),
     Defence(
@@ -262,7 +262,7 @@ DATABASE: tuple[Defence, ...] = (
         happens="a lease runs out and the same holder takes it up again after another had it",
         holds="every take-up but a renewal gets a higher token, so that old ones stay refused",
         at="settlement_node/store/engine/leases.py:take_lease",
-        change=Swaps("0 if renewal else 1", "0 if row['fencing_token'] else 1"),
+        change=Swaps("0 if renewal else 1", "0 if row.fencing_token else 1"),
         tests=(
             f"{LEASES}::test_take_lease__run_out__goes_to_another_under_a_higher_token[sqlite]",
             f"{LEASES}::test_take_lease__own_one_run_out__gets_a_higher_token[sqlite]",

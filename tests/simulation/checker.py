@@ -111,7 +111,7 @@ class Checker:
             return
         row = (
             raw_connection()
-            .execute("SELECT holder, fencing_token FROM leases WHERE lane = ?", (fence.lane,))
+            .execute("SELECT holder, fencing_token FROM leases WHERE name = ?", (fence.name,))
             .fetchone()
         )
         if row is None or (row[0], row[1]) != (fence.holder, fence.fencing_token):

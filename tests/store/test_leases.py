@@ -22,7 +22,7 @@ COMMITS_EACH = 12
 
 
 def take(store: Store, holder: str, *, seconds: float = 30) -> Fence | None:
-    return take_lease(store, lane=LANE, holder=holder, seconds=seconds)
+    return take_lease(store, name=LANE, holder=holder, seconds=seconds)
 
 
 def taken(store: Store, holder: str, *, seconds: float = 30) -> Fence:
@@ -40,7 +40,7 @@ def timed(store: Store) -> tuple[Store, Clock]:
 
 
 def test_take_lease__free__gives_a_fence(store: Store) -> None:
-    assert take(store, "a") == Fence(lane=LANE, holder="a", fencing_token=1)
+    assert take(store, "a") == Fence(name=LANE, holder="a", fencing_token=1)
 
 
 def test_take_lease__held_by_another__gives_none(store: Store) -> None:
@@ -79,14 +79,14 @@ def test_take_lease__own_one_run_out__gets_a_higher_token(timed: tuple[Store, Cl
 def take_after(store: Store, *, ended: str) -> Fence | None:
     """What another gets that knows one process to have ended."""
     return take_lease(
-        store, lane=LANE, holder="b", seconds=30, process="two", has_ended=lambda p: p == ended
+        store, name=LANE, holder="b", seconds=30, process="two", has_ended=lambda p: p == ended
     )
 
 
 def test_take_lease__holders_process_has_ended__goes_to_another_at_once_under_a_higher_token(
     store: Store,
 ) -> None:
-    old = take_lease(store, lane=LANE, holder="a", seconds=3600, process="one")
+    old = take_lease(store, name=LANE, holder="a", seconds=3600, process="one")
     new = take_after(store, ended="one")
     assert (old, new) == (Fence(LANE, "a", 1), Fence(LANE, "b", 2))
     with pytest.raises(LeaseLost), store.transaction(actor="a", fence=old) as tx:
@@ -94,15 +94,15 @@ def test_take_lease__holders_process_has_ended__goes_to_another_at_once_under_a_
 
 
 def test_take_lease__holders_process_lives_or_is_unknown__gives_none(store: Store) -> None:
-    take_lease(store, lane=LANE, holder="a", seconds=3600, process="one")
+    take_lease(store, name=LANE, holder="a", seconds=3600, process="one")
     assert take_after(store, ended="another") is None
-    take_lease(store, lane=LANE, holder="a", seconds=3600, process=None)
+    take_lease(store, name=LANE, holder="a", seconds=3600, process=None)
     assert take_after(store, ended="one") is None
 
 
 def test_take_lease__two_lanes__are_independent(store: Store) -> None:
     taken(store, "a")
-    other = take_lease(store, lane="1:0xother", holder="b", seconds=30)
+    other = take_lease(store, name="1:0xother", holder="b", seconds=30)
     assert other is not None
 
 
@@ -157,9 +157,9 @@ def test_transaction__lease_run_out_but_not_taken__is_refused(timed: tuple[Store
 @pytest.mark.parametrize(
     "forged",
     [
-        Fence(lane=LANE, holder="b", fencing_token=1),
-        Fence(lane=LANE, holder="a", fencing_token=2),
-        Fence(lane="1:0xnever", holder="a", fencing_token=1),
+        Fence(name=LANE, holder="b", fencing_token=1),
+        Fence(name=LANE, holder="a", fencing_token=2),
+        Fence(name="1:0xnever", holder="a", fencing_token=1),
     ],
     ids=["another holder", "another token", "another lane"],
 )

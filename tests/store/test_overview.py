@@ -103,9 +103,9 @@ def test_heads_by_lane__some_final__has_the_highest_of_both(store: Store) -> Non
     }
 
 
-def test_leases_by_lane__one_taken__names_its_holder(store: Store) -> None:
-    take_lease(store, lane=LANE, holder="n1", seconds=30)
+def test_leases_by_name__one_taken__names_its_holder(store: Store) -> None:
+    take_lease(store, name=LANE, holder="n1", seconds=30)
     with store.read() as tx:
         assert {LANE: "n1"} == {
-            lane: row["holder"] for lane, row in overview.leases_by_lane(tx).items()
+            lane: row["holder"] for lane, row in overview.leases_by_name(tx).items()
         }

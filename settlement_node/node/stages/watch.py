@@ -24,7 +24,7 @@ from settlement_node.store.engine.lanes import get_lane, list_lanes
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.telling.attention import tell
-from settlement_node.store.telling.overview import leases_by_lane
+from settlement_node.store.telling.overview import leases_by_name
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Alert]:
 def _holders(context: NodeContext) -> Iterator[Alert]:
     """Whether each lane of the book is held by any node."""
     with context.store.read() as tx:
-        rows, leases = list_lanes(tx), leases_by_lane(tx)
+        rows, leases = list_lanes(tx), leases_by_name(tx)
         now_utc = context.store.database_now(tx.connection)
     for row in rows:
         lease = leases.get(lane_key(row.chain_id, row.signer_address))

@@ -37,13 +37,14 @@ lanes = sa.Table(
 leases = sa.Table(
     "leases",
     metadata,
-    sa.Column("lane", sa.String(80), primary_key=True),
+    sa.Column("name", sa.String(80), primary_key=True),
     sa.Column("holder", sa.String(100)),
     sa.Column("holder_process", sa.String(120)),
     sa.Column("fencing_token", sa.BigInteger, nullable=False),
     sa.Column("expires_at_utc", UtcDateTime, nullable=False),
-    comment="Who may write a lane. The token grows with every hand-over and is checked in commits."
-    " holder_process is what proves on its own machine that the holder has ended.",
+    comment="Who may write a lane, or move a consumer's cursor. The token grows with every"
+    " hand-over and is checked in commits. holder_process is what proves on its own machine that"
+    " the holder has ended.",
 )
 
 transactions = sa.Table(

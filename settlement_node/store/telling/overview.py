@@ -104,7 +104,7 @@ def heads_by_lane(tx: ReadTx) -> dict[str, sa.RowMapping]:
     return {row["lane"]: row for row in tx.connection.execute(query).mappings()}
 
 
-def leases_by_lane(tx: ReadTx) -> dict[str, sa.RowMapping]:
-    """The lease of each lane: lane, holder, fencing_token, expires_at_utc."""
+def leases_by_name(tx: ReadTx) -> dict[str, sa.RowMapping]:
+    """Every lease: name, holder, fencing_token, expires_at_utc."""
     query = sa.select(t.leases)
-    return {row["lane"]: row for row in tx.connection.execute(query).mappings()}
+    return {row["name"]: row for row in tx.connection.execute(query).mappings()}

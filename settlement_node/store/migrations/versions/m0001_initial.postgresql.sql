@@ -125,15 +125,15 @@ CREATE TABLE lanes (
 COMMENT ON TABLE lanes IS 'One signer on one chain. next_nonce is the book''s, read from the chain once; nothing is planned below highest_head_number. From restored_from_nonce to below restored_below_nonce the chain had used what a restored book had lost.';
 
 CREATE TABLE leases (
-    lane VARCHAR(80) NOT NULL,
+    name VARCHAR(80) NOT NULL,
     holder VARCHAR(100),
     holder_process VARCHAR(120),
     fencing_token BIGINT NOT NULL,
     expires_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT pk_leases PRIMARY KEY (lane)
+    CONSTRAINT pk_leases PRIMARY KEY (name)
 );
 
-COMMENT ON TABLE leases IS 'Who may write a lane. The token grows with every hand-over and is checked in commits. holder_process is what proves on its own machine that the holder has ended.';
+COMMENT ON TABLE leases IS 'Who may write a lane, or move a consumer''s cursor. The token grows with every hand-over and is checked in commits. holder_process is what proves on its own machine that the holder has ended.';
 
 CREATE TABLE outbox (
     event_id BIGSERIAL NOT NULL,

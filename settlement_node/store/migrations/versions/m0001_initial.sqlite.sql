@@ -111,12 +111,12 @@ CREATE TABLE lanes (
 );
 
 CREATE TABLE leases (
-    lane VARCHAR(80) NOT NULL,
+    name VARCHAR(80) NOT NULL,
     holder VARCHAR(100),
     holder_process VARCHAR(120),
     fencing_token BIGINT NOT NULL,
     expires_at_utc DATETIME NOT NULL,
-    CONSTRAINT pk_leases PRIMARY KEY (lane)
+    CONSTRAINT pk_leases PRIMARY KEY (name)
 );
 
 CREATE TABLE outbox (
