@@ -57,7 +57,10 @@ PASSES_MAX = 60
 
 
 class EventLog:
-    """A sink that keeps what it is given."""
+    """A consumer that keeps what it is given."""
+
+    name = "test"
+    from_now = False
 
     def __init__(self) -> None:
         self.events: list[RowMapping] = []

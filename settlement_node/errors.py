@@ -77,6 +77,12 @@ class LeaseLost(InvariantBroken):
     code: ClassVar[str] = "lease_lost"
 
 
+def words_of(error: Exception) -> str:
+    """What a failure is called where it is noted: the message of ours, the kind and words of any
+    other."""
+    return str(error) if isinstance(error, SettlementError) else f"{type(error).__name__}: {error}"
+
+
 def cause_of(error: SettlementError) -> str | None:
     """What lies behind an error, for a log line: the words it has for it, else the kind of what
     raised it, whose own words may hold an address with a key in it. None where nothing does."""

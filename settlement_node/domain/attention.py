@@ -50,6 +50,7 @@ class AlertKind(StrEnum):
     FUND_PAUSED = "fund_paused"
     LANE_NOT_HELD = "lane_not_held"
     READS_FAILING = "reads_failing"
+    CONSUMER_BEHIND = "consumer_behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,17 @@ class OfChain:
         return str(self.chain_id) if self.endpoint is None else f"{self.chain_id}:{self.endpoint}"
 
 
-Subject = OfLane | OfFund | OfChain
+@dataclass(frozen=True, slots=True)
+class OfConsumer:
+    """A consumer of the outbox."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"consumer:{self.name}"
+
+
+Subject = OfLane | OfFund | OfChain | OfConsumer
 """What an alert is about; as a string, the words that people know it by."""
 
 

@@ -9,7 +9,15 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from settlement_node.domain.attention import Alert, AlertKind, OfChain, OfFund, OfLane, Shortfall
+from settlement_node.domain.attention import (
+    Alert,
+    AlertKind,
+    OfChain,
+    OfConsumer,
+    OfFund,
+    OfLane,
+    Shortfall,
+)
 from settlement_node.domain.observations import EndpointHealth
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.redemption import Held, PriceTerms, Unpayable, price_redemption
@@ -21,6 +29,7 @@ HALTED_AFTER = timedelta(seconds=300)
 STALLED_AFTER = timedelta(seconds=120)
 UNREAD_AFTER = timedelta(seconds=60)
 UNHELD_AFTER = timedelta(seconds=60)
+BEHIND_AFTER = timedelta(minutes=5)
 FINALITY_UNANSWERED_AFTER = timedelta(seconds=300)
 FINALITY_STALLED_AFTER = timedelta(hours=1)
 """Rollups call blocks final in steps of many minutes."""
@@ -148,6 +157,22 @@ def judge_reads(about: OfLane | OfFund, failing: timedelta | None, why: str) -> 
     if failing is not None and failing >= UNREAD_AFTER:
         words = f"the chain cannot be read for {_s(failing)} s, so nothing is known of it: {why}"
     return Alert(AlertKind.READS_FAILING, about, words)
+
+
+def judge_consumer(
+    about: OfConsumer,
+    *,
+    waiting_since_utc: datetime | None,
+    last_error: str | None,
+    now_utc: datetime,
+) -> Alert:
+    """Whether a consumer of the outbox is given its events. `waiting_since_utc` is the time of the
+    oldest that it was not given yet, None where there is none."""
+    words = None
+    if waiting_since_utc is not None and now_utc - waiting_since_utc >= BEHIND_AFTER:
+        why = last_error or "it is behind, or no running node hands them over"
+        words = f"not given what happened since {waiting_since_utc:%Y-%m-%d %H:%M} UTC: {why}"
+    return Alert(AlertKind.CONSUMER_BEHIND, about, words)
 
 
 @dataclass(frozen=True, slots=True)

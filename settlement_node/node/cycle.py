@@ -20,6 +20,7 @@ from settlement_node.errors import (
     SettlementError,
     Transient,
     cause_of,
+    words_of,
 )
 from settlement_node.node.context import Lane
 from settlement_node.node.lanes import prepare, stop_lane
@@ -66,14 +67,10 @@ def run_pass(lane: Lane) -> PassResult:
         return _stop(lane, error)
     except (Transient, OutcomeUnknown, Refused) as error:
         return _later(lane, error.message, code=error.code, cause=cause_of(error))
-    except SettlementError as error:
-        _note_stall(lane, error.message)
-        log.error("pass_failed", lane=lane.key, code=error.code, reason=error.message)
-        return PassResult(PassEnd.FAILED, reason=error.message)
     except Exception as error:
-        _note_stall(lane, f"{type(error).__name__}: {error}")
-        log.exception("pass_failed", lane=lane.key)
-        return PassResult(PassEnd.FAILED, reason=f"{type(error).__name__}: {error}")
+        _note_stall(lane, words_of(error))
+        log.exception("pass_failed", lane=lane.key, reason=words_of(error))
+        return PassResult(PassEnd.FAILED, reason=words_of(error))
     if lane.head.is_behind:
         return _later(
             lane,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from settlement_node.node.context import Lane, NodeContext, Rehearsal
 from settlement_node.node.cycle import PassEnd, run_pass
-from settlement_node.node.lanes import hold_lanes, release_lanes
+from settlement_node.node.lanes import hold_lanes, release
 from settlement_node.store.book.funds import list_funds
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
@@ -68,7 +68,7 @@ def run_dry(
             else:
                 stopping.wait(PAUSE_SECONDS)
     finally:
-        release_lanes(context, lanes)
+        release(context.store, [lane.fence for lane in lanes.values()])
 
 
 def _found(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import structlog
 
 from settlement_node.domain.engine.nonces import (
@@ -22,6 +24,7 @@ from settlement_node.node.context import Lane, NodeContext
 from settlement_node.store.book.funds import list_funds
 from settlement_node.store.book.settlers import is_read_to, settlers_of
 from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.database import Store
 from settlement_node.store.engine import transactions
 from settlement_node.store.engine.lanes import (
     ensure_lane,
@@ -31,6 +34,7 @@ from settlement_node.store.engine.lanes import (
     set_lane_paused,
 )
 from settlement_node.store.engine.leases import lane_key, release_lease
+from settlement_node.store.fence import Fence
 from settlement_node.store.rows import LaneRow
 from settlement_node.store.telling.attention import open_lane_break
 from settlement_node.units import Hex32
@@ -70,14 +74,13 @@ def hold_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
             )
 
 
-def release_lanes(context: NodeContext, held: dict[str, Lane]) -> None:
-    """Give every lease back; used by a clean stop."""
-    for lane in held.values():
+def release(store: Store, fences: Iterable[Fence]) -> None:
+    """Give leases back; used by a clean stop."""
+    for fence in fences:
         try:
-            release_lease(context.store, lane.fence)
+            release_lease(store, fence)
         except Transient:
-            log.warning("lease_not_released", lane=lane.key)
-    held.clear()
+            log.warning("lease_not_released", lease=fence.name)
 
 
 def prepare(lane: Lane) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -14,15 +13,17 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from settlement_node.errors import SettlementError, cause_of
+from settlement_node.errors import SettlementError, cause_of, words_of
 from settlement_node.node.context import Lane, NodeContext
 from settlement_node.node.cycle import PassEnd, PassResult, run_pass
-from settlement_node.node.lanes import hold_lanes, release_lanes
+from settlement_node.node.lanes import hold_lanes, release
 from settlement_node.node.stages.reconcile import reconcile
 from settlement_node.node.stages.retain import retain
 from settlement_node.node.stages.watch import watch
-from settlement_node.notify.deliver import LogSink, Sink, deliver
+from settlement_node.notify.deliver import LogSink, Sink, begin, deliver
+from settlement_node.store.fence import Fence
 from settlement_node.store.telling import records
+from settlement_node.store.telling.consumers import lease_of
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +43,11 @@ class Intervals:
 
 @dataclass(slots=True)
 class WorkerHealth:
-    """Totals of one worker since the node started; durations in seconds."""
+    """Totals of one worker since the node started."""
 
     runs_count: int = 0
     failures_count: int = 0
     last_error: str | None = None
-    last_duration_seconds: float = 0.0
-    total_duration_seconds: float = 0.0
 
 
 class Node:
@@ -74,6 +73,7 @@ class Node:
         self.intervals = intervals or Intervals()
         self.sinks = sinks
         self.lanes: dict[str, Lane] = {}
+        self.consumers: dict[str, Fence] = {}
         self.health: dict[str, WorkerHealth] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -87,9 +87,10 @@ class Node:
     def tick(self) -> list[PassResult]:
         """Leases, one pass over every held lane, and delivery; returns the passes' ends."""
         with self._lock:
-            self._run("leases", lambda: hold_lanes(self.context, self.lanes))
+            self._run("leases", self._leases)
             results = self.run_passes()
-            self._run("deliver", self._deliver)
+            for sink in self.sinks:
+                self._run(f"deliver {sink.name}", partial(self._deliver, sink))
         return results
 
     def run_passes(self) -> list[PassResult]:
@@ -99,7 +100,7 @@ class Node:
             for key, lane in list(self.lanes.items()):
                 if self._stopping.is_set():
                     break
-                result = self._timed(f"lane {key}", partial(run_pass, lane))
+                result = self._run(f"lane {key}", partial(run_pass, lane))
                 if result is None:
                     continue
                 if result.end is PassEnd.LEASE_LOST:
@@ -113,11 +114,11 @@ class Node:
 
     def start(self) -> None:
         """Begin: leases first, then the pass loop and the scheduler."""
-        self._run("leases", lambda: hold_lanes(self.context, self.lanes))
+        self._run("leases", self._leases)
         self._loop = threading.Thread(target=self._pass_loop, name="passes", daemon=True)
         self._loop.start()
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(4)},
+            executors={"default": ThreadPoolExecutor(4 + len(self.sinks))},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 60},
             timezone="UTC",
         )
@@ -125,10 +126,13 @@ class Node:
         for name, seconds, work in (
             ("leases", every.lease_seconds, self._leases),
             ("reconcile", every.reconcile_seconds, self._reconcile),
-            ("deliver", every.deliver_seconds, self._deliver),
             ("watch", every.watch_seconds, self._watch),
             ("retain", every.retain_seconds, lambda: retain(self.context)),
             ("health", every.health_seconds, self.note_health),
+            *(
+                (f"deliver {sink.name}", every.deliver_seconds, partial(self._deliver, sink))
+                for sink in self.sinks
+            ),
         ):
             self._scheduler.add_job(
                 self._run, "interval", seconds=seconds, args=(name, work), id=name
@@ -147,7 +151,10 @@ class Node:
             self._loop.join(timeout=60)
             self._loop = None
         with self._lock:
-            release_lanes(self.context, self.lanes)
+            lanes = [lane.fence for lane in self.lanes.values()]
+            release(self.context.store, [*lanes, *self.consumers.values()])
+            self.lanes.clear()
+            self.consumers.clear()
         self._run("health", self._forget_health)
         log.info("node_stopped", node_id=self.context.node_id)
 
@@ -174,10 +181,8 @@ class Node:
                     tx,
                     node_id=self.context.node_id,
                     worker=name[:40],
-                    runs=health.runs_count,
-                    failures=health.failures_count,
-                    last_error=health.last_error,
                     seconds=seconds,
+                    **asdict(health),
                 )
 
     def _forget_health(self) -> None:
@@ -193,6 +198,13 @@ class Node:
     def _leases(self) -> None:
         # Without the lock: a lease must be renewed while a long pass is under way.
         hold_lanes(self.context, self.lanes)
+        for sink in self.sinks:
+            fence = self.context.lease(lease_of(sink.name))
+            if fence is None:
+                self.consumers.pop(sink.name, None)
+            elif self.consumers.get(sink.name) != fence:
+                begin(self.context.store, sink, fence)
+                self.consumers[sink.name] = fence
 
     def _reconcile(self) -> None:
         with self._beside:
@@ -202,49 +214,39 @@ class Node:
         with self._beside:
             watch(self.background, list(self.lanes.values()))
 
-    def _deliver(self) -> None:
-        deliver(
-            self.context.store,
-            self.sinks,
-            actor=self.context.node_id,
-            batch_max=self.context.policy.deliver_batch_max,
-            checkpoint=self.context.checkpoint,
-        )
+    def _deliver(self, sink: Sink) -> None:
+        batch_max = self.context.policy.deliver_batch_max
+        handed = batch_max
+        while handed == batch_max and not self._stopping.is_set():
+            fence = self.consumers.get(sink.name)
+            handed = 0
+            if fence is not None:
+                handed = deliver(
+                    self.context.store,
+                    sink,
+                    fence,
+                    batch_max=batch_max,
+                    checkpoint=self.context.checkpoint,
+                )
 
-    def _run(self, name: str, work: Callable[[], Any]) -> None:
-        self._timed(name, work)
-
-    def _timed(self, name: str, work: Callable[[], Any]) -> Any:
-        # Every line of the work says whose it is.
+    def _run(self, name: str, work: Callable[[], Any]) -> Any:
+        """Have a worker work once, and go on whatever comes of it. Every line of its log says whose
+        it is."""
+        result = failure = None
         with structlog.contextvars.bound_contextvars(worker=name):
-            return self._measured(name, work)
-
-    def _measured(self, name: str, work: Callable[[], Any]) -> Any:
-        health = self.health.setdefault(name, WorkerHealth())
-        started = time.monotonic()
-        try:
-            result = work()
-        except SettlementError as error:
-            health.failures_count += 1
-            health.last_error = error.message
-            log.warning(
-                "worker_failed",
-                worker=name,
-                code=error.code,
-                reason=error.message,
-                cause=cause_of(error),
-            )
-            return None
-        except Exception as error:
-            health.failures_count += 1
-            health.last_error = f"{type(error).__name__}: {error}"
-            log.exception("worker_failed", worker=name)
-            return None
-        finally:
-            health.runs_count += 1
-            health.last_duration_seconds = time.monotonic() - started
-            health.total_duration_seconds += health.last_duration_seconds
+            try:
+                result = work()
+            except SettlementError as error:
+                failure = error.message
+                log.warning("worker_failed", code=error.code, reason=failure, cause=cause_of(error))
+            except Exception as error:
+                failure = words_of(error)
+                log.exception("worker_failed")
         if isinstance(result, PassResult) and result.end not in (PassEnd.DONE, PassEnd.LATER):
+            failure = result.reason
+        health = self.health.setdefault(name, WorkerHealth())
+        health.runs_count += 1
+        if failure is not None:
             health.failures_count += 1
-            health.last_error = result.reason
+            health.last_error = failure
         return result

@@ -188,8 +188,7 @@ def test_stream__a_position_no_longer_kept__begins_with_a_gap(
 ) -> None:
     emit(store, 1, 2, 3)
     with store.transaction(actor="retain") as tx:
-        outbox.mark_delivered(tx, [1, 2])
-        outbox.drop_delivered(tx, before_utc=tx.now_utc + timedelta(days=1), limit=10)
+        outbox.drop_old(tx, before_utc=tx.now_utc + timedelta(days=1), limit=2)
     with client.stream("GET", "/v1/events", headers={"Last-Event-ID": "1"}) as answer:
         gap, event = messages(answer.iter_lines(), 2)
     assert gap.event == "gap"

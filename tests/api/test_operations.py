@@ -39,8 +39,8 @@ def test_status__a_filled_book__is_all_there(api: Api, store: Store, fund: FundR
             tx,
             node_id="n",
             worker="watch",
-            runs=3,
-            failures=1,
+            runs_count=3,
+            failures_count=1,
             last_error="no answer",
             seconds=30.0,
         )

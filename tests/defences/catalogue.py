@@ -13,6 +13,7 @@ from tests.defences.mending import MENDING
 from tests.defences.model import Defence
 from tests.defences.sending import SENDING
 from tests.defences.settlers import SETTLERS
+from tests.defences.telling import TELLING
 from tests.defences.tokens import TOKENS
 
 DEFENCES: tuple[Defence, ...] = (
@@ -24,6 +25,7 @@ DEFENCES: tuple[Defence, ...] = (
     *TOKENS,
     *SETTLERS,
     *DATABASE,
+    *TELLING,
     *CALLERS,
     *MACHINE,
     *MENDING,

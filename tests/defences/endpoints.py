@@ -44,7 +44,7 @@ ENDPOINTS: tuple[Defence, ...] = (
         happens="every pass ends in an error nobody foresaw",
         holds="an alert names the last one for as long as nothing is planned",
         at="settlement_node/node/cycle.py:run_pass",
-        change=Swaps("_note_stall(it, f'{type(error).__name__}: {error}')", "pass"),
+        change=Swaps("_note_stall(it, words_of(error))", "pass"),
         tests=(
             f"{REFUSED}::test_pass__fails_each_time_in_a_way_nobody_foresaw__an_alert"
             "[pyevm-sqlite]",

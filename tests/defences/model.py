@@ -62,6 +62,7 @@ class Line(Enum):
     TWO_NODES = (Part.DATABASE, "Two nodes work on the same lane")
     MEANWHILE = (Part.DATABASE, "A person changes what the node is acting on at that moment")
     CLOCK_JUMPS = (Part.DATABASE, "A machine's clock jumps")
+    UNTOLD = (Part.DATABASE, "Who is to be told of what happened is slow, away, or restarted")
     REQUEST_TWICE = (Part.DATABASE, "A request comes again, the same or changed")
     HOSTILE_INPUT = (Part.DATABASE, "Input is malformed, enormous or malicious")
 

@@ -47,6 +47,7 @@ class Checker:
         self._by_nonce: dict[int, tuple[bytes, bytes]] = {}
         self._finals: dict[int, tuple[str, str]] = {}
         self._posted = 0
+        self._handed_over = 0
         self._balances: Counter[tuple[str, str]] = Counter()
 
     def violation(self, kind: str, words: str) -> None:
@@ -117,6 +118,17 @@ class Checker:
         if row is None or (row[0], row[1]) != (fence.holder, fence.fencing_token):
             self.violation("two_writers", f"{node_id} writes {tables}; the lease is {row}'s")
 
+    def handed_over(self, event_ids: list[int]) -> None:
+        """Whoever hands them over: every event comes, in order, though some come again."""
+        query = "SELECT max(event_id) FROM outbox WHERE event_id < ?"
+        ((before,),) = self._rows(query, event_ids[0])
+        if event_ids != sorted(event_ids) or (before or 0) > self._handed_over:
+            self.violation(
+                "event_skipped",
+                f"{event_ids[0]} to {event_ids[-1]} are handed over after {self._handed_over}",
+            )
+        self._handed_over = max(self._handed_over, event_ids[-1])
+
     def built(self, block: Block) -> None:
         """Invariants 1 and 2 on every branch: nothing is paid twice, nor burned unpaid."""
         for item in block.executed:
@@ -140,6 +152,9 @@ class Checker:
         self._finals.clear()
         self._posted = 0
         self._balances.clear()
+        ((self._handed_over,),) = self._rows(
+            "SELECT coalesce(max(last_event_id), 0) FROM consumers"
+        )
 
     # After every step
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -39,14 +40,17 @@ class SimulatedCrash(BaseException):
 
 
 class Taker:
-    """Where delivered events go; remembers the last, so that order can be checked."""
+    """A consumer of events: sees that none is passed over, whichever node hands them over."""
 
-    def __init__(self) -> None:
-        self.last_id = 0
+    name = "taker"
+    from_now = False
+
+    def __init__(self, world: World) -> None:
+        self.world = world
 
     def deliver(self, events: Sequence[sa.RowMapping]) -> None:
         """Take events in order."""
-        self.last_id = events[-1]["event_id"]
+        self.world.checker.handed_over([event["event_id"] for event in events])
 
 
 class SimNode:
@@ -90,7 +94,7 @@ class SimNode:
             checkpoint=lambda name: self.around(f"checkpoint.{name}"),
         )
         background = replace(context, chains=self._chains())
-        self.node = Node(context, background=background, sinks=(Taker(),))
+        self.node = Node(context, background=background, sinks=(Taker(world),))
 
     def _chains(self) -> dict[int, ChainContext]:
         world = self.world
@@ -130,7 +134,8 @@ class SimNode:
         self.ended = node.run_passes()
         for result in self.ended:
             self.world.passed(self, result)
-        self._sometimes(3, "deliver", node._deliver)
+        for sink in node.sinks:
+            self._sometimes(3, "deliver", partial(node._deliver, sink))
         self._sometimes(5, "watch", node._watch)
         self._sometimes(7, "reconcile", node._reconcile)
         self._sometimes(20, "health", node.note_health)

@@ -27,7 +27,7 @@ from settlement_node.store.database import Store, Tx, open_engine
 from settlement_node.store.engine import settlements, transactions
 from settlement_node.store.migrate import upgrade
 from settlement_node.store.rows import FundRow, RedemptionRow
-from settlement_node.store.telling import attention, outbox, records
+from settlement_node.store.telling import attention, consumers, outbox, records
 from settlement_node.units import Wei
 from tests_support.book import (
     CHAIN_ID,
@@ -162,7 +162,7 @@ QUERIES: dict[str, tuple[Callable[[Tx], Any], str]] = {
     "postings_of": (
         lambda tx: ledger.postings_of(tx, HASH), "ix_ledger_postings_redemption",
     ),
-    "undelivered": (lambda tx: outbox.undelivered(tx, limit=5), "ix_outbox_undelivered"),
+    "list_consumers": (consumers.list_consumers, "pk_outbox"),
     "outbox after": (lambda tx: outbox.after(tx, 3), "pk_outbox"),
     "open_breaks": (attention.open_breaks, "uq_breaks_open|pk_breaks"),
     "audit_of": (
@@ -249,12 +249,7 @@ def fill(store: Store) -> None:
                 breaks_opened_count=0, breaks_open_count=0,
             )  # fmt: skip
     with store.transaction(actor="fill") as tx:
-        done = [e["event_id"] for e in outbox.after(tx, 0, limit=10**6)][:-20]
-        tx.connection.execute(
-            t.outbox.update()
-            .where(t.outbox.c.event_id <= done[-1])
-            .values(delivered_at_utc=tx.now_utc)
-        )
+        consumers.enter(tx, "log", from_now=True)
         tx.connection.execute(sa.text("ANALYZE"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,7 +15,8 @@ from settlement_node.errors import Conflict, InvalidInput, NotFound
 from settlement_node.store.book import funds, settlers
 from settlement_node.store.database import Store, Tx
 from settlement_node.store.engine import lanes
-from settlement_node.store.telling import attention, outbox, records
+from settlement_node.store.telling import attention, consumers, outbox, records
+from settlement_node.store.telling.consumers import Missed
 from tests_support.book import (
     CHAIN_ID,
     LANE_ADDRESS,
@@ -36,8 +37,8 @@ def note(tx: Tx, node_id: str, *, runs: int = 1, last_error: str | None = None) 
         tx,
         node_id=node_id,
         worker="plan",
-        runs=runs,
-        failures=1,
+        runs_count=runs,
+        failures_count=1,
         last_error=last_error,
         seconds=30.0,
     )
@@ -123,35 +124,74 @@ def test_outbox__empty__has_ids_zero(store: Store) -> None:
         assert (0, 0) == (outbox.oldest_id(tx), outbox.last_id(tx))
 
 
-def test_undelivered__marked__are_not_given_again(store: Store) -> None:
-    emit(store, "a", "b", "c")
-    with store.transaction(actor="deliver") as tx:
-        batch = outbox.undelivered(tx, limit=2)
-        outbox.mark_delivered(tx, [e["event_id"] for e in batch])
-        outbox.mark_delivered(tx, [])
-        assert ["c"] == [e["subject_id"] for e in outbox.undelivered(tx, limit=2)]
+def drop(store: Store, before_utc: datetime, *, limit: int = 10) -> int:
+    with store.transaction(actor="retain") as tx:
+        return outbox.drop_old(tx, before_utc=before_utc, limit=limit)
 
 
-def test_drop_delivered__old_and_delivered_only__and_ids_are_never_given_again(
+def kept(store: Store) -> list[str]:
+    with store.read() as tx:
+        return [event["subject_id"] for event in outbox.after(tx, 0)]
+
+
+def test_drop_old__old_and_handed_to_all__and_ids_are_never_given_again(
     store: Store, clock: Clock
 ) -> None:
-    emit(store, "old", "old undelivered")
+    emit(store, "old", "old and unread")
     clock.advance(seconds=60)
     emit(store, "new")
-    with store.transaction(actor="retain") as tx:
-        ids = {e["subject_id"]: e["event_id"] for e in outbox.after(tx, 0)}
-        outbox.mark_delivered(tx, [ids["old"], ids["new"]])
-        dropped = outbox.drop_delivered(
-            tx, before_utc=clock.now_utc - timedelta(seconds=1), limit=10
-        )
-        outbox.mark_delivered(tx, [ids["old undelivered"]])
-        dropped += outbox.drop_delivered(
-            tx, before_utc=clock.now_utc + timedelta(seconds=1), limit=10
-        )
-        assert (3, []) == (dropped, outbox.after(tx, 0))
+    with store.transaction(actor="n") as tx:
+        first, _, last = (event["event_id"] for event in outbox.after(tx, 0))
+        for name, cursor in (("slow", first), ("quick", last)):
+            consumers.enter(tx, name, from_now=False)
+            consumers.advance(tx, name, to_event_id=cursor)
+    assert drop(store, clock.now_utc) == 1
+    assert kept(store) == ["old and unread", "new"]
+    with store.transaction(actor="n") as tx:
+        consumers.advance(tx, "slow", to_event_id=last)
+    assert drop(store, clock.now_utc + timedelta(seconds=1)) == 2
     emit(store, "later")
     with store.read() as tx:
-        assert outbox.last_id(tx) > max(ids.values())
+        assert outbox.last_id(tx) > last
+
+
+def test_drop_old__a_bite__is_bounded(store: Store, clock: Clock) -> None:
+    emit(store, "a", "b", "c")
+    assert drop(store, clock.now_utc + timedelta(seconds=1), limit=2) == 2
+    assert kept(store) == ["c"]
+
+
+def test_pass_over__behind_what_is_too_old__misses_it_and_no_more(
+    store: Store, clock: Clock
+) -> None:
+    emit(store, "a", "b")
+    clock.advance(seconds=60)
+    emit(store, "c")
+    with store.transaction(actor="retain") as tx:
+        a, b, c = (event["event_id"] for event in outbox.after(tx, 0))
+        for name, cursor in (("dead", a), ("slow", b), ("quick", c)):
+            consumers.enter(tx, name, from_now=False)
+            consumers.advance(tx, name, to_event_id=cursor)
+        missed = consumers.pass_over(tx, before_utc=clock.now_utc)
+        cursors = {found.name: found.last_event_id for found in consumers.list_consumers(tx)}
+    with store.read() as tx:
+        told = records.audit_of(tx, "consumer", "dead")
+    assert missed == [Missed("dead", after_event_id=a, to_event_id=b)]
+    assert [("events_missed", {"after_event_id": a, "to_event_id": b})] == [
+        (fact["action"], fact["detail"]) for fact in told
+    ]
+    assert cursors == {"dead": b, "quick": c, "slow": b}
+
+
+def test_pass_over__nothing_too_old_or_nothing_at_all__misses_nothing(
+    store: Store, clock: Clock
+) -> None:
+    with store.transaction(actor="retain") as tx:
+        consumers.enter(tx, "new", from_now=False)
+        none = consumers.pass_over(tx, before_utc=clock.now_utc)
+    emit(store, "a")
+    with store.transaction(actor="retain") as tx:
+        assert ([], []) == (none, consumers.pass_over(tx, before_utc=clock.now_utc))
 
 
 def test_open_break__same_one_again__is_one_until_resolved(store: Store) -> None:

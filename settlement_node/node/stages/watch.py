@@ -10,7 +10,7 @@ import structlog
 from settlement_node.chain.client import ChainClient
 from settlement_node.desk.door import capacity_of
 from settlement_node.domain import watching
-from settlement_node.domain.attention import Alert, OfFund, OfLane
+from settlement_node.domain.attention import Alert, OfConsumer, OfFund, OfLane
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.price_band import PriceBand
 from settlement_node.domain.watching import FundOnChain, FundSeen, LaneSeen
@@ -24,6 +24,7 @@ from settlement_node.store.engine.lanes import get_lane, list_lanes
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
 from settlement_node.store.telling.attention import tell
+from settlement_node.store.telling.consumers import list_consumers
 from settlement_node.store.telling.overview import leases_by_name
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Alert]:
     """Look at every lane of the book, and closely at those held here; raise or clear the alerts.
     What the chain does not answer about a lane or a fund keeps no other alert from being told."""
-    alerts = list(_holders(context))
+    alerts = [*_holders(context), *_consumers(context)]
     for lane in lanes:
         with context.store.read() as tx:
             seen = _see_lane(tx, lane)
@@ -66,6 +67,19 @@ def _holders(context: NodeContext) -> Iterator[Alert]:
             expired_at_utc=None if lease is None else lease["expires_at_utc"],
             can_hold=row.chain_id in context.chains
             and (row.chain_id, row.signer_address) in context.signers,
+            now_utc=now_utc,
+        )
+
+
+def _consumers(context: NodeContext) -> Iterator[Alert]:
+    """Whether each consumer of the outbox is given its events, by any node."""
+    with context.store.read() as tx:
+        rows, now_utc = list_consumers(tx), context.store.database_now(tx.connection)
+    for row in rows:
+        yield watching.judge_consumer(
+            OfConsumer(row.name),
+            waiting_since_utc=row.waiting_since_utc,
+            last_error=row.last_error,
             now_utc=now_utc,
         )
 

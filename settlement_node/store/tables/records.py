@@ -114,15 +114,21 @@ outbox = sa.Table(
     sa.Column("subject_id", sa.String(200), nullable=False),
     sa.Column("payload", Json, nullable=False),
     sa.Column("created_at_utc", UtcDateTime, nullable=False),
-    sa.Column("delivered_at_utc", UtcDateTime),
-    comment="What happened, in commit order, for the event stream and webhooks.",
+    comment="What happened, in commit order, for the event stream and the consumers.",
     sqlite_autoincrement=True,
 )
-sa.Index(
-    "ix_outbox_undelivered",
-    outbox.c.event_id,
-    sqlite_where=outbox.c.delivered_at_utc.is_(None),
-    postgresql_where=outbox.c.delivered_at_utc.is_(None),
+
+consumers = sa.Table(
+    "consumers",
+    metadata,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("last_event_id", sa.BigInteger, nullable=False),
+    sa.Column("failures_count", sa.Integer, nullable=False),
+    sa.Column("last_error", Note(500)),
+    sa.Column("next_attempt_at_utc", UtcDateTime),
+    sa.CheckConstraint("last_event_id >= 0", name="last_event_id_range"),
+    comment="Who is handed the events of the outbox: all up to last_event_id. After a failure they"
+    " are tried again from next_attempt_at_utc on; failures_count is how often in a row.",
 )
 
 idempotency_keys = sa.Table(

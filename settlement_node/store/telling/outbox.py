@@ -1,8 +1,11 @@
-"""The outbox: what happened, in commit order, read by the event stream and delivered onwards."""
+"""The outbox: what happened, in commit order, read by the event stream and handed to consumers.
+
+The ids commit in their order (`Tx.flush_events` takes a lock for it), so that whoever has read up
+to one has missed none below it, however late another transaction commits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -38,29 +41,11 @@ def oldest_id(tx: ReadTx) -> int:
     return oldest
 
 
-def undelivered(tx: ReadTx, *, limit: int) -> list[sa.RowMapping]:
-    """Events no sink has been given yet, oldest first."""
-    return list(
-        tx.connection.execute(
-            sa.select(o).where(o.c.delivered_at_utc.is_(None)).order_by(o.c.event_id).limit(limit)
-        ).mappings()
-    )
-
-
-def mark_delivered(tx: Tx, event_ids: Sequence[int]) -> None:
-    """Note that the sinks have these events."""
-    if event_ids:
-        tx.connection.execute(
-            o.update().where(o.c.event_id.in_(list(event_ids))).values(delivered_at_utc=tx.now_utc)
-        )
-
-
-def drop_delivered(tx: Tx, *, before_utc: datetime, limit: int) -> int:
-    """Retention: remove delivered events older than a time; returns how many."""
-    old = (
-        sa.select(o.c.event_id)
-        .where(o.c.delivered_at_utc.is_not(None), o.c.created_at_utc < before_utc)
-        .order_by(o.c.event_id)
-        .limit(limit)
-    )
+def drop_old(tx: Tx, *, before_utc: datetime, limit: int) -> int:
+    """Retention: of the `limit` oldest events, remove those older than a time that every consumer
+    was handed; returns how many."""
+    oldest = sa.select(o.c.event_id, o.c.created_at_utc).order_by(o.c.event_id).limit(limit)
+    bite = oldest.subquery()
+    is_wanted = sa.exists().where(t.consumers.c.last_event_id < bite.c.event_id)
+    old = sa.select(bite.c.event_id).where(bite.c.created_at_utc < before_utc, ~is_wanted)
     return tx.connection.execute(o.delete().where(o.c.event_id.in_(old))).rowcount

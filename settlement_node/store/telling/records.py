@@ -34,16 +34,16 @@ def note_worker(
     *,
     node_id: str,
     worker: str,
-    runs: int,
-    failures: int,
+    runs_count: int,
+    failures_count: int,
     last_error: str | None,
     seconds: float,
 ) -> None:
     """Refresh a worker's health row with its totals since the node started; when it is not
     refreshed again within `seconds`, its node counts as gone."""
     values = {
-        "runs_count": runs,
-        "failures_count": failures,
+        "runs_count": runs_count,
+        "failures_count": failures_count,
         "last_run_at_utc": tx.now_utc,
         "expires_at_utc": tx.now_utc + timedelta(seconds=seconds),
         "last_error": last_error,

@@ -8,7 +8,7 @@ CREATE TABLE alerts (
     raised_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
     cleared_at_utc TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_alerts PRIMARY KEY (alert_id),
-    CONSTRAINT ck_alerts_kind_known CHECK (kind IN ('gas_low', 'treasury_short', 'payout_limit_reached', 'fee_at_ceiling', 'transaction_stuck', 'endpoint_quarantined', 'endpoint_contradicted', 'endpoints_disagree', 'lane_paused', 'settler_paused', 'price_outside_band', 'chain_halted', 'signer_down', 'signer_refused', 'planning_refused', 'token_stopped', 'burn_refused', 'transaction_refused', 'lane_not_advancing', 'finality_stalled', 'reconciliation_stuck', 'orders_held', 'fund_paused', 'lane_not_held', 'reads_failing')),
+    CONSTRAINT ck_alerts_kind_known CHECK (kind IN ('gas_low', 'treasury_short', 'payout_limit_reached', 'fee_at_ceiling', 'transaction_stuck', 'endpoint_quarantined', 'endpoint_contradicted', 'endpoints_disagree', 'lane_paused', 'settler_paused', 'price_outside_band', 'chain_halted', 'signer_down', 'signer_refused', 'planning_refused', 'token_stopped', 'burn_refused', 'transaction_refused', 'lane_not_advancing', 'finality_stalled', 'reconciliation_stuck', 'orders_held', 'fund_paused', 'lane_not_held', 'reads_failing', 'consumer_behind')),
     CONSTRAINT ck_alerts_status_known CHECK (status IN ('open', 'cleared'))
 );
 
@@ -30,6 +30,18 @@ CREATE TABLE audit_events (
 CREATE INDEX ix_audit_events_subject ON audit_events (subject_kind, subject_id, audit_id);
 
 COMMENT ON TABLE audit_events IS 'Every operation and every fact, never changed.';
+
+CREATE TABLE consumers (
+    name VARCHAR(40) NOT NULL,
+    last_event_id BIGINT NOT NULL,
+    failures_count INTEGER NOT NULL,
+    last_error VARCHAR(500),
+    next_attempt_at_utc TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_consumers PRIMARY KEY (name),
+    CONSTRAINT ck_consumers_last_event_id_range CHECK (last_event_id >= 0)
+);
+
+COMMENT ON TABLE consumers IS 'Who is handed the events of the outbox: all up to last_event_id. After a failure they are tried again from next_attempt_at_utc on; failures_count is how often in a row.';
 
 CREATE TABLE foreign_batches (
     chain_id BIGINT NOT NULL,
@@ -141,13 +153,10 @@ CREATE TABLE outbox (
     subject_id VARCHAR(200) NOT NULL,
     payload JSONB NOT NULL,
     created_at_utc TIMESTAMP WITH TIME ZONE NOT NULL,
-    delivered_at_utc TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_outbox PRIMARY KEY (event_id)
 );
 
-CREATE INDEX ix_outbox_undelivered ON outbox (event_id) WHERE delivered_at_utc IS NULL;
-
-COMMENT ON TABLE outbox IS 'What happened, in commit order, for the event stream and webhooks.';
+COMMENT ON TABLE outbox IS 'What happened, in commit order, for the event stream and the consumers.';
 
 CREATE TABLE settler_events (
     chain_id BIGINT NOT NULL,
