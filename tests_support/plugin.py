@@ -7,7 +7,7 @@ import gc
 import pytest
 from hypothesis import settings
 
-from tests_support.postgresql import PostgresqlOwner, postgresql_url
+from tests_support.postgresql import PostgresqlOwner, is_owned, postgresql_url
 from tests_support.programs import ProgramCount
 from tests_support.stores import (
     clock,
@@ -75,5 +75,5 @@ def pytest_configure(config: pytest.Config) -> None:
     # A busy machine is no failure: properties have no deadline.
     settings.register_profile("settlement", deadline=None)
     settings.load_profile("settlement")
-    if not hasattr(config, "workerinput"):
+    if not is_owned():
         config.pluginmanager.register(PostgresqlOwner(), "settlement-postgresql")

@@ -22,7 +22,8 @@ FOLDER_VARIABLE = "SETTLEMENT_TESTS_POSTGRESQL"
 
 
 class PostgresqlOwner:
-    """Lives in the process that started pytest: names the folder first, stops the server last."""
+    """Lives in the process that started pytest, or several of them one after another: names the
+    folder first, stops the server last."""
 
     def __init__(self) -> None:
         # Not below pytest's own folder: pytest closes that to others, and a server started by
@@ -36,6 +37,11 @@ class PostgresqlOwner:
             server(self.folder).stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         os.environ.pop(FOLDER_VARIABLE, None)
+
+
+def is_owned() -> bool:
+    """Whether a process further up has named the folder, and stops the server."""
+    return FOLDER_VARIABLE in os.environ
 
 
 def server(folder: Path) -> Any:

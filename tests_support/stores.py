@@ -21,8 +21,8 @@ DATABASES = ("sqlite", "postgresql")
 
 @pytest.fixture(scope="session")
 def worker_name() -> str:
-    """The name of this parallel worker; `main` without any."""
-    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+    """A name that no other process of tests has, for what they share."""
+    return f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import queue
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.defences.catalogue import DEFENCES
@@ -15,6 +20,9 @@ from tests.defences.checking import Verdict, check_row, check_untouched
 from tests.defences.model import Defence, Part
 from tests.defences.places import Misfit
 from tests.defences.workspace import Workspace, copy_tree
+from tests_support.postgresql import PostgresqlOwner, is_owned
+
+JOBS = os.cpu_count() or 1
 
 
 def main(arguments: Sequence[str], rows: Sequence[Defence] = DEFENCES) -> int:
@@ -24,6 +32,7 @@ def main(arguments: Sequence[str], rows: Sequence[Defence] = DEFENCES) -> int:
     parser.add_argument("--part", choices=[part.value for part in Part], help="the rows of a part")
     parser.add_argument("--list", action="store_true", help="show the rows and run nothing")
     parser.add_argument("--json", action="store_true", help="the result as one JSON object")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="how many rows at once")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.only) - {row.name for row in rows})
     if unknown:
@@ -40,7 +49,10 @@ def main(arguments: Sequence[str], rows: Sequence[Defence] = DEFENCES) -> int:
         return 2
     if given.list:
         return _list(chosen, as_json=given.json)
-    return _check(chosen, as_json=given.json)
+    if given.jobs < 1:
+        print("error: --jobs must be at least 1", file=sys.stderr)
+        return 2
+    return _check(chosen, as_json=given.json, jobs=min(given.jobs, len(chosen)))
 
 
 def _list(rows: Sequence[Defence], *, as_json: bool) -> int:
@@ -64,20 +76,17 @@ def _described(row: Defence) -> dict[str, object]:
     }
 
 
-def _check(rows: Sequence[Defence], *, as_json: bool) -> int:
-    folder = Path(tempfile.mkdtemp(prefix="settlement-defences-")).resolve()
+def _check(rows: Sequence[Defence], *, as_json: bool, jobs: int) -> int:
     try:
-        workspace = copy_tree(folder / "tree")
-        _say(f"{len(rows)} defences; first every named test as it is ...")
-        wrong = check_untouched(workspace, rows)
-        if wrong:
-            _say("these do not pass while every defence stands:\n  " + "\n  ".join(wrong))
-        verdicts = [] if wrong else [_checked(workspace, row, rows) for row in rows]
+        with _workspaces(jobs) as workspaces:
+            _say(f"{len(rows)} defences; first every named test as it is ...")
+            wrong = check_untouched(workspaces[0], rows, workers=jobs if jobs > 1 else 0)
+            if wrong:
+                _say("these do not pass while every defence stands:\n  " + "\n  ".join(wrong))
+            verdicts = [] if wrong else _check_rows(workspaces, rows)
     except Misfit as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     seen = sum(verdict.seen for verdict in verdicts)
     counts = {
         "defences": len(rows),
@@ -96,13 +105,52 @@ def _check(rows: Sequence[Defence], *, as_json: bool) -> int:
     return 0 if seen == len(rows) else 1
 
 
-def _checked(workspace: Workspace, row: Defence, rows: Sequence[Defence]) -> Verdict:
-    verdict = check_row(workspace, row)
-    place = f"{rows.index(row) + 1:3}/{len(rows)}"
-    _say(f"{place} {row.name:40} {'seen' if verdict.seen else 'MISSED'} {verdict.seconds:5.1f} s")
+@contextmanager
+def _workspaces(count: int) -> Iterator[list[Workspace]]:
+    """Copies of the tree, one for each row that is out at the same time; one PostgreSQL for all."""
+    folder = Path(tempfile.mkdtemp(prefix="settlement-defences-")).resolve()
+    owner = None if is_owned() else PostgresqlOwner()
+    try:
+        yield [copy_tree(folder / f"tree-{n}") for n in range(count)]
+    finally:
+        if owner is not None:
+            owner.pytest_unconfigure()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_rows(workspaces: Sequence[Workspace], rows: Sequence[Defence]) -> list[Verdict]:
+    """Every row in a workspace that is free; whatever ends this early stops what is running."""
+    free: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+    for workspace in workspaces:
+        free.put(workspace)
+    counted = iter(range(1, len(rows) + 1))
+    telling = threading.Lock()
+
+    def check(row: Defence) -> Verdict:
+        workspace = free.get()
+        try:
+            verdict = check_row(workspace, row)
+        finally:
+            free.put(workspace)
+        with telling:
+            _tell(verdict, f"{next(counted):3}/{len(rows)}")
+        return verdict
+
+    with ThreadPoolExecutor(len(workspaces)) as threads:
+        try:
+            return list(threads.map(check, rows))
+        except BaseException:
+            for workspace in workspaces:
+                workspace.stopped.set()
+            threads.shutdown(cancel_futures=True)
+            raise
+
+
+def _tell(verdict: Verdict, place: str) -> None:
+    said = "seen" if verdict.seen else "MISSED"
+    _say(f"{place} {verdict.name:40} {said} {verdict.seconds:5.1f} s")
     if not verdict.seen:
         _say(f"        {verdict.why}\n{verdict.output}")
-    return verdict
 
 
 def _say(words: str) -> None:

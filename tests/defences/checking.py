@@ -27,13 +27,17 @@ class Verdict:
     output: str = ""
 
 
-def check_untouched(workspace: Workspace, rows: Iterable[Defence]) -> list[str]:
+def check_untouched(
+    workspace: Workspace, rows: Iterable[Defence], *, workers: int = 0
+) -> list[str]:
     """What keeps the named tests from passing while every defence stands; nothing, that is."""
     chosen = list(rows)
     pytest_ids = list(dict.fromkeys(test for row in chosen for test in row.pytest_ids))
     forge_ids = list(dict.fromkeys(test for row in chosen for test in row.forge_ids))
     wrong: list[str] = []
-    for tests, run in _runs(workspace, pytest_ids, forge_ids, seconds=UNTOUCHED_SECONDS):
+    for tests, run in _runs(
+        workspace, pytest_ids, forge_ids, seconds=UNTOUCHED_SECONDS, workers=workers
+    ):
         if run.trouble:
             wrong.append(f"{run.trouble}\n{run.output[-TAIL_CHARACTERS:]}")
             continue
@@ -67,8 +71,18 @@ def _not_failed(run: Run, tests: Sequence[str]) -> Iterator[str]:
 
 
 def _runs(
-    workspace: Workspace, pytest_ids: Sequence[str], forge_ids: Sequence[str], *, seconds: float
+    workspace: Workspace,
+    pytest_ids: Sequence[str],
+    forge_ids: Sequence[str],
+    *,
+    seconds: float,
+    workers: int = 0,
 ) -> Iterator[tuple[Sequence[str], Run]]:
-    for tests, run in ((pytest_ids, run_pytest), (forge_ids, run_forge)):
-        if tests:
-            yield tests, run(workspace.folder, tests, seconds=seconds)
+    folder, stopped = workspace.folder, workspace.stopped
+    if pytest_ids:
+        yield (
+            pytest_ids,
+            run_pytest(folder, pytest_ids, seconds=seconds, stopped=stopped, workers=workers),
+        )
+    if forge_ids:
+        yield forge_ids, run_forge(folder, forge_ids, seconds=seconds, stopped=stopped)

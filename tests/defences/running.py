@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ from tests.defences.report import REPORT_VARIABLE
 
 ENDING_SECONDS = 30.0
 """For an interrupted pytest to stop the servers it started."""
+LOOK_SECONDS = 1.0
+"""Between two looks whether everything is to stop."""
 TAIL_CHARACTERS = 1500
 
 
@@ -34,16 +38,23 @@ class Run:
         return {end for name, end in self.ends.items() if test in (name, name.partition("[")[0])}
 
 
-def run_pytest(folder: Path, tests: Sequence[str], *, seconds: float) -> Run:
-    """Run tests by node id in the copied tree."""
+def run_pytest(
+    folder: Path,
+    tests: Sequence[str],
+    *,
+    seconds: float,
+    stopped: threading.Event,
+    workers: int = 0,
+) -> Run:
+    """Run tests by node id in the copied tree, in this many processes beside it."""
     report = folder / ".defence-report.json"
     report.unlink(missing_ok=True)
     command = [
         sys.executable, "-m", "pytest", "-q", "--tb=line", "-p", "no:cacheprovider",
-        "-p", "tests.defences.report", "--hypothesis-seed=0", *tests,
+        "-p", "tests.defences.report", "--hypothesis-seed=0", "-n", str(workers), *tests,
     ]  # fmt: skip
     environment = {REPORT_VARIABLE: str(report), "PYTHONPATH": str(folder)}
-    code, output = _run(command, folder, environment, seconds=seconds)
+    code, output = _run(command, folder, environment, seconds=seconds, stopped=stopped)
     if code is None:
         return Run(trouble=f"not done within {seconds:.0f} s", output=output)
     if not report.exists():
@@ -57,7 +68,9 @@ def run_pytest(folder: Path, tests: Sequence[str], *, seconds: float) -> Run:
     return Run(ends, output=output)
 
 
-def run_forge(folder: Path, tests: Sequence[str], *, seconds: float) -> Run:
+def run_forge(
+    folder: Path, tests: Sequence[str], *, seconds: float, stopped: threading.Event
+) -> Run:
     """Run contract tests by `file::name` in the copied tree, file by file."""
     by_file: dict[str, list[str]] = defaultdict(list)
     for test in tests:
@@ -70,7 +83,7 @@ def run_forge(folder: Path, tests: Sequence[str], *, seconds: float) -> Run:
             "forge", "test", "--json", "--match-path", path,
             "--match-test", rf"^({'|'.join(map(re.escape, names))})\(",
         ]  # fmt: skip
-        code, output = _run(command, folder, environment, seconds=seconds)
+        code, output = _run(command, folder, environment, seconds=seconds, stopped=stopped)
         if code is None:
             return Run(ends, f"not done within {seconds:.0f} s", output)
         try:
@@ -85,27 +98,40 @@ def run_forge(folder: Path, tests: Sequence[str], *, seconds: float) -> Run:
 
 
 def _run(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], *, seconds: float
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    seconds: float,
+    stopped: threading.Event,
 ) -> tuple[int | None, str]:
     """Exit code, None when the time was up, and output. Nothing it started is left behind."""
+    # What one row compiled, the next one reads.
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+    deadline = time.monotonic() + seconds
     try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return None, _end(process)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or stopped.is_set():
+                return None, _end(process)
+            try:
+                output, _ = process.communicate(timeout=min(left, LOOK_SECONDS))
+            except subprocess.TimeoutExpired:
+                continue
+            return process.returncode, output
     except BaseException:
         _end(process)
         raise
-    return process.returncode, output
 
 
 def _end(process: subprocess.Popen[str]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.defences.model import Defence
@@ -40,9 +41,10 @@ def patched(source: str, row: Defence) -> str:
 @dataclass(slots=True)
 class Workspace:
     """A copied tree. What is written gets a time of its own, so that bytecode of another version
-    is never taken for the present one's."""
+    is never taken for the present one's. Once `stopped` is set nothing is run in it any more."""
 
     folder: Path
+    stopped: threading.Event = field(default_factory=threading.Event)
     writes: int = 0
 
     @contextmanager
