@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SUITE_PAGES = tuple(
+    ROOT / folder / "README.md"
+    for folder in ("tests", "chain_tests", "tests_support", "benchmarks")
+)
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *SUITE_PAGES])
 BLOCK = re.compile(r"<!-- (run|output|test): ([a-z-]+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
 COPIED = (
     "Makefile",
