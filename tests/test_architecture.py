@@ -71,7 +71,6 @@ FACES_MAY_KNOW = {
         "chain.contracts": "an address that a deployment will have",
         "chain.signers": "it makes keys and reads their addresses",
         "chain.views": "what a settler and its tokens say, beside what a fund's file says",
-        "chain.wire": "it asks each endpoint alone for its chain",
         "methods": "how a settler and its tokens come onto a chain, and how a burn is tried",
         "node.stages": "what planning will ask the tokens, it asks when a fund is added",
         "store.book": "a fund's file becomes its rows, and its rows a file",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
@@ -45,7 +45,7 @@ def create_app(
     node: NodeContext,
     settings: ApiSettings,
     *,
-    hub: EventHub | None = None,
+    listen: Callable[[Callable[[], None]], None] | None = None,
     watched: Mapping[int, ChainContext] | None = None,
     head_stale_seconds: Mapping[int, float] | None = None,
     environment: Mapping[str, str] | None = None,
@@ -54,10 +54,16 @@ def create_app(
     where a running node uses others, since a client is one caller's at a time; `watched` are then
     the running node's, whose endpoints' health is shown.
 
-    Give the hub whose `wake` is called on commits; without one, events of this process are seen
-    by polling. Raises InvalidInput when a configured API key is not there.
+    `listen` is given what is to be called after each commit of this process; without it they are
+    seen by polling, as those of others. Raises InvalidInput when a configured API key is not there.
     """
-    hub = hub or event_hub(node, settings)
+    hub = EventHub(
+        node.store,
+        queue_max=settings.event_queue_max,
+        subscribers_max=settings.event_subscribers_max,
+    )
+    if listen is not None:
+        listen(hub.wake)
     metrics = Metrics(node.store)
     context = ApiContext(
         store=node.store,
@@ -98,12 +104,3 @@ def create_app(
         names=ServedNames(settings),
     )
     return app
-
-
-def event_hub(node: NodeContext, settings: ApiSettings) -> EventHub:
-    """A hub with the bounds of the settings."""
-    return EventHub(
-        node.store,
-        queue_max=settings.event_queue_max,
-        subscribers_max=settings.event_subscribers_max,
-    )

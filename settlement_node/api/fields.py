@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -129,3 +130,17 @@ ReasonIn = Annotated[
     AfterValidator(_printable),
 ]
 SearchIn = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
+
+PAGE_MAX = 200
+PAGE_DEFAULT = 50
+CURSOR_LENGTH_MAX = 512
+
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description=f"Entries in a page, 1 to {PAGE_MAX}.")]
+CursorIn = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=CURSOR_LENGTH_MAX,
+        description="`next_cursor` of the page before; leave it out for the first page.",
+    ),
+]

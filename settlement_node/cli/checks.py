@@ -7,7 +7,6 @@ out, and everything else is still said.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from settlement_node.assembly import build_client, build_signer, build_store
 from settlement_node.chain.client import ChainClient
 from settlement_node.chain.signers.base import Signer
 from settlement_node.chain.views import SettlerView
-from settlement_node.chain.wire.transport import HttpTransport, RpcOk, RpcRequest, RpcResult
 from settlement_node.cli.findings import Finding, note, right, wrong
 from settlement_node.cli.token_trials import holders_to_try, try_fund
 from settlement_node.config.faults import ConfigurationInvalid
@@ -32,8 +30,6 @@ from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.migrate import pending
 from settlement_node.store.rows import FundRow
 from settlement_node.units import Address, format_units
-
-_QUANTITY = re.compile("0x[0-9a-fA-F]{1,16}")
 
 
 def check_everything(path: Path, environment: Mapping[str, str] | None = None) -> Iterator[Finding]:
@@ -113,28 +109,21 @@ def _chains(settings: Settings, clients: dict[int, ChainClient]) -> Iterator[Fin
         good = 0
         for number, endpoint in enumerate(chain.endpoints):
             about = f"chains[{place}].endpoints[{number}] ({endpoint.name})"
+            alone = chain.model_copy(update={"endpoints": [endpoint], "agreement_endpoints": 1})
             try:
-                transport = HttpTransport(
-                    endpoint.url.get_secret_value(),
-                    name=endpoint.name,
-                    timeout_seconds=endpoint.timeout_seconds,
-                )
-                (answer,) = transport.request([RpcRequest("eth_chainId")])
+                build_client(alone, settings).check_chain_id()
             except SettlementError as error:
-                yield wrong(about, error.message)
-                continue
-            answered = _quantity(answer)
-            if answered == chain.chain_id:
-                good += 1
-                yield right(about, f"answers, on chain {answered}")
-            elif answered is None:
-                yield wrong(about, "answers, and not as an Ethereum endpoint does")
-            else:
+                answered = error.details.get("answered_chain_id")
                 yield wrong(
                     about,
-                    f"is on chain {answered}, and chains[{place}].chain_id is {chain.chain_id};"
-                    " change the one that is wrong",
+                    error.message
+                    if answered is None
+                    else f"is on chain {answered}, and chains[{place}].chain_id is"
+                    f" {chain.chain_id}; change the one that is wrong",
                 )
+            else:
+                good += 1
+                yield right(about, f"answers, on chain {chain.chain_id}")
         advice = _agreement_advice(len(chain.endpoints), chain.agreement_endpoints)
         if advice is not None:
             yield note(f"chains[{place}]", advice)
@@ -168,13 +157,6 @@ def _agreement_advice(endpoints: int, agreement: int) -> str | None:
             " provider"
         )
     return None
-
-
-def _quantity(answer: RpcResult) -> int | None:
-    value = answer.value if isinstance(answer, RpcOk) else None
-    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-        return None
-    return int(value, 16)
 
 
 def _funds(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -156,17 +156,13 @@ def _settle(played: Demo, progress: Progress) -> None:
 
 
 def _show(console: Console, result: DemoResult) -> None:
-    summary: dict[str, Any] = result.summary()
-    figures = table("Reconciliation", "figure", "value>")
-    for name, value in summary.items():
-        figures.add_row(name.replace("_", " "), str(value))
-    console.print(figures)
-    odd = table("The odd cases", "order", "what", "came out", "why")
-    for outcome in result.odd_outcomes:
-        case = outcome.case
-        why = escape(outcome.reason or case.why)
-        odd.add_row(case.external_id, case.what, outcome.status, why)
-    console.print(odd)
+    figures = [(name.replace("_", " "), value) for name, value in result.summary().items()]
+    console.print(table("Reconciliation", "figure", "value>", rows=figures))
+    odd = [
+        (one.case.external_id, one.case.what, one.status, one.reason or one.case.why)
+        for one in result.odd_outcomes
+    ]
+    console.print(table("The odd cases", "order", "what", "came out", "why", rows=odd))
     for line in result.audit.contradictions:
         console.print(f"[bold red]contradiction[/] {escape(line)}")
     console.print(
@@ -178,14 +174,13 @@ def _show(console: Console, result: DemoResult) -> None:
 
 def _serve(played: Demo, development: DevelopmentChain, listener: socket.socket) -> None:
     """Keep the chain and the node going, and serve the API over the same book."""
-    from settlement_node.api.app import create_app, event_hub
+    from settlement_node.api.app import create_app
     from settlement_node.api.server import ApiServer
     from settlement_node.config.sections import ApiSettings
 
     settings = ApiSettings(host=HOST, reads_need_key=False)
     context = played.api_context()
-    hub = event_hub(context, settings)
-    app = create_app(context, settings, hub=hub)
+    app = create_app(context, settings)
     server = ApiServer(app, host=settings.host, port=settings.port, listener=listener)
     stopping = threading.Event()
 

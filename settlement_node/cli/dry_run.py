@@ -83,7 +83,5 @@ def _show(console: Console, found: Sequence[Rehearsed]) -> None:
         if one.unjudged_because is not None:
             console.print(f"  not all of it was judged: {escape(one.unjudged_because)}")
         if state.would_hold:
-            holds = table("", "would be held", "reason", "detail")
-            for hold in state.would_hold:
-                holds.add_row(escape(hold.external_id), hold.reason.value, escape(hold.detail))
-            console.print(holds)
+            holds = [(h.external_id, h.reason.value, h.detail) for h in state.would_hold]
+            console.print(table("", "would be held", "reason", "detail", rows=holds))

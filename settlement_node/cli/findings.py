@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 
@@ -28,16 +29,9 @@ class Finding:
         return asdict(self)
 
 
-def right(about: str, words: str) -> Finding:
-    """As it should be."""
-    return Finding(Verdict.RIGHT, about, words)
-
-
-def note(about: str, words: str) -> Finding:
-    """Worth knowing."""
-    return Finding(Verdict.NOTE, about, words)
-
-
-def wrong(about: str, words: str) -> Finding:
-    """To be mended."""
-    return Finding(Verdict.WRONG, about, words)
+right = partial(Finding, Verdict.RIGHT)
+"""As it should be."""
+note = partial(Finding, Verdict.NOTE)
+"""Worth knowing."""
+wrong = partial(Finding, Verdict.WRONG)
+"""To be mended."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, NoReturn, ParamSpec, TextIO, TypeVar
 
 import typer
@@ -113,10 +113,13 @@ def show_error(error: SettlementError, *, json_output: bool) -> None:
         console.print(f"  where: {escape(str(field))}")
 
 
-def table(title: str, *columns: str) -> Table:
-    """A plain table; columns whose name ends in `>` are numbers and stand to the right."""
+def table(title: str, *columns: str, rows: Iterable[Sequence[object]] = ()) -> Table:
+    """A plain table; columns whose name ends in `>` are numbers and stand to the right, and what
+    is not known is a dash."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         numbers = column.endswith(">")
         made.add_column(column.rstrip(">"), justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*("–" if cell is None else escape(str(cell)) for cell in row))
     return made

@@ -66,8 +66,6 @@ def _show(console: Console, done: ReconciledOut, open_breaks: Sequence[BreakOut]
     if done.agrees:
         console.print("book and chain agree")
         return
-    breaks = table("\nOpen breaks", "no>", "kind", "subject", "expected", "actual", "owner")
-    for row in open_breaks:
-        words = (row.subject, row.expected, row.actual, row.owner)
-        breaks.add_row(str(row.break_id), row.kind, *map(escape, words))
-    console.print(breaks)
+    rows = [(b.break_id, b.kind, b.subject, b.expected, b.actual, b.owner) for b in open_breaks]
+    columns = ("no>", "kind", "subject", "expected", "actual", "owner")
+    console.print(table("\nOpen breaks", *columns, rows=rows))

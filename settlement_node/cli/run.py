@@ -144,18 +144,16 @@ def _server(
     watched: Mapping[int, ChainContext],
     listener: socket.socket,
 ) -> ApiServer:
-    from settlement_node.api.app import create_app, event_hub
+    from settlement_node.api.app import create_app
     from settlement_node.api.server import ApiServer
     from settlement_node.assembly import build_context
 
     # Its own clients: those of the stages are one caller's at a time.
     context = build_context(settings, store)
-    hub = event_hub(context, settings.api)
-    commits.listen(hub.wake)
     api = create_app(
         context,
         settings.api,
-        hub=hub,
+        listen=commits.listen,
         watched=watched,
         head_stale_seconds={c.chain_id: c.head_stale_seconds for c in settings.chains},
     )

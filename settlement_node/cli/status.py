@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from settlement_node.cli.common import ConfigOption, load, open_store
 from settlement_node.cli.output import JsonOption, emit, reports_errors, table
 
 if TYPE_CHECKING:
-    from settlement_node.reads.status import StatusOut
+    from settlement_node.reads.status import FundOut, LaneOut, StatusOut
 
 app = typer.Typer()
 
@@ -45,49 +44,44 @@ def _show(console: Console, status: StatusOut) -> None:
         f"in flight    {status.transactions_unfinal} transactions"
         f" · open breaks {status.breaks_open_count} · open alerts {len(status.alerts)}"
     )
-    lanes = table("\nLanes", "lane", "state", "unfinal>", "head>", "age s>", "final>", "held by")
-    for lane in status.lanes:
-        lanes.add_row(
+    lanes = [
+        (
             lane.lane,
-            f"paused: {escape(lane.pause_reason or '')}" if lane.paused else "open",
-            str(lane.transactions_unfinal),
-            _or_dash(lane.head_number),
-            _or_dash(lane.head_age_seconds),
-            _or_dash(lane.final_number),
-            escape(lane.held_by or "nobody"),
+            _state(lane),
+            lane.transactions_unfinal,
+            lane.head_number,
+            lane.head_age_seconds,
+            lane.final_number,
+            lane.held_by or "nobody",
         )
-    funds = table("\nFunds", "fund", "name", "lane", "NAV>", "state", "breaks>")
-    for fund in status.funds:
-        funds.add_row(
-            escape(fund.fund_id),
-            escape(fund.name),
-            fund.lane,
-            _nav(fund.nav_per_share, fund.nav_decimals),
-            f"paused: {escape(fund.pause_reason or '')}" if fund.paused else "open",
-            str(fund.breaks_open_count),
-        )
-    alerts = table("\nAlerts", "kind", "subject", "detail")
-    for alert in status.alerts:
-        alerts.add_row(alert.kind, escape(alert.subject), escape(alert.detail))
-    workers = table("\nWorkers", "node", "worker", "runs>", "failures>", "last error")
-    for worker in status.workers:
-        workers.add_row(
-            escape(worker.node_id),
-            escape(worker.worker),
-            str(worker.runs_count),
-            str(worker.failures_count),
-            escape(worker.last_error or ""),
-        )
-    for part in (lanes, funds, alerts, workers):
+        for lane in status.lanes
+    ]
+    funds = [
+        (fund.fund_id, fund.name, fund.lane, _nav(fund), _state(fund), fund.breaks_open_count)
+        for fund in status.funds
+    ]
+    alerts = [(alert.kind, alert.subject, alert.detail) for alert in status.alerts]
+    workers = [
+        (one.node_id, one.worker, one.runs_count, one.failures_count, one.last_error or "")
+        for one in status.workers
+    ]
+    lane_columns = ("lane", "state", "unfinal>", "head>", "age s>", "final>", "held by")
+    for part in (
+        table("\nLanes", *lane_columns, rows=lanes),
+        table("\nFunds", "fund", "name", "lane", "NAV>", "state", "breaks>", rows=funds),
+        table("\nAlerts", "kind", "subject", "detail", rows=alerts),
+        table("\nWorkers", "node", "worker", "runs>", "failures>", "last error", rows=workers),
+    ):
         if part.row_count:
             console.print(part)
 
 
-def _or_dash(value: float | None) -> str:
-    return "–" if value is None else str(value)
+def _state(one: LaneOut | FundOut) -> str:
+    return f"paused: {one.pause_reason or ''}" if one.paused else "open"
 
 
-def _nav(nav_per_share: int | None, decimals: int) -> str:
+def _nav(fund: FundOut) -> str:
     from settlement_node.units import format_units
 
-    return "none" if nav_per_share is None else format_units(nav_per_share, decimals)
+    nav = fund.nav_per_share
+    return "none" if nav is None else format_units(nav, fund.nav_decimals)

@@ -12,17 +12,19 @@ from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import Context
 from settlement_node.api.documents import ASKED, WRITTEN
 from settlement_node.api.fields import (
+    PAGE_DEFAULT,
     AddressIn,
     BaseUnitsIn,
+    CursorIn,
     ExternalIdIn,
     FundIdIn,
     HashIn,
     InputSchema,
+    Limit,
     SearchIn,
     TimeIn,
 )
 from settlement_node.api.idempotency import IdempotencyKey, Write, carry_out
-from settlement_node.api.pages import PAGE_DEFAULT, CursorIn, Limit
 from settlement_node.api.security import Reader, Writer
 from settlement_node.desk.door import refuse_never_payable
 from settlement_node.desk.intake import ORDERS_MAX, take_in

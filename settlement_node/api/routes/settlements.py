@@ -10,8 +10,15 @@ from pydantic import Field
 from settlement_node.api.bodies import PlainJsonRoute
 from settlement_node.api.context import Context
 from settlement_node.api.documents import ASKED, WRITTEN
-from settlement_node.api.fields import ID_MAX, FundIdIn, HashIn, InputSchema
-from settlement_node.api.pages import PAGE_DEFAULT, CursorIn, Limit
+from settlement_node.api.fields import (
+    ID_MAX,
+    PAGE_DEFAULT,
+    CursorIn,
+    FundIdIn,
+    HashIn,
+    InputSchema,
+    Limit,
+)
 from settlement_node.api.security import Reader, require_writer
 from settlement_node.reads.estimate import ITEMS_MAX, EstimateOut, estimate
 from settlement_node.reads.settlements import (
