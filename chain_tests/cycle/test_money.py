@@ -10,6 +10,7 @@ from chain_tests.marks import both_chains, on_anvil
 from chain_tests.world import SHARE, World
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
+from settlement_node.store.telling.attention import open_alerts
 from settlement_node.units import Payout
 from tests_support.anvil import AnvilProcess
 
@@ -31,6 +32,14 @@ def settled_order(world: World, names: list[str]) -> list[str]:
     return [by_id[e.redemption_id_hex] for e in events if isinstance(e, RedemptionSettledEvent)]
 
 
+def missing(world: World) -> tuple[str, str, int]:
+    """What the one alert says: needed, available, decimals."""
+    with world.store.read() as tx:
+        (alert,) = open_alerts(tx)
+    told = alert["shortfall"]
+    return told["needed_base_units"], told["available_base_units"], told["decimals"]
+
+
 @both_chains
 def test_money__treasury_short__smaller_orders_go_the_large_one_waits_with_an_alert(
     new_world: Callable[..., World],
@@ -45,6 +54,7 @@ def test_money__treasury_short__smaller_orders_go_the_large_one_waits_with_an_al
     assert world.statuses(["a", "large", "c"]) == [S.SETTLED, S.APPROVED, S.SETTLED]
     assert world.row("large").waiting_on == "liquidity"
     assert world.alerts() == {"treasury_short"}
+    assert missing(world) == (str(10 * PER_SHARE), str(2 * PER_SHARE), 6)
 
     fund_treasury(world, 20 * PER_SHARE)
     world.settle()
@@ -182,6 +192,7 @@ def test_money__daily_limit_reached__the_rest_waits_for_the_next_day(
     assert world.statuses(names) == [S.SETTLED, S.SETTLED, S.APPROVED]
     assert world.row(names[2]).waiting_on == "limits"
     assert world.alerts() == {"payout_limit_reached"}
+    assert missing(world) == (str(3 * PER_SHARE), str(PER_SHARE), 6)
 
     world.chain.skip_time(2 * SECONDS_A_DAY)
     world.mine()
@@ -229,6 +240,8 @@ def test_money__operator_cannot_pay_for_gas__waits_with_an_alert_and_resumes(
     assert world.statuses(names) == [S.APPROVED] * 2
     assert {row.waiting_on for row in world.rows()} == {"gas"}
     assert world.alerts() == {"gas_low"}
+    needed, available, decimals = missing(world)
+    assert (int(needed) > 10**12, available, decimals) == (True, str(10**12), 18)
     world.chain.set_balance(operator, 10**21)
     world.settle()
     assert world.statuses(names) == [S.SETTLED] * 2

@@ -5,12 +5,14 @@ docs/runbook.md has a section for each kind.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from settlement_node.domain import breaks, lane_breaks
 from settlement_node.domain.breaks import Break, BreakKind
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.units import Address, format_units
 
 BREAKS: dict[BreakKind, type[Any]] = {
@@ -51,6 +53,19 @@ class AlertKind(StrEnum):
     LANE_NOT_HELD = "lane_not_held"
     READS_FAILING = "reads_failing"
     CONSUMER_BEHIND = "consumer_behind"
+
+
+WAIT_ALERTS: Mapping[WaitingFor, AlertKind] = {
+    WaitingFor.LIQUIDITY: AlertKind.TREASURY_SHORT,
+    WaitingFor.LIMITS: AlertKind.PAYOUT_LIMIT_REACHED,
+    WaitingFor.TOKEN_PAUSED: AlertKind.TOKEN_STOPPED,
+    WaitingFor.BURN_RIGHT: AlertKind.BURN_REFUSED,
+}
+"""The alert of the fund that goes with a wait: planning raises it, and planning or watching clears
+it once nothing waits for that any more."""
+
+NATIVE_DECIMALS = 18
+"""Of a chain's own coin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from settlement_node.domain import batching
-from settlement_node.domain.attention import AlertKind
+from settlement_node.domain.attention import NATIVE_DECIMALS, WAIT_ALERTS, AlertKind, Shortfall
 from settlement_node.domain.batching import Outlook
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import Leg
@@ -29,14 +29,6 @@ from settlement_node.domain.redemption import (
 from settlement_node.domain.skips import SKIPS, Bearing
 from settlement_node.domain.waiting import Obstacle, WaitingFor
 from settlement_node.units import Address, Hex32, Payout, Shares, Wei
-
-WAIT_ALERTS: Mapping[WaitingFor, AlertKind] = {
-    WaitingFor.LIQUIDITY: AlertKind.TREASURY_SHORT,
-    WaitingFor.LIMITS: AlertKind.PAYOUT_LIMIT_REACHED,
-    WaitingFor.TOKEN_PAUSED: AlertKind.TOKEN_STOPPED,
-    WaitingFor.BURN_RIGHT: AlertKind.BURN_REFUSED,
-}
-"""The alert of the fund that goes with a wait, raised and cleared by planning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +184,14 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Whom to ask about, and what is known of the others without asking."""
+    """Whom to ask about, and what is known of the others without asking. `shortfalls` compare all
+    that is due and in flight with the money there is, for the alert that may be raised of it."""
 
     chosen: tuple[PricedOrder, ...] = ()
     holds: tuple[Hold, ...] = ()
     waits: Mapping[WaitingFor, tuple[Hex32, ...]] = field(default_factory=dict)
     obstacle: Obstacle | None = None
+    shortfalls: Mapping[AlertKind, Shortfall] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +210,8 @@ class PlannedBatch:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be done for a fund now. `obstacle` is what all of it waits for. `alerts` are the
-    fund's, None for one that is over; those not named stay. `gas_short` is what the lane lacks.
+    fund's, None for one that is over; those not named stay. `shortfalls` are the amounts of those
+    about money, and `gas_short` is what the lane lacks.
     `chain` is what it went by, None where the chain was not asked; with `is_of_block` it holds for
     that block alone, since more was asked there than that."""
 
@@ -225,7 +220,8 @@ class Plan:
     waits: Mapping[WaitingFor, tuple[Hex32, ...]] = field(default_factory=dict)
     obstacle: Obstacle | None = None
     alerts: Mapping[AlertKind, str | None] = field(default_factory=dict)
-    gas_short: str | None = None
+    shortfalls: Mapping[AlertKind, Shortfall] = field(default_factory=dict)
+    gas_short: Shortfall | None = None
     chain: ChainView | None = None
     is_of_block: bool = False
 
@@ -265,7 +261,15 @@ def select(
             limit_base_units=chain.limit_base_units,
         ).less(book.in_flight_base_units),
     )
-    return Selection(choice.chosen, tuple(holds), _by_word(choice.waiting))
+    needed = book.in_flight_base_units + sum(order.payout_base_units for order in priced)
+    there = {
+        AlertKind.TREASURY_SHORT: chain.spendable_base_units,
+        AlertKind.PAYOUT_LIMIT_REACHED: chain.limit_available_base_units,
+    }
+    decimals = terms.payout_decimals
+    shortfalls = {kind: Shortfall(needed, units, decimals) for kind, units in there.items()}
+    waits = _by_word(choice.waiting)
+    return Selection(choice.chosen, tuple(holds), waits, shortfalls=shortfalls)
 
 
 def _obstacle(terms: PriceTerms, book: BookView, chain: ChainView) -> Obstacle | None:
@@ -309,7 +313,12 @@ def decide(selection: Selection, answers: Answers, bounds: Bounds, encode: Encod
             _wait(waits, WaitingFor.LIMITS, [outlook.redemption_id_hex])
         else:
             holds.append(Hold(outlook.redemption_id_hex, meaning.hold_reason, outlook.words))
-    plan = Plan(holds=tuple(holds), waits=waits, alerts=_alerts(waits))
+    plan = Plan(
+        holds=tuple(holds),
+        waits=waits,
+        alerts=_alerts(waits, selection.shortfalls),
+        shortfalls=selection.shortfalls,
+    )
     if not passing:
         return plan
     batch = _fit_gas(passing, outlooks, bounds, encode)
@@ -317,11 +326,10 @@ def decide(selection: Selection, answers: Answers, bounds: Bounds, encode: Encod
     if gas.balance_wei >= bounds.book.gas_committed_wei + needed_wei:
         return replace(plan, batch=batch)
     _wait(waits, WaitingFor.GAS, [order.redemption_id_hex for order in batch.orders])
-    short = (
-        f"{gas.balance_wei} wei are there and the next batch may need {needed_wei} wei on top of"
-        " what is in flight"
-    )
-    return replace(plan, obstacle=Obstacle(WaitingFor.GAS, short), gas_short=short)
+    needed_wei += bounds.book.gas_committed_wei
+    short = Shortfall(needed_wei, gas.balance_wei, NATIVE_DECIMALS)
+    words = f"gas for the next batch and what is in flight: {short}"
+    return replace(plan, obstacle=Obstacle(WaitingFor.GAS, words), gas_short=short)
 
 
 def _fit_gas(
@@ -357,17 +365,15 @@ def _stopped(selection: Selection, obstacle: Obstacle) -> Plan:
     )
 
 
-def _alerts(waits: Mapping[WaitingFor, Sequence[Hex32]]) -> dict[AlertKind, str | None]:
+def _alerts(
+    waits: Mapping[WaitingFor, Sequence[Hex32]], shortfalls: Mapping[AlertKind, Shortfall]
+) -> dict[AlertKind, str | None]:
     """Of the alerts that go with waits those that are so now, and those that are over."""
-    alerts: dict[AlertKind, str | None] = {AlertKind.PLANNING_REFUSED: None}
+    alerts = dict.fromkeys([AlertKind.PLANNING_REFUSED, *WAIT_ALERTS.values()])
     for waiting_for, kind in WAIT_ALERTS.items():
-        count = len(waits.get(waiting_for, ()))
-        alerts[kind] = (
-            f"{count} due redemptions wait for {waiting_for.value}; they go on by themselves when"
-            " there is enough"
-            if count
-            else None
-        )
+        if count := len(waits.get(waiting_for, ())):
+            amounts = f" ({shortfalls[kind]})" if kind in shortfalls else ""
+            alerts[kind] = f"{count} due redemptions wait for {waiting_for.value}{amounts}"
     return alerts
 
 

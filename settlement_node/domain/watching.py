@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from settlement_node.domain.attention import (
+    NATIVE_DECIMALS,
+    WAIT_ALERTS,
     Alert,
     AlertKind,
     OfChain,
@@ -33,7 +35,6 @@ BEHIND_AFTER = timedelta(minutes=5)
 FINALITY_UNANSWERED_AFTER = timedelta(seconds=300)
 FINALITY_STALLED_AFTER = timedelta(hours=1)
 """Rollups call blocks final in steps of many minutes."""
-NATIVE_DECIMALS = 18
 
 
 def judge_endpoints(
@@ -195,12 +196,9 @@ def judge_fund(seen: FundSeen) -> Iterator[Alert]:
     yield Alert(AlertKind.FUND_PAUSED, about, paused)
     held = None if seen.held is None else _held_words(seen.held, seen.terms)
     yield Alert(AlertKind.ORDERS_HELD, about, held)
-    for waiting_on, kind in (
-        (WaitingFor.LIQUIDITY, AlertKind.TREASURY_SHORT),
-        (WaitingFor.LIMITS, AlertKind.PAYOUT_LIMIT_REACHED),
-        (WaitingFor.BURN_RIGHT, AlertKind.BURN_REFUSED),
-    ):
-        if waiting_on.value not in seen.waits:
+    for waiting_on, kind in WAIT_ALERTS.items():
+        # Whether a token is stopped is for the look at the chain to say.
+        if waiting_on not in seen.waits and waiting_on is not WaitingFor.TOKEN_PAUSED:
             yield Alert(kind, about)
 
 
@@ -237,5 +235,5 @@ def judge_fund_on_chain(seen: FundSeen, chain: FundOnChain, signer: Address) -> 
     yield Alert(AlertKind.PRICE_OUTSIDE_BAND, about, fault)
     if chain.paused_token is not None:
         yield Alert(AlertKind.TOKEN_STOPPED, about, f"the token {chain.paused_token} is paused")
-    elif WaitingFor.TOKEN_PAUSED.value not in seen.waits:
+    elif WaitingFor.TOKEN_PAUSED not in seen.waits:
         yield Alert(AlertKind.TOKEN_STOPPED, about)

@@ -103,12 +103,21 @@ class FundOut(Answer):
     breaks_open_count: int
 
 
+class ShortfallOut(Answer):
+    """How much is needed and how much there is."""
+
+    needed_base_units: BaseUnitsOut
+    available_base_units: BaseUnitsOut
+    decimals: int
+
+
 class AlertOut(Answer):
-    """Something a person should look at."""
+    """Something a person should look at; `shortfall` where money or gas is short."""
 
     kind: str
     subject: str
     detail: str
+    shortfall: ShortfallOut | None
     raised_at_utc: datetime
 
 

@@ -8,7 +8,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from settlement_node.api.app import create_app
-from settlement_node.domain.attention import Alert, AlertKind, OfLane
+from settlement_node.domain.attention import Alert, AlertKind, OfLane, Shortfall
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.rows import FundRow
@@ -34,7 +34,10 @@ def test_status__a_filled_book__is_all_there(api: Api, store: Store, fund: FundR
     with store.transaction(actor="node") as tx:
         chain_book.remember_heads(tx, LANE, [block(11), block(12)])
         chain_book.mark_final(tx, LANE, up_to_number=11)
-        tell(tx, Alert(AlertKind.GAS_LOW, OfLane(CHAIN_ID, LANE_ADDRESS), "send it coins"))
+        lane = OfLane(CHAIN_ID, LANE_ADDRESS)
+        low = Shortfall(2 * 10**18, 10**17, 18)
+        tell(tx, Alert(AlertKind.GAS_LOW, lane, "send it coins", low))
+        tell(tx, Alert(AlertKind.LANE_PAUSED, lane, "by a person"))
         note_worker(
             tx,
             node_id="n",
@@ -53,7 +56,11 @@ def test_status__a_filled_book__is_all_there(api: Api, store: Store, fund: FundR
     assert (lane["head_number"], lane["final_number"], lane["transactions_unfinal"]) == (12, 11, 1)
     assert lane["held_by"] is None
     assert told["funds"][0]["nav_per_share"] == "1050000"
-    assert [alert["kind"] for alert in told["alerts"]] == ["gas_low"]
+    amounts = {"needed_base_units": str(2 * 10**18), "available_base_units": str(10**17)}
+    assert [(alert["kind"], alert["shortfall"]) for alert in told["alerts"]] == [
+        ("gas_low", {**amounts, "decimals": 18}),
+        ("lane_paused", None),
+    ]
     assert told["workers"][0]["last_error"] == "no answer"
     assert told["chains"][0]["endpoints"][0]["name"] == "scripted"
     assert told["last_event_id"] > 0

@@ -165,10 +165,11 @@ def _is_noted(due: Sequence[RedemptionRow], made: Plan) -> bool:
 
 def _tell(tx: Tx, lane: Lane, fund: FundRow, made: Plan) -> None:
     for kind, words in made.alerts.items():
-        tell(tx, Alert(kind, OfFund(fund.fund_id), words))
+        amounts = None if words is None else made.shortfalls.get(kind)
+        tell(tx, Alert(kind, OfFund(fund.fund_id), words, amounts))
     if made.gas_short is not None:
         detail = f"{lane.signer_address} can pay for no batch: {made.gas_short}; send it coins"
-        tell(tx, Alert(AlertKind.GAS_LOW, lane.subject, detail))
+        tell(tx, Alert(AlertKind.GAS_LOW, lane.subject, detail, made.gas_short))
 
 
 def _stand_on(tx: Tx, lane: Lane, fund: FundRow) -> None:
