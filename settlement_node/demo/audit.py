@@ -65,7 +65,7 @@ def audit(store: Store, client: ChainClient, fund_id: str) -> Audit:
     addresses = [Address(s["settler_address"]) for s in settlers]
     events = client.settler_events(addresses, from_block=first, to_block=head)
     settled = [e for e in events if isinstance(e, RedemptionSettledEvent)]
-    hashes = sorted({e.place.transaction_hash for e in events if isinstance(e, BatchSettledEvent)})
+    batches = {e.place.transaction_hash for e in events if isinstance(e, BatchSettledEvent)}
     times = Counter(e.redemption_id_hex for e in settled)
     paid: Moves = Counter(
         (t.transaction_hash, t.to_address, t.value_base_units)
@@ -75,14 +75,14 @@ def audit(store: Store, client: ChainClient, fund_id: str) -> Audit:
             from_block=first,
             to_block=head,
         )
-        if t.transaction_hash in set(hashes)
+        if t.transaction_hash in batches
     )
     burned: Moves = Counter(
         (t.transaction_hash, t.from_address, t.value_base_units)
         for t in client.transfers(
             fund.share_token_address, to_address=ZERO_ADDRESS, from_block=first, to_block=head
         )
-        if t.transaction_hash in set(hashes)
+        if t.transaction_hash in batches
     )
     told_paid: Moves = Counter(
         (e.place.transaction_hash, e.payee_address, e.payout_base_units) for e in settled
@@ -107,11 +107,11 @@ def audit(store: Store, client: ChainClient, fund_id: str) -> Audit:
         for k in (burned - told_burned) + (told_burned - burned)
     ]
     wrong += _against_book(rows, {e.redemption_id_hex: e for e in settled})
-    receipts = client.receipts(hashes)
+    receipts = client.receipts(sorted(batches))
     return Audit(
         settled_on_chain=len(times),
         double_paid=sum(n - 1 for n in times.values()) + sum((paid - told_paid).values()),
-        transactions=len(hashes),
+        transactions=len(batches),
         gas_used=sum(r.gas_used for r in receipts.values() if isinstance(r, Receipt)),
         contradictions=tuple(wrong),
     )

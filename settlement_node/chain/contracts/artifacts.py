@@ -10,11 +10,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eth_typing import ABIElement, HexAddress, HexStr
+import rlp  # type: ignore[import-untyped]  # ships no types
+from eth_typing import ABIElement
 from eth_utils.abi import abi_to_signature
 from eth_utils.conversions import to_bytes
+from eth_utils.crypto import keccak
 
 from settlement_node.chain.wire.recursion import own_recursion_limit
+from settlement_node.chain.wire.words import checksummed
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Address
 
@@ -86,7 +89,4 @@ def load_artifact(name: str) -> Artifact:
 
 def contract_address(sender: Address, nonce: int) -> Address:
     """Where a creation by `sender` at `nonce` puts its contract."""
-    with own_recursion_limit():
-        from web3.types import Nonce
-        from web3.utils import get_create_address
-    return Address(get_create_address(HexAddress(HexStr(sender)), Nonce(nonce)))
+    return checksummed(keccak(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[-20:])

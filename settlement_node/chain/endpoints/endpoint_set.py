@@ -68,23 +68,19 @@ class EndpointSet:
         Quarantined endpoints are left out unless that left fewer than must agree: being asked
         for little is better than not being able to decide anything.
         """
-        usable = self._usable()
-        now_seconds = self.now()
-        healthy = [
-            item for item in usable if not self.record(item).quarantined(now_seconds=now_seconds)
-        ]
-        return healthy if len(healthy) >= self.agreement else usable
+        return self._healthy(self._usable())
 
     def due(self) -> list[Endpoint]:
         """Whom to poll for heads, in configured order: those of another chain as well, since
         that is how they are found to be mended."""
+        return self._healthy(list(self.endpoints))
+
+    def _healthy(self, endpoints: list[Endpoint]) -> list[Endpoint]:
         now_seconds = self.now()
-        due = [
-            item
-            for item in self.endpoints
-            if not self.record(item).quarantined(now_seconds=now_seconds)
+        healthy = [
+            item for item in endpoints if not self.record(item).quarantined(now_seconds=now_seconds)
         ]
-        return due if len(due) >= self.agreement else list(self.endpoints)
+        return healthy if len(healthy) >= self.agreement else endpoints
 
     # Asking
 

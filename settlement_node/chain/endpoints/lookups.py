@@ -60,7 +60,9 @@ class ReceiptLookup:
         ):
             if answer.content.failures:
                 why = f"receipt lookup failed: {next(iter(answer.content.failures.values()))}"
-                self._endpoints.record(answer.endpoint).failed(why, now_seconds=self._now())
+                self._endpoints.record(answer.endpoint).failed(
+                    why, now_seconds=self._endpoints.now()
+                )
             else:
                 self._endpoints.stands(answer)
             self._take(answer, head, ballots)
@@ -145,9 +147,6 @@ class ReceiptLookup:
                 self._endpoints.blame(
                     answer.endpoint, f"the receipt of {ballot.transaction_hash}: {why}"
                 )
-
-    def _now(self) -> float:
-        return self._endpoints.now()
 
 
 class _Ballot:

@@ -60,7 +60,6 @@ class EmbeddedTransport:
             "eth_getTransactionCount": self._nonce,
             "eth_getBalance": self._balance,
             "eth_getCode": self._code,
-            "eth_getStorageAt": self._storage,
             "eth_call": self._call,
             "eth_feeHistory": self._fee_history,
             "eth_getLogs": self._logs,
@@ -153,9 +152,6 @@ class EmbeddedTransport:
 
     def _code(self, address: str, block: BlockParameter) -> str:
         return hexed(self._state(block).get_code(_account(address)))
-
-    def _storage(self, address: str, slot: str, block: BlockParameter) -> str:
-        return f"0x{self._state(block).get_storage(_account(address), int(slot, 16)):064x}"
 
     def _call(self, message: dict[str, str], block: BlockParameter = "latest") -> str:
         gas = int(message["gas"], 16) if "gas" in message else _CALL_GAS_MAX
