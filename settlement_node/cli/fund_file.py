@@ -5,6 +5,7 @@ Decimals are not in the file: they are the tokens' own and are read from the cha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -275,7 +276,7 @@ def fund_file_of(fund: FundRow, settlers: Sequence[RowMapping]) -> FundFile:
 
 
 def write_fund_file(fund: FundFile) -> str:
-    """The file's text; every value is a number, or plain ASCII in quotes, or a list of that."""
+    """The file's text."""
     lines = ["# A fund, for: settlement-node fund add FILE"]
     keys = fund.model_dump(mode="json", exclude_none=True)
     checks = keys.pop("checks")
@@ -294,16 +295,7 @@ def write_fund_file(fund: FundFile) -> str:
 
 
 def _lines(table: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {_shown(value)}" for key, value in table.items()]
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + "".join(f"\n  {_shown(one)}," for one in value) + "\n]"
-    return str(value) if isinstance(value, int) else '"' + _escaped(str(value)) + '"'
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    """Numbers, printable text and lists of it are the same in TOML as in JSON."""
+    return [
+        f"{key} = {json.dumps(value, ensure_ascii=False, indent=2)}" for key, value in table.items()
+    ]

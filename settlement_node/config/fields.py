@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from settlement_node.errors import InvalidInput
 from settlement_node.units import Address, parse_address
 
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+"""Names of this machine."""
 _Made = TypeVar("_Made")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9.])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
@@ -54,6 +57,22 @@ Variable = Annotated[str, BeforeValidator(_variable_name)]
 CheckedAddress = Annotated[Address, BeforeValidator(_checked_address)]
 """An address whose EIP-55 checksum was verified."""
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def plain_http_fault(url: str) -> str | None:
+    """What is wrong with an address that is plain HTTP to another machine, else `None`. What is no
+    address at all is said where it is opened."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    if parts.scheme != "http" or host in LOOPBACK_HOSTS:
+        return None
+    return (
+        f"url is plain http:// to {host}, so anybody on the way can change its answers; use"
+        " https://, or set allow_plain_http = true where the way is guarded otherwise"
+    )
 
 
 class Section(BaseModel):

@@ -13,15 +13,16 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from settlement_node.config.fields import (
+    LOOPBACK_HOSTS,
     CheckedAddress,
     HostName,
     Seconds,
     Section,
     Variable,
     as_value_error,
+    plain_http_fault,
     refuse_repeats,
 )
-from settlement_node.config.hosts import LOOPBACK_HOSTS, plain_http_fault
 from settlement_node.domain.engine.fees import FeePolicy
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
