@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any, Self
 
 from sqlalchemy.engine import RowMapping
@@ -43,18 +45,21 @@ class _Row:
     @classmethod
     def of(cls, row: RowMapping) -> Self:
         """Build from a result row that has at least this value's columns."""
-        return cls(
-            *(
-                value if value is None or word is None else word(value)
-                for value, word in ((row[name], word) for name, word in _columns(cls))  # type: ignore[arg-type]
-            )
-        )
+        columns_of, words = _columns(cls)  # type: ignore[arg-type]
+        values = list(columns_of(row))
+        for place, word in words:
+            if values[place] is not None:
+                values[place] = word(values[place])
+        return cls(*values)
 
 
 @cache
-def _columns(of: type[_Row]) -> tuple[tuple[str, Any], ...]:
+def _columns(of: type[_Row]) -> tuple[Callable[[RowMapping], tuple[Any, ...]], list[Any]]:
+    """What takes the columns out of a row in their order, and the places of those that are words,
+    with what reads them."""
     names = [column.name for column in dataclasses.fields(of)]
-    return tuple((name, _WORDS.get((of.__name__, name))) for name in names)
+    words = [(place, _WORDS.get((of.__name__, name))) for place, name in enumerate(names)]
+    return itemgetter(*names), [(place, word) for place, word in words if word is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -91,6 +93,50 @@ class SumAggregate:
     def finalize(self) -> str:
         """The exact sum as text."""
         return str(self.total)
+
+
+class _Many(sa.types.TypeDecorator[Any]):
+    """Many texts or integers as one parameter: an array on PostgreSQL, on SQLite JSON text."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, item: sa.types.TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.ARRAY(self.item))
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class _among(GenericFunction[Any]):
+    # As a Boolean it would be compared with 1 on SQLite, which then uses no index.
+    type = sa.types.NullType()
+    inherit_cache = True
+    name = "among_many"
+
+
+def among(column: sa.Column[Any], values: Iterable[str | int]) -> sa.ColumnElement[bool]:
+    """Whether a column of texts or integers has one of these values, however many: they are one
+    parameter, and the statement is the same for any number of them."""
+    return _among(column, sa.bindparam(None, list(values), type_=_Many(column.type)))
+
+
+@compiles(_among, "postgresql")
+def _among_on_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = element.clauses
+    return f"{compiler.process(column, **kw)} = ANY ({compiler.process(values, **kw)})"
+
+
+@compiles(_among, "sqlite")
+def _among_on_sqlite(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 both are compiled
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):

@@ -93,7 +93,7 @@ def test_new_rows__none__gives_none(store: Store) -> None:
 
 
 def test_new_rows__more_than_one_chunk__all_go_in(store: Store) -> None:
-    names = [f"n{n}" for n in range(2 * redemptions.IN_CHUNK + 1)]
+    names = [f"n{n}" for n in range(1_001)]
     rows = request(store, add_fund(store), names)
     assert [(name, n) for n, name in enumerate(names)] == [
         (row.external_id, row.redemption_index) for row in rows

@@ -164,6 +164,13 @@ class PlainSession(requests.Session):
             self.mount(scheme, adapter)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self.auth = _auth_of_address
+        self._environments: dict[Any, dict[str, Any]] = {}
+
+    def merge_environment_settings(self, url: Any, *settings: Any) -> dict[str, Any]:
+        """As the session it extends, and looked up once: it costs as much as sending."""
+        if url not in self._environments:
+            self._environments[url] = super().merge_environment_settings(url, *settings)
+        return dict(self._environments[url])
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
         """There is none."""

@@ -17,6 +17,8 @@ INT32_MAX = 2**31 - 1
 """The column of a log's index is a plain INTEGER."""
 _HEX = re.compile(r"0x[0-9a-fA-F]*")
 """Python itself also reads spaces, underscores and digits of other scripts."""
+_HASH = re.compile(r"0x[0-9a-f]{64}")
+"""A hash as it is kept, and as every client writes it."""
 
 
 def read_quantity(value: Any) -> int:
@@ -53,7 +55,7 @@ def read_hash(value: Any) -> Hex32:
     """32 bytes as a lower-case 0x string."""
     if not isinstance(value, str) or len(value) != 66:
         raise MalformedData("a hash is not 32 bytes")
-    return Hex32("0x" + read_data(value).hex())
+    return Hex32(value if _HASH.fullmatch(value) else "0x" + read_data(value).hex())
 
 
 def read_address_field(value: Any) -> Address:

@@ -13,9 +13,9 @@ from settlement_node.domain.redemption import RedemptionOrder
 from settlement_node.errors import Transient
 from settlement_node.store import tables as t
 from settlement_node.store.book.ledger import post_movements
-from settlement_node.store.book.redemptions import IN_CHUNK
 from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.types import among
 from settlement_node.units import Address, Hex32, redemption_id_of
 
 r = t.redemptions
@@ -170,67 +170,50 @@ def repeats(tx: ReadTx, fund: FundRow, external_ids: Sequence[str]) -> dict[int,
 
 def known_external_ids(tx: ReadTx, fund_id: str, external_ids: Sequence[str]) -> set[str]:
     """Which of these external ids the fund's book already holds."""
-    known: set[str] = set()
-    for start in range(0, len(external_ids), IN_CHUNK):
-        known |= set(
-            tx.connection.execute(
-                sa.select(r.c.external_id).where(
-                    r.c.fund_id == fund_id,
-                    r.c.external_id.in_(external_ids[start : start + IN_CHUNK]),
-                )
-            ).scalars()
-        )
-    return known
+    query = sa.select(r.c.external_id).where(
+        r.c.fund_id == fund_id, among(r.c.external_id, external_ids)
+    )
+    return set(tx.connection.execute(query).scalars())
 
 
 def _investor_ids(tx: Tx, fund: FundRow, addresses: set[Address]) -> dict[Address, int]:
     i = t.investors
-    found: dict[Address, int] = {}
-    ordered = sorted(addresses)
-    for start in range(0, len(ordered), IN_CHUNK):
-        chunk = ordered[start : start + IN_CHUNK]
-        query = sa.select(i.c.investor_address, i.c.investor_id).where(
-            i.c.fund_id == fund.fund_id, i.c.investor_address.in_(chunk)
+    query = sa.select(i.c.investor_address, i.c.investor_id).where(
+        i.c.fund_id == fund.fund_id, among(i.c.investor_address, sorted(addresses))
+    )
+    found = {Address(a): n for a, n in tx.connection.execute(query)}
+    missing = [a for a in sorted(addresses) if a not in found]
+    if missing:
+        tx.connection.execute(
+            i.insert(),
+            [
+                {"fund_id": fund.fund_id, "investor_address": a, "created_at_utc": tx.now_utc}
+                for a in missing
+            ],
         )
-        found |= {Address(a): n for a, n in tx.connection.execute(query)}
-        missing = [a for a in chunk if a not in found]
-        if missing:
-            tx.connection.execute(
-                i.insert(),
-                [
-                    {
-                        "fund_id": fund.fund_id,
-                        "investor_address": a,
-                        "created_at_utc": tx.now_utc,
-                    }
-                    for a in missing
-                ],
-            )
-            found |= {Address(a): n for a, n in tx.connection.execute(query)}
+        found = {Address(a): n for a, n in tx.connection.execute(query)}
     return found
 
 
 def colliding(tx: Tx, fund_id: str, used: Mapping[int, Hex32]) -> list[RedemptionRow]:
     """Redemptions that wait under an index the settler has used for another id, by index. `used`
     gives the id that each index was used for."""
-    found: list[RedemptionRow] = []
-    indexes = sorted(used)
-    for start in range(0, len(indexes), IN_CHUNK):
-        query = (
-            sa.select(r)
-            .where(
-                r.c.fund_id == fund_id,
-                r.c.redemption_index.in_(indexes[start : start + IN_CHUNK]),
-                r.c.status.in_(
-                    [
-                        RedemptionStatus.REQUESTED.value,
-                        RedemptionStatus.APPROVED.value,
-                        RedemptionStatus.HELD.value,
-                    ]
-                ),
-            )
-            .order_by(r.c.redemption_index)
+    if not used:
+        return []
+    query = (
+        sa.select(r)
+        .where(
+            r.c.fund_id == fund_id,
+            among(r.c.redemption_index, sorted(used)),
+            r.c.status.in_(
+                [
+                    RedemptionStatus.REQUESTED.value,
+                    RedemptionStatus.APPROVED.value,
+                    RedemptionStatus.HELD.value,
+                ]
+            ),
         )
-        rows = [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
-        found += [row for row in rows if used[row.redemption_index] != row.redemption_id]
-    return found
+        .order_by(r.c.redemption_index)
+    )
+    rows = [RedemptionRow.of(row) for row in tx.connection.execute(query).mappings()]
+    return [row for row in rows if used[row.redemption_index] != row.redemption_id]

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.store import tables as t
-from settlement_node.store.book.redemptions import IN_CHUNK
 from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import FundRow, RedemptionRow
+from settlement_node.store.types import among
 from settlement_node.units import Hex32
 
 r = t.redemptions
@@ -127,16 +127,13 @@ def found_paid_between(tx: ReadTx, fund_id: str, *, from_block: int, to_block: i
 def times_settled(tx: ReadTx, chain_id: int, redemption_ids: Sequence[Hex32]) -> dict[Hex32, int]:
     """How many settled events, of any settler, the canonical chain has for each redemption."""
     e = t.settler_events
-    counts: dict[Hex32, int] = {}
-    for start in range(0, len(redemption_ids), IN_CHUNK):
-        query = (
-            sa.select(e.c.redemption_id, sa.func.count())
-            .where(
-                e.c.chain_id == chain_id,
-                e.c.kind == "settled",
-                e.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
-            )
-            .group_by(e.c.redemption_id)
+    query = (
+        sa.select(e.c.redemption_id, sa.func.count())
+        .where(
+            e.c.chain_id == chain_id,
+            e.c.kind == "settled",
+            among(e.c.redemption_id, redemption_ids),
         )
-        counts |= {Hex32(i): n for i, n in tx.connection.execute(query)}
-    return counts
+        .group_by(e.c.redemption_id)
+    )
+    return {Hex32(i): n for i, n in tx.connection.execute(query)}

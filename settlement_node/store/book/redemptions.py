@@ -23,13 +23,11 @@ from settlement_node.store.book.waits import Told, waits_for
 from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.rows import RedemptionRow
 from settlement_node.store.tables import IS_APPROVED
-from settlement_node.store.types import sum_base_units
+from settlement_node.store.types import among, sum_base_units
 from settlement_node.units import Address, Hex32, Shares, normal_external_id
 
 r = t.redemptions
 UNENDED = frozenset(RedemptionStatus) - REDEMPTION_ENDED
-IN_CHUNK = 500
-"""Most values in one IN list, below SQLite's variable bound."""
 HOLD_DETAIL_MAX = 500
 _ADVANCE = r.update().where(
     r.c.redemption_id == sa.bindparam("of_redemption_id"),
@@ -166,14 +164,8 @@ def get_known(tx: ReadTx, redemption_id: Hex32) -> RedemptionRow:
 
 def get_many(tx: ReadTx, redemption_ids: Sequence[Hex32]) -> dict[Hex32, RedemptionRow]:
     """Redemptions by id; ids not in the book are absent from the answer."""
-    rows: dict[Hex32, RedemptionRow] = {}
-    for start in range(0, len(redemption_ids), IN_CHUNK):
-        chunk = redemption_ids[start : start + IN_CHUNK]
-        for row in tx.connection.execute(
-            sa.select(r).where(r.c.redemption_id.in_(chunk))
-        ).mappings():
-            rows[Hex32(row["redemption_id"])] = RedemptionRow.of(row)
-    return rows
+    found = tx.connection.execute(sa.select(r).where(among(r.c.redemption_id, redemption_ids)))
+    return {Hex32(row["redemption_id"]): RedemptionRow.of(row) for row in found.mappings()}
 
 
 def _due(fund_id: str, at_utc: datetime) -> sa.Select[Any]:
@@ -223,18 +215,16 @@ def approved_moves(tx: ReadTx, fund_id: str) -> tuple[int, int]:
 
 def set_waiting_on(tx: Tx, redemption_ids: Sequence[Hex32], waiting_on: str | None) -> int:
     """Note what approved redemptions wait for; returns how many notes changed."""
-    changed = 0
-    for start in range(0, len(redemption_ids), IN_CHUNK):
-        changed += tx.connection.execute(
-            r.update()
-            .where(
-                r.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
-                r.c.status == RedemptionStatus.APPROVED.value,
-                r.c.waiting_on.is_distinct_from(waiting_on),
-            )
-            .values(waiting_on=waiting_on)
-        ).rowcount
-    return changed
+    changed = (
+        r.update()
+        .where(
+            among(r.c.redemption_id, redemption_ids),
+            IS_APPROVED,
+            r.c.waiting_on.is_distinct_from(waiting_on),
+        )
+        .values(waiting_on=waiting_on)
+    )
+    return tx.connection.execute(changed).rowcount
 
 
 def waits_of(tx: ReadTx, fund_id: str) -> set[str]:

@@ -16,10 +16,10 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.store import tables as t
 from settlement_node.store.book.funds import lock_fund_to_change
-from settlement_node.store.book.redemptions import IN_CHUNK
 from settlement_node.store.database import ReadTx, Tx
 from settlement_node.store.inserts import insert_if_new
 from settlement_node.store.rows import SettlerEventRow
+from settlement_node.store.types import among
 from settlement_node.units import INT64_MAX, Address, Hex32
 
 h = t.heads
@@ -156,9 +156,10 @@ def record_events(
     ]
     if not rows:
         return 0
-    statement = insert_if_new(tx.connection, e).returning(e.c.log_index)
+    # Counted by the database: rows that were returned would have to go in one long statement.
+    statement = insert_if_new(tx.connection, e).execution_options(preserve_rowcount=True)
     empty = dict.fromkeys(e.c.keys())
-    return len(tx.connection.execute(statement, [empty | row for row in rows]).all())
+    return tx.connection.execute(statement, [empty | row for row in rows]).rowcount
 
 
 def _event_values(chain_id: int, event: SettlerEvent) -> dict[str, object]:
@@ -203,16 +204,11 @@ def settled_events(
     tx: ReadTx, chain_id: int, redemption_ids: Sequence[Hex32]
 ) -> dict[Hex32, SettlerEventRow]:
     """The settled event of each redemption that the chain shows as paid."""
-    found: dict[Hex32, SettlerEventRow] = {}
-    for start in range(0, len(redemption_ids), IN_CHUNK):
-        query = sa.select(e).where(
-            e.c.chain_id == chain_id,
-            e.c.kind == "settled",
-            e.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
-        )
-        for row in tx.connection.execute(query).mappings():
-            found[Hex32(row["redemption_id"])] = SettlerEventRow.of(row)
-    return found
+    query = sa.select(e).where(
+        e.c.chain_id == chain_id, e.c.kind == "settled", among(e.c.redemption_id, redemption_ids)
+    )
+    found = tx.connection.execute(query).mappings()
+    return {Hex32(row["redemption_id"]): SettlerEventRow.of(row) for row in found}
 
 
 def payments_of(tx: ReadTx, chain_id: int, redemption_id: Hex32) -> list[SettlerEventRow]:
@@ -233,16 +229,13 @@ def final_payments(
     tx: ReadTx, chain_id: int, redemption_ids: Sequence[Hex32], *, final_number: int
 ) -> list[RedemptionSettledEvent]:
     """Every settled event of these redemptions up to a block; one paid twice has several."""
-    found: list[RedemptionSettledEvent] = []
-    for start in range(0, len(redemption_ids), IN_CHUNK):
-        query = sa.select(e).where(
-            e.c.chain_id == chain_id,
-            e.c.kind == "settled",
-            e.c.block_number <= final_number,
-            e.c.redemption_id.in_(redemption_ids[start : start + IN_CHUNK]),
-        )
-        found += [_payment(row) for row in tx.connection.execute(query).mappings()]
-    return found
+    query = sa.select(e).where(
+        e.c.chain_id == chain_id,
+        e.c.kind == "settled",
+        e.c.block_number <= final_number,
+        among(e.c.redemption_id, redemption_ids),
+    )
+    return [_payment(row) for row in tx.connection.execute(query).mappings()]
 
 
 def _payment(row: sa.RowMapping) -> RedemptionSettledEvent:
