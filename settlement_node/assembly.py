@@ -232,7 +232,7 @@ def build_context(
         process=this_process(),
         policy=settings.engine.policy(),
         lease_seconds=settings.engine.lease_seconds,
-        dry_run=dry_run,
+        rehearsals={} if dry_run else None,
         checkpoint=checkpoint_from_environment(),
     )
 

@@ -43,7 +43,7 @@ def without_shares(name: str) -> RedemptionOrder:
 
 def dry(world: World) -> World:
     """The same world with a node that plans only."""
-    return world.new_node(dry_run=True)
+    return world.new_node(rehearsals={})
 
 
 def test_dry_run__the_oldest_cannot_burn__those_behind_are_judged_and_all_once(
@@ -102,7 +102,7 @@ def test_run_dry__nothing_can_go_on__ends_and_says_why(world: World) -> None:
 def test_run_dry__another_node_holds_the_lane__ends_at_once_and_says_so(world: World) -> None:
     world.enter(1)
     world.tick()
-    other = replace(world.node.context, node_id="other", dry_run=True)
+    other = replace(world.node.context, node_id="other", rehearsals={})
 
     (found,) = run_dry(other, Event())
 

@@ -325,7 +325,7 @@ def test_checks__dry_run__logs_what_would_be_held(chain: Chain, book: Store) -> 
     world = build_world(chain, stage, book)
     names = world.enter(2)
     block(stage, account(names[0]))
-    rehearsing = world.new_node(dry_run=True)
+    rehearsing = world.new_node(rehearsals={})
     structlog.reset_defaults()
     with capture_logs() as logs:
         rehearsing.tick()

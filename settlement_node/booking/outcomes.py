@@ -40,7 +40,6 @@ from settlement_node.store.rows import (
     TransactionRow,
 )
 from settlement_node.store.tables import AttemptKind, ItemOutcome, SettlementStatus
-from settlement_node.units import ZERO_HASH
 
 SKIPS_MAX = 3
 """Most often one redemption is skipped on the chain before a person must decide."""
@@ -228,7 +227,8 @@ def record_final(
         at_fault = (
             row.refused_words is not None
             if outcome is TransactionOutcome.VOID
-            else not refused_whole and _ratchet_fitted(tx, row.chain_id, settlement)
+            else not refused_whole
+            and method_of(get_fund(tx, settlement.fund_id)).fitted(tx, settlement)
         )
         _void(tx, row, settlement, rows, outcome, at_fault=at_fault)
     return outcome
@@ -296,13 +296,3 @@ def _why_held(transaction: TransactionRow) -> tuple[HoldReason, str]:
             f"no endpoint takes its transaction: {transaction.refused_words}",
         )
     return HoldReason.BATCH_REVERTED, f"transaction {transaction.mined_attempt_hash} reverted"
-
-
-def _ratchet_fitted(tx: Tx, chain_id: int, settlement: SettlementRow) -> bool:
-    """Whether the batch followed the settler's hash when it was mined: its predecessor is on the
-    chain and nobody else moved on from there."""
-    settler = settlement.settler_address
-    previous = settlement.previous_batch_hash
-    if previous != ZERO_HASH and chain_book.batch_event(tx, chain_id, settler, previous) is None:
-        return False
-    return chain_book.batch_after(tx, chain_id, settler, previous) is None

@@ -22,6 +22,7 @@ from settlement_node.domain.observations import (
 )
 from settlement_node.domain.planning import ChainView, EncodedBatch, GasRule, InFlight
 from settlement_node.domain.waiting import Obstacle
+from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import SettlementRow, TransactionRow
 from settlement_node.units import Hex32
 
@@ -80,6 +81,11 @@ class Method(Protocol):
 
     def may_follow(self, in_flight: InFlight) -> bool:
         """Whether a further batch can follow those in flight."""
+        ...
+
+    def fitted(self, tx: ReadTx, settlement: SettlementRow) -> bool:
+        """Whether a batch that reverted came right behind the one it follows. If it did not, it
+        had to revert, and none of its items can be blamed."""
         ...
 
     def refused_whole(self, client: ChainClient, row: TransactionRow) -> bool:

@@ -38,8 +38,10 @@ from settlement_node.errors import Refused, Transient
 from settlement_node.methods.burn_trial import try_burn
 from settlement_node.methods.port import Incomplete, ItemSkipped, ReceiptSays
 from settlement_node.store.book.funds import NewFund
+from settlement_node.store.chain_memory import chain_book
+from settlement_node.store.database import ReadTx
 from settlement_node.store.rows import FundRow, SettlementRow, TransactionRow
-from settlement_node.units import Hex32, Payout
+from settlement_node.units import ZERO_HASH, Hex32, Payout
 
 HOLDERS_TRIED = 20
 """Holders of a batch of whose shares a burn of one base unit is tried."""
@@ -159,6 +161,13 @@ class Settler:
         if in_flight.undecided:
             return in_flight.undecided[0].following == in_flight.mined_mark
         return in_flight.last_mark is None or in_flight.last_mark == in_flight.mined_mark
+
+    def fitted(self, tx: ReadTx, settlement: SettlementRow) -> bool:
+        """By the events: its predecessor is on the chain and nobody moved on from there."""
+        at = self.fund.chain_id, settlement.settler_address
+        previous = settlement.previous_batch_hash
+        is_there = previous == ZERO_HASH or chain_book.batch_event(tx, *at, previous) is not None
+        return is_there and chain_book.batch_after(tx, *at, previous) is None
 
     def refused_whole(self, client: ChainClient, row: TransactionRow) -> bool:
         """While the settler was paused, or its operator another."""

@@ -25,38 +25,6 @@ from settlement_node.units import ZERO_HASH, Address, Hex32
 
 
 @dataclass(frozen=True, slots=True)
-class NodeContext:
-    """Everything the stages of one node share.
-
-    `process` is what proves to later processes of this machine that this one has ended, None where
-    nothing does. `checkpoint(name)` is called before and after each commit and each call that
-    leaves the process; tests stop the node there, in production it does nothing. With `dry_run` the
-    plan stage prices and previews the whole book once, and nothing is ever planned, signed or sent.
-    """
-
-    store: Store
-    chains: Mapping[int, ChainContext]
-    signers: Mapping[tuple[int, Address], Signer]
-    node_id: str
-    process: str | None = None
-    policy: EnginePolicy = field(default_factory=EnginePolicy)
-    lease_seconds: float = 30.0
-    dry_run: bool = False
-    checkpoint: Callable[[str], None] = lambda name: None
-
-    def lease(self, name: str) -> Fence | None:
-        """Take or renew a lease for this node; None while another node holds it."""
-        return take_lease(
-            self.store,
-            name=name,
-            holder=self.node_id,
-            seconds=self.lease_seconds,
-            process=self.process,
-            has_ended=has_ended,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class WouldHold:
     """An order that a dry run found cannot go as it is."""
 
@@ -80,6 +48,39 @@ class Rehearsal:
     would_pay_base_units: int = 0
     would_hold: list[WouldHold] = field(default_factory=list)
     would_wait: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeContext:
+    """Everything the stages of one node share.
+
+    `process` is what proves to later processes of this machine that this one has ended, None where
+    nothing does. `checkpoint(name)` is called before and after each commit and each call that
+    leaves the process; tests stop the node there, in production it does nothing. With
+    `rehearsals`, by fund, it is a dry run: the plan stage prices and previews the whole book once,
+    and nothing is ever planned, signed or sent.
+    """
+
+    store: Store
+    chains: Mapping[int, ChainContext]
+    signers: Mapping[tuple[int, Address], Signer]
+    node_id: str
+    process: str | None = None
+    policy: EnginePolicy = field(default_factory=EnginePolicy)
+    lease_seconds: float = 30.0
+    rehearsals: dict[str, Rehearsal] | None = None
+    checkpoint: Callable[[str], None] = lambda name: None
+
+    def lease(self, name: str) -> Fence | None:
+        """Take or renew a lease for this node; None while another node holds it."""
+        return take_lease(
+            self.store,
+            name=name,
+            holder=self.node_id,
+            seconds=self.lease_seconds,
+            process=self.process,
+            has_ended=has_ended,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,6 @@ class Lane:
     unplanned: dict[str, str] = field(default_factory=dict)
     has_nonce: bool = False
     memory: Memory = field(default_factory=Memory)
-    rehearsals: dict[str, Rehearsal] = field(default_factory=dict)
     _work: Work | None = field(default=None, init=False, repr=False)
     _fees: Fees | None = field(default=None, init=False, repr=False)
 
@@ -224,7 +224,7 @@ class Lane:
 
     def may_send(self, work: Work) -> bool:
         """Not in a dry run, and not while the lane is paused."""
-        return not self.context.dry_run and work.row is not None and not work.row.paused
+        return self.context.rehearsals is None and work.row is not None and not work.row.paused
 
     def market_fees(self) -> Fees:
         """What the market asks for, within the chain's policy; asked once in a pass."""

@@ -79,7 +79,7 @@ def _found(
     found = []
     for fund in funds:
         lane = lanes.get(_key(fund))
-        state = Rehearsal() if lane is None else lane.rehearsals.get(fund.fund_id, Rehearsal())
+        state = (context.rehearsals or {}).get(fund.fund_id, Rehearsal())
         why = None if state.is_through else _why(context, fund, lane, state, reasons)
         found.append(Rehearsed(fund, state, why))
     return found

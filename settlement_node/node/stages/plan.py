@@ -19,7 +19,7 @@ from settlement_node.domain.planning import BookView, Plan, PlannedBatch
 from settlement_node.domain.waiting import WaitingFor
 from settlement_node.errors import Refused, Transient
 from settlement_node.methods import method_of
-from settlement_node.node.context import Footing, Lane, Rest
+from settlement_node.node.context import Footing, Lane, Rehearsal, Rest
 from settlement_node.node.stages.preflight import make_plan
 from settlement_node.node.stages.ratchet import read_book_view
 from settlement_node.node.stages.rehearse import rehearse_fund
@@ -52,7 +52,9 @@ def _plan_apart(lane: Lane, fund: FundRow) -> bool:
     """Plan one fund so that trouble that concerns it alone does not keep back the others: a refusal
     is an alert, and what passes ends the pass once the others are planned."""
     try:
-        return rehearse_fund(lane, fund) if lane.context.dry_run else plan_fund(lane, fund)
+        if (rehearsals := lane.context.rehearsals) is None:
+            return plan_fund(lane, fund)
+        rehearse_fund(lane, fund, rehearsals.setdefault(fund.fund_id, Rehearsal()))
     except Refused as error:
         log.warning("planning_refused", fund_id=fund.fund_id, reason=error.message)
         with lane.commit() as tx:

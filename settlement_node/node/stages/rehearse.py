@@ -1,7 +1,7 @@
 """The dry run: the whole book once, plan by plan, told instead of committed.
 
 A dry run commits nothing, so what it has judged stays due. How far it is through each fund's book
-is kept on the lane, so nothing is judged twice; `node/dry_run.py` goes on until every book is
+is kept in the context, so nothing is judged twice; `node/dry_run.py` goes on until every book is
 through. Each plan is made of all the money there is, not less what the plans before it would pay.
 """
 
@@ -25,13 +25,12 @@ from settlement_node.units import Hex32
 log = structlog.get_logger(__name__)
 
 
-def rehearse_fund(lane: Lane, fund: FundRow) -> bool:
+def rehearse_fund(lane: Lane, fund: FundRow, state: Rehearsal) -> None:
     """Make the fund's next plan and tell it; never anything is planned."""
-    state = lane.rehearsals.setdefault(fund.fund_id, Rehearsal())
     with lane.store.read() as tx:
         due = _next_due(tx, lane, fund, state)
         if not due:
-            return False
+            return
         book = read_book_view(tx, lane, fund)
         ids = [row.redemption_id for row in due]
         paid = set(chain_book.settled_events(tx, fund.chain_id, ids))
@@ -43,7 +42,6 @@ def rehearse_fund(lane: Lane, fund: FundRow) -> bool:
             _tell(state, fund, rows, make_plan(lane, fund, list(rows.values()), book))
         except Refused as error:
             _note_obstacle(state, fund, "planning_refused", error.message)
-    return False
 
 
 def _next_due(tx: ReadTx, lane: Lane, fund: FundRow, state: Rehearsal) -> list[RedemptionRow]:

@@ -279,7 +279,7 @@ def batch_event(
 
 
 def batch_after(
-    tx: Tx, chain_id: int, settler_address: Address, previous_batch_hash: Hex32
+    tx: ReadTx, chain_id: int, settler_address: Address, previous_batch_hash: Hex32
 ) -> SettlerEventRow | None:
     """The BatchSettled that moved the ratchet on from this hash, if the chain has one."""
     return _batch(tx, chain_id, settler_address, e.c.previous_batch_hash == previous_batch_hash)
