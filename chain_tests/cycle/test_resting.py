@@ -58,7 +58,7 @@ def test_resting__nothing_has_changed__no_order_is_read(resting: World) -> None:
 
 
 def test_resting__money_comes__planned_in_the_next_pass(resting: World) -> None:
-    resting.stage.mint_money(resting.stage.treasury.address, Payout(20 * PER_SHARE))
+    resting.stage.give_money([resting.stage.treasury.address], Payout(20 * PER_SHARE))
     resting.stage.approve(Payout(10**15))
     resting.step()
     assert 2 == sum(row.status is S.SETTLING for row in resting.rows())
