@@ -23,10 +23,11 @@ from settlement_node.node.runtime import Node
 from settlement_node.node.stages.reconcile import reconcile_fund
 from settlement_node.store.book import redemptions
 from settlement_node.store.book.funds import add_fund, get_fund
+from settlement_node.store.book.orders import ids_of
 from settlement_node.store.database import Store, open_engine
 from settlement_node.store.migrate import upgrade
 from settlement_node.store.telling.attention import count_open_breaks
-from settlement_node.units import Payout, redemption_id_of
+from settlement_node.units import Payout
 
 CONFIRMATIONS_BLOCKS = 2
 PASSES_PER_REDEMPTION = 2
@@ -140,26 +141,22 @@ class Demo:
         return replace(context, chains=chains, signers={}, node_id="demo-api")
 
     def _odd_outcomes(self) -> tuple[OddOutcome, ...]:
-        fund = self.stage.fund
+        with self.store.read() as tx:
+            fund = get_fund(tx, self.stage.fund.fund_id)
+            ids = ids_of(fund, [case.external_id for case in self.book.odd_cases])
+            rows = redemptions.get_many(tx, list(ids.values()))
         outcomes = []
         for case in self.book.odd_cases:
+            row = rows.get(ids[case.external_id])
             if case.expected == "rejected":
-                status = "rejected" if self.duplicate_answer else "recorded"
-                outcomes.append(OddOutcome(case, status, self.duplicate_answer))
-                continue
-            with self.store.read() as tx:
-                row = redemptions.get(
-                    tx,
-                    redemption_id_of(
-                        chain_id=fund.chain_id,
-                        share_token_address=fund.share_token_address,
-                        external_id=case.external_id,
-                    ),
-                )
-            reason = "" if row is None else f"{row.hold_reason or ''} {row.hold_detail or ''}"
-            outcomes.append(
-                OddOutcome(case, "absent" if row is None else row.status.value, reason.strip())
-            )
+                reason = self.duplicate_answer
+                status = "rejected" if reason else "recorded"
+            elif row is None:
+                status, reason = "absent", ""
+            else:
+                reason = f"{row.hold_reason or ''} {row.hold_detail or ''}"
+                status = row.status.value
+            outcomes.append(OddOutcome(case, status, reason.strip()))
         return tuple(outcomes)
 
 

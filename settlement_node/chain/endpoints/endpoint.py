@@ -26,6 +26,7 @@ from settlement_node.chain.wire.decode import (
     read_hash,
     read_logs,
     read_number,
+    read_object,
     read_quantity,
     read_receipt,
     read_sender_and_nonce,
@@ -192,7 +193,7 @@ class Endpoint:
                 RpcRequest("eth_getBlockReceipts", (quantity(number),)),
             ]
         )
-        shown = self._read(block, _as_object)
+        shown = self._read(block, read_object)
         if isinstance(receipts, RpcOk) and isinstance(receipts.value, list):
             return shown, receipts.value
         listed = shown.get("transactions")
@@ -200,7 +201,7 @@ class Endpoint:
             raise self._failure(f"block {number} does not list its transactions")
         hashes = [item.get("hash") for item in listed if isinstance(item, dict)]
         each = self._ask([RpcRequest("eth_getTransactionReceipt", (item,)) for item in hashes])
-        return shown, [self._read(result, _as_object) for result in each]
+        return shown, [self._read(result, read_object) for result in each]
 
     def account_content(
         self, address: Address, number: int
@@ -212,7 +213,7 @@ class Endpoint:
                 RpcRequest("eth_getProof", (address, [], quantity(number))),
             ]
         )
-        return self._read(block, _as_object), self._read(account, _as_object)
+        return self._read(block, read_object), self._read(account, read_object)
 
     def transaction_place(self, transaction_hash: Hex32) -> TransactionPlace | None:
         """Sender and nonce of a transaction this endpoint has, mined or waiting; `None` if not."""
@@ -356,12 +357,6 @@ def _is_failed_call(result: RpcResult) -> bool:
         CallFailure.REVERTED,
         CallFailure.OUT_OF_GAS,
     )
-
-
-def _as_object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedData(f"{type(value).__name__} is not an object")
-    return value
 
 
 def _block_request(number: int) -> RpcRequest:

@@ -68,7 +68,7 @@ def read_address_field(value: Any) -> Address:
 
 def read_block(value: Any) -> Block:
     """A header from `eth_getBlockBy…`. A chain without EIP-1559 has base fee 0."""
-    fields = _object(value, "block")
+    fields = read_object(value, "block")
     base_fee = fields.get("baseFeePerGas")
     return Block(
         number=read_number(fields.get("number")),
@@ -82,7 +82,7 @@ def read_block(value: Any) -> Block:
 
 def read_log(value: Any) -> Log:
     """One log of a receipt or of `eth_getLogs`; a log the endpoint marks as removed is refused."""
-    fields = _object(value, "log")
+    fields = read_object(value, "log")
     if fields.get("removed") is True:
         raise MalformedData("a log was removed by a reorganisation")
     topics = fields.get("topics")
@@ -115,7 +115,7 @@ def read_receipt(value: Any, *, transaction_hash: Hex32) -> Receipt | None:
     """
     if value is None:
         return None
-    fields = _object(value, "receipt")
+    fields = read_object(value, "receipt")
     if read_hash(fields.get("transactionHash")) != transaction_hash:
         raise MalformedData("a receipt is of another transaction")
     if {"blockHash", "blockNumber"} <= fields.keys() and (
@@ -140,7 +140,7 @@ def read_sender_and_nonce(value: Any, *, transaction_hash: Hex32) -> tuple[Addre
     """Who sent a transaction and with which nonce; `None` for null."""
     if value is None:
         return None
-    fields = _object(value, "transaction")
+    fields = read_object(value, "transaction")
     if read_hash(fields.get("hash")) != transaction_hash:
         raise MalformedData("a transaction is another one than asked for")
     return read_address_field(fields.get("from")), read_number(fields.get("nonce"))
@@ -148,7 +148,7 @@ def read_sender_and_nonce(value: Any, *, transaction_hash: Hex32) -> tuple[Addre
 
 def read_fee_history(value: Any) -> FeeHistory:
     """`eth_feeHistory` with one percentile."""
-    fields = _object(value, "fee history")
+    fields = read_object(value, "fee history")
     base_fees, rewards = fields.get("baseFeePerGas"), fields.get("reward")
     if not isinstance(base_fees, list) or not isinstance(rewards, list):
         raise MalformedData("a fee history lacks base fees or tips")
@@ -165,7 +165,8 @@ def read_fee_history(value: Any) -> FeeHistory:
     )
 
 
-def _object(value: Any, what: str) -> dict[str, Any]:
+def read_object(value: Any, what: str = "answer") -> dict[str, Any]:
+    """A JSON object as it is."""
     if not isinstance(value, dict):
-        raise MalformedData(f"a {what} is not an object")
+        raise MalformedData(f"the {what} is not an object")
     return value
