@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from chain_tests.marks import both_chains
-from chain_tests.world import CONFIRMATIONS_BLOCKS, World
+from chain_tests.world import CONFIRMATIONS_BLOCKS, World, new_client
 from settlement_node.chain.signers.base import SignedTransaction, TransactionFields
+from settlement_node.chain.wire.transport import RpcOk, RpcRequest, RpcResult, Transport
+from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.cycle import PassEnd
+from settlement_node.store.engine import transactions
 from settlement_node.units import Wei
 
 S = RedemptionStatus
@@ -166,3 +172,50 @@ def test_stranger__batches_behind_the_foreign_nonce__revert_and_are_not_planned_
     assert world.client.nonce(world.stage.operator.address) == 2
     found = world.audit()
     assert (found.settled_on_chain, found.double_paid) == (0, 0)
+
+
+@dataclass(slots=True)
+class WithoutReceipts:
+    """The chain's endpoint, on a replica that has not indexed receipts."""
+
+    inner: Transport
+    is_indexed: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
+        return [
+            RpcOk(None)
+            if asked.method == "eth_getTransactionReceipt" and not self.is_indexed
+            else answer
+            for asked, answer in zip(requests, self.inner.request(requests), strict=True)
+        ]
+
+
+@both_chains
+def test_stranger__our_own_is_final_and_its_receipt_is_late__lane_waits_for_it(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world(policy=EnginePolicy(replace_after_blocks=1_000))
+    endpoint = WithoutReceipts(world.chain.transport("node"))
+    late = world.new_node(client=new_client(world.chain, [endpoint]), node_id="node")
+    names = late.enter(1)
+    late.tick()
+    late.drop_pending()
+    with late.store.transaction(actor="a person") as tx:
+        # A transfer of nothing: no settler's event tells that it is ours.
+        planned = late.transaction_of(names[0]).transaction_id
+        transactions.set_fields(tx, planned, cancel_requested=True)
+    late.tick()
+    for _ in range(CONFIRMATIONS_BLOCKS + 2):
+        late.mine()
+        for _ in range(4):
+            late.tick(PassEnd.DONE)
+    assert late.breaks() == []
+
+    endpoint.is_indexed = True
+    late.settle()
+    assert late.statuses(names) == [S.SETTLED]
+    late.check_books()

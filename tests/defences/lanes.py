@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.defences.changes import Adds, Always, Drops, Never, Passes, Swaps, Text
+from tests.defences.changes import Adds, Always, Drops, Never, Passes, Returns, Swaps, Text
 from tests.defences.model import Defence, Line
 
 KEEPING = "chain_tests/cycle/test_keeping.py"
@@ -82,6 +82,18 @@ LANES: tuple[Defence, ...] = (
         change=Swaps("polls < polls_min or not is_final", "polls < 1"),
         tests=(
             f"{STRANGERS}::test_stranger__only_seen_once_then_gone__lane_goes_on[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
+        name="late_receipt_is_no_stranger",
+        line=Line.STRANGER,
+        happens="the only endpoint has our transaction in a final block, and no receipt of it",
+        holds="bytes that an endpoint has at a used nonce are mined: their receipt is waited for",
+        at="settlement_node/node/stages/track.py:_is_known",
+        change=Returns("False"),
+        tests=(
+            f"{STRANGERS}::test_stranger__our_own_is_final_and_its_receipt_is_late__"
+            "lane_waits_for_it[sqlite-pyevm]",
         ),
     ),
     Defence(

@@ -150,8 +150,9 @@ def _watch_for_strangers(
 
     Only looked at once something was sent and every settler is read to the head, and believed
     only after several passes that agree and once the nonce is used in a final block; the batch's
-    own event may show that the bytes were ours after all (a restored book). Otherwise the lane
-    stops: a person must say who else holds the key.
+    own event may show that the bytes were ours after all (a restored book), or an endpoint has
+    them and only their receipt is late. Otherwise the lane stops: a person must say who else holds
+    the key.
     """
     if lane.unscanned or not any(a.sends_count for a in attempts):
         return
@@ -177,11 +178,21 @@ def _watch_for_strangers(
             record_displaced(tx, lowest)
         log.warning("transaction_displaced", nonce=lowest.nonce)
     elif judged is Judged.STRANGER:
+        if _is_known(lane, attempts):
+            log.warning("receipt_late", nonce=lowest.nonce)
+            return
         why = (
             f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a transaction"
             " that is not ours; nothing is re-sent. Find out who else holds this key"
         )
         raise LaneStopped(StrangerAtNonce(lane.chain_id, lane.signer_address, lowest.nonce, why))
+
+
+def _is_known(lane: Lane, attempts: Sequence[AttemptRow]) -> bool:
+    """Whether an endpoint has one of these transactions, whose nonce is used: mined then, since no
+    mempool keeps it."""
+    sent = [attempt.attempt_hash for attempt in attempts if attempt.sends_count]
+    return any(lane.chain.client.transaction_place(sent_hash) is not None for sent_hash in sent)
 
 
 def _fill_gap(lane: Lane, *, first: int, below: int) -> None:
