@@ -326,7 +326,7 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.CLOCK_JUMPS,
         happens="a node's clock is days ahead, and orders of the future look due",
         holds="whether a settlement date has come is asked of the database's clock",
-        at="settlement_node/node/stages/plan.py:_due",
+        at="settlement_node/node/stages/plan.py:plan_fund",
         change=Gives("database_now", "tx.now_utc"),
         tests=(
             f"{RACES}::test_plan__the_nodes_clock_is_wrong__settlement_dates_go_by_the_databases"
