@@ -10,6 +10,7 @@ import pytest
 from chain_tests.world import SHARE, Chain, World, build_world, later
 from settlement_node.chain.wire.transport import RpcError, RpcOk, RpcRequest, RpcResult, Transport
 from settlement_node.demo.stage import set_stage
+from settlement_node.domain.attention import Alert, AlertKind, OfChain
 from settlement_node.domain.capacity import FundCapacity
 from settlement_node.domain.engine.finality import FinalityMode, FinalityPolicy
 from settlement_node.domain.engine.policy import EnginePolicy
@@ -30,7 +31,7 @@ from settlement_node.store.book.funds import NewFund, add_fund
 from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.engine.lanes import ensure_lane
-from settlement_node.store.telling.attention import open_alerts
+from settlement_node.store.telling.attention import open_alerts, tell
 from settlement_node.units import Payout, Shares, to_hex32
 from tests_support.book import address
 
@@ -335,6 +336,20 @@ def test_watch__a_lane_that_nobody_holds__is_told_by_any_node(
         ensure_lane(tx, world.lane.chain_id, address("a signer that no node has"))
     look(world)
     assert {"lane_not_held"} == world.alerts()
+
+
+def test_watch__an_endpoint_was_taken_out_of_the_settings__its_alerts_end(
+    new_world: Callable[..., World],
+) -> None:
+    world = new_world()
+    world.tick()
+    elsewhere = OfChain(world.lane.chain_id + 1, "another")
+    with world.store.transaction(actor="test") as tx:
+        for about in (OfChain(world.lane.chain_id, "taken out"), elsewhere):
+            tell(tx, Alert(AlertKind.ENDPOINT_QUARANTINED, about, "it does not answer"))
+    look(world)
+    with world.store.read() as tx:
+        assert [str(elsewhere)] == [alert["subject"] for alert in open_alerts(tx)]
 
 
 def test_watch__a_fund_is_paused__says_so_until_it_is_resumed(

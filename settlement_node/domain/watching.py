@@ -35,12 +35,17 @@ BEHIND_AFTER = timedelta(minutes=5)
 FINALITY_UNANSWERED_AFTER = timedelta(seconds=300)
 FINALITY_STALLED_AFTER = timedelta(hours=1)
 """Rollups call blocks final in steps of many minutes."""
+OF_ENDPOINTS = (AlertKind.ENDPOINT_QUARANTINED, AlertKind.ENDPOINT_CONTRADICTED)
 
 
 def judge_endpoints(
-    chain_id: int, endpoints: Sequence[EndpointHealth], differences: Sequence[str]
+    chain_id: int,
+    endpoints: Sequence[EndpointHealth],
+    differences: Sequence[str],
+    told_of: Collection[str],
 ) -> Iterator[Alert]:
-    """Who is left alone, who was shown to be wrong, and what nothing decides."""
+    """Who is left alone, who was shown to be wrong, and what nothing decides. `told_of` are the
+    endpoints that alerts are open about."""
     kept = "asked all the same, being the only one" if len(endpoints) == 1 else "not asked for now"
     for seen in endpoints:
         about = OfChain(chain_id, seen.name)
@@ -48,6 +53,9 @@ def judge_endpoints(
         yield Alert(AlertKind.ENDPOINT_QUARANTINED, about, failing)
         false = f"endpoint {seen.name} gave a false answer: {seen.contradiction}"
         yield Alert(AlertKind.ENDPOINT_CONTRADICTED, about, false if seen.contradiction else None)
+    for gone in set(told_of) - {seen.name for seen in endpoints}:
+        # Taken out of the settings, as the runbook advises: nothing is to be said of it any more.
+        yield from (Alert(kind, OfChain(chain_id, gone)) for kind in OF_ENDPOINTS)
     words = f"nothing moves that depends on it: {'; '.join(differences)}" if differences else None
     yield Alert(AlertKind.ENDPOINTS_DISAGREE, OfChain(chain_id), words)
 

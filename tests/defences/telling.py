@@ -69,7 +69,7 @@ TELLING: tuple[Defence, ...] = (
         holds="each has a worker and a thread: the others and the stages go on",
         at="settlement_node/node/runtime.py:Node.start",
         change=Swaps("4 + len(self.sinks)", "1"),
-        tests=("tests/node/test_consumers.py::test_node__a_consumer_hangs__the_others_are_given",),
+        tests=("tests/node/test_workers.py::test_node__a_consumer_hangs__the_others_are_given",),
     ),
     Defence(
         name="what_was_not_given_is_kept",
@@ -91,7 +91,7 @@ TELLING: tuple[Defence, ...] = (
         at="settlement_node/node/stages/retain.py:retain",
         change=Gives("pass_over", "[]"),
         tests=(
-            "tests/node/test_consumers.py::"
+            "tests/node/test_workers.py::"
             "test_retain__a_consumer_stands_still_too_long__is_passed_over_and_said",
         ),
     ),

@@ -178,6 +178,15 @@ def test_judge_endpoints__in_quarantine__says_whether_it_is_asked(
         EndpointHealth(name, 1, 1.0, 0.1, quarantined=name == "one", last_error="refused")
         for name in names
     ]
-    told = raised(judge_endpoints(CHAIN_ID, endpoints, []))
+    told = raised(judge_endpoints(CHAIN_ID, endpoints, [], []))
     assert ["endpoint_quarantined"] == list(told)
     assert words in told["endpoint_quarantined"]
+
+
+def test_judge_endpoints__quarantine_over_or_no_endpoint_of_ours_any_more__is_cleared() -> None:
+    well = EndpointHealth("one", 1, 1.0, 1.0, quarantined=False, last_error="refused")
+    told = list(judge_endpoints(CHAIN_ID, [well], [], ["one", "gone"]))
+    assert {f"{CHAIN_ID}:one", f"{CHAIN_ID}:gone"} == {
+        str(alert.subject) for alert in told if alert.kind is AlertKind.ENDPOINT_QUARANTINED
+    }
+    assert [None] == list({alert.detail for alert in told})

@@ -23,7 +23,7 @@ from settlement_node.store.engine import transactions
 from settlement_node.store.engine.lanes import get_lane, list_lanes
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
-from settlement_node.store.telling.attention import tell
+from settlement_node.store.telling.attention import open_alerts, tell
 from settlement_node.store.telling.consumers import list_consumers
 from settlement_node.store.telling.overview import leases_by_name
 
@@ -39,10 +39,12 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Alert]:
             seen = _see_lane(tx, lane)
             funds = list_funds(tx, chain_id=lane.chain_id, lane_address=lane.signer_address)
             books = [(fund, _see_fund(tx, fund)) for fund in funds]
+            told_of = _endpoints_told_of(tx, lane.chain_id)
             in_flight = transactions.count_unfinal(tx, lane.chain_id, lane.signer_address)
         client = lane.chain.client
         differences = [difference.detail for difference in client.disagreements()]
-        alerts += watching.judge_endpoints(lane.chain_id, client.health(), differences)
+        health = client.health()
+        alerts += watching.judge_endpoints(lane.chain_id, health, differences, told_of)
         alerts += watching.judge_lane(seen)
         client = context.chains[lane.chain_id].client
         alerts += _ask(lane, lane.subject, partial(_gas, client, lane, in_flight))
@@ -53,6 +55,16 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Alert]:
     with context.store.transaction(actor=context.node_id) as tx:
         tell(tx, *alerts)
     return alerts
+
+
+def _endpoints_told_of(tx: ReadTx, chain_id: int) -> list[str]:
+    """The endpoints of a chain that alerts are open about."""
+    of_chain = f"{chain_id}:"
+    return [
+        alert["subject"].removeprefix(of_chain)
+        for alert in open_alerts(tx)
+        if alert["kind"] in watching.OF_ENDPOINTS and alert["subject"].startswith(of_chain)
+    ]
 
 
 def _holders(context: NodeContext) -> Iterator[Alert]:

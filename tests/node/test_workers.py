@@ -1,20 +1,24 @@
-"""The node's consumers of events: each has a worker, and none keeps the outbox for ever."""
+"""The node's workers: each says what fails; each consumer of events has one, and none of them keeps
+the outbox for ever."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import RowMapping
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from settlement_node.errors import Transient
 from settlement_node.node.context import NodeContext
 from settlement_node.node.runtime import Intervals, Node
 from settlement_node.node.stages.retain import OUTBOX_KEPT, UNREAD_KEPT, retain
 from settlement_node.node.stages.watch import watch
-from settlement_node.store.database import Store
+from settlement_node.store.database import Store, open_engine
 from settlement_node.store.engine.leases import take_lease
 from settlement_node.store.telling import attention, consumers, outbox
 from tests_support.clock import Clock
@@ -119,6 +123,52 @@ def test_retain__a_consumer_stands_still_too_long__is_passed_over_and_said(
     ]
     with store.read() as tx:
         assert ["c"] == [event["subject_id"] for event in outbox.after(tx, 0)]
+
+
+@IN_THE_BOOK
+def test_node__a_worker_fails__its_log_line_has_the_worker_and_the_cause(
+    context: NodeContext,
+) -> None:
+    class Fails(Taker):
+        def deliver(self, events: Sequence[RowMapping]) -> None:
+            assert events
+            raise Transient("the mail server does not answer", cause="connection refused")
+
+    emit(context.store, "a")
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        Node(context, sinks=[Fails("mail")]).tick()
+    assert [("deliver mail", "the mail server does not answer", "connection refused")] == [
+        (line["worker"], line["reason"], line["cause"])
+        for line in lines
+        if line["event"] == "worker_failed"
+    ]
+
+
+@IN_THE_BOOK
+def test_node__the_database_refuses_writes__the_log_says_so_of_each_worker(
+    context: NodeContext,
+) -> None:
+    emit(context.store, "a")
+    path = context.store.engine.url.database
+    refusing = open_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    node = Node(replace(context, store=Store(refusing)))
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        node.tick()
+        node._run("health", node.note_health)
+    refusing.dispose()
+    failed = {line["worker"]: line["cause"] for line in lines if line["event"] == "worker_failed"}
+    assert failed.keys() == {"leases", "health"}
+    assert all("can only be read" in cause for cause in failed.values())
+
+
+@IN_THE_BOOK
+def test_log_sink__events__are_no_lines_at_info(context: NodeContext) -> None:
+    emit(context.store, "a")
+    with capture_logs() as lines:
+        Node(context).tick()
+    assert [("debug", "topic")] == [
+        (line["log_level"], line["topic"]) for line in lines if line["event"] == "event"
+    ]
 
 
 def told(context: NodeContext) -> Iterator[tuple[str, str]]:
