@@ -1,1 +1,1 @@
-"""The REST surface and the event stream. Every part has the same few files: routes, schemas."""
+"""The REST surface and the event stream: `routes/`, and what carries every request."""

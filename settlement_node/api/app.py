@@ -11,14 +11,14 @@ from fastapi import Depends, FastAPI
 from settlement_node.api.context import ApiContext
 from settlement_node.api.documents import add_openapi
 from settlement_node.api.edge import Edge
-from settlement_node.api.events.hub import EventHub
-from settlement_node.api.events.routes import router as events
 from settlement_node.api.hosts import ServedNames
+from settlement_node.api.hub import EventHub
 from settlement_node.api.keys import KeyRing
 from settlement_node.api.metrics import Metrics
-from settlement_node.api.operations.routes import router as operations
 from settlement_node.api.problems import add_problem_handlers
 from settlement_node.api.queries import check_query
+from settlement_node.api.routes.events import router as events
+from settlement_node.api.routes.operations import router as operations
 from settlement_node.api.routes.operators import router as operators
 from settlement_node.api.routes.reconciliation import router as reconciliation
 from settlement_node.api.routes.redemptions import router as redemptions

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from settlement_node.api.events.hub import EventHub
+from settlement_node.api.hub import EventHub
 from settlement_node.api.keys import KeyRing
 from settlement_node.api.metrics import Metrics
 from settlement_node.chain.context import ChainContext

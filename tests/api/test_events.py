@@ -20,8 +20,8 @@ import pytest
 from fastapi import FastAPI
 
 from settlement_node.api.app import create_app
-from settlement_node.api.events.hub import EventHub, Gap, Opened, StreamEvent
-from settlement_node.api.events.routes import wanted
+from settlement_node.api.hub import EventHub, Gap, Opened, StreamEvent
+from settlement_node.api.routes.events import wanted
 from settlement_node.domain.topics import TOPICS
 from settlement_node.errors import Transient
 from settlement_node.store.database import Store

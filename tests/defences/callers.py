@@ -176,7 +176,7 @@ CALLERS: tuple[Defence, ...] = (
         line=Line.HOSTILE_INPUT,
         happens="a caller opens any number of streams that read the whole past",
         holds="a stream takes its place before it reads anything",
-        at="settlement_node/api/events/hub.py:EventHub.place",
+        at="settlement_node/api/hub.py:EventHub.place",
         change=Swaps("self._places += 1", "self._places += 0"),
         tests=("tests/api/test_events.py::test_hub__reading_the_past__takes_a_place[sqlite]",),
     ),

@@ -386,7 +386,7 @@ DATABASE: tuple[Defence, ...] = (
         line=Line.DATABASE_FAILS,
         happens="the database answers reads only: a standby, a full disk, a file without its right",
         holds="readiness takes a write as well, and says no",
-        at="settlement_node/api/operations/readiness.py:_schema",
+        at="settlement_node/api/routes/operations.py:_schema",
         change=Skips("forget_workers"),
         tests=(
             "tests/api/test_operations.py::"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from settlement_node.api import problems
-from settlement_node.api.events.hub import StreamEvent
+from settlement_node.api.hub import StreamEvent
 from settlement_node.api.routes.operators import RescanIn, ResolveIn, WhyIn
 from settlement_node.api.routes.reconciliation import ReconcileIn
 from settlement_node.api.routes.redemptions import RedemptionsIn
@@ -47,7 +47,7 @@ def test_example__of_a_body__fits_its_schema(name: str) -> None:
 
 
 def test_example__of_an_event__has_the_fields_of_an_event() -> None:
-    assert set(example("event")) == set(StreamEvent.__dataclass_fields__)
+    assert set(example("event")) == set(StreamEvent.model_fields)
 
 
 def test_example__of_a_problem__is_worded_as_the_code_words_it() -> None:

@@ -1,1 +1,1 @@
-"""The routes that answer questions and take orders in, one file a subject, with their bodies."""
+"""The routes, one file a subject, each with the bodies it takes."""

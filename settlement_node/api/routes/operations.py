@@ -1,17 +1,74 @@
-"""Whether work can be given to this process."""
+"""`/healthz`, `/readyz` and `/metrics`: without a key, and without anything worth hiding."""
 
 from __future__ import annotations
 
-from settlement_node.api.context import ApiContext
-from settlement_node.api.operations.schemas import CheckOut, ReadyOut
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from settlement_node.api.context import ApiContext, Context
 from settlement_node.api.problems import public_words
 from settlement_node.errors import SettlementError
+from settlement_node.reads.shapes import Answer
 from settlement_node.reads.status import read_status
 from settlement_node.store.migrate import pending
 from settlement_node.store.telling.records import forget_workers
 
+router = APIRouter(tags=["operations"])
 
-def readiness(context: ApiContext) -> ReadyOut:
+
+class HealthOut(Answer):
+    """The process answers."""
+
+    status: str
+
+
+class CheckOut(Answer):
+    """One condition of readiness."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class ReadyOut(Answer):
+    """Whether work can be given to this process, and why not."""
+
+    ready: bool
+    checks: list[CheckOut]
+
+
+@router.get("/healthz", summary="Alive?")
+def get_health() -> HealthOut:
+    """The process answers; says nothing about what it depends on."""
+    return HealthOut(status="alive")
+
+
+@router.get(
+    "/readyz",
+    response_model=ReadyOut,
+    responses={503: {"model": ReadyOut, "description": "Not ready; the checks say why."}},
+    summary="Ready?",
+)
+def get_readiness(context: Context) -> JSONResponse:
+    """200 when the database answers and is migrated and no lane's head is stale; 503 otherwise."""
+    ready = _ready(context)
+    return JSONResponse(ready.model_dump(), status_code=200 if ready.ready else 503)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}},
+    summary="Figures for Prometheus",
+)
+def get_metrics(context: Context) -> Response:
+    """Redemptions and settlements by status, transactions in flight, breaks, alerts, heads and
+    their age, stages, and HTTP requests."""
+    return Response(context.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _ready(context: ApiContext) -> ReadyOut:
     """Database reachable, schema of this version, writes taken, heads fresh. Stops at the first
     that makes the later ones meaningless."""
     checks = [_schema(context)]

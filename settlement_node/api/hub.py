@@ -20,6 +20,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from settlement_node.errors import Transient
+from settlement_node.reads.shapes import Answer
 from settlement_node.store.database import Store
 from settlement_node.store.telling import outbox
 
@@ -30,8 +31,7 @@ POLL_SECONDS = 0.05
 PAGE_EVENTS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(Answer):
     """One event of the outbox."""
 
     event_id: int
@@ -235,16 +235,7 @@ class EventHub:
     def _read(self, position: int) -> list[StreamEvent]:
         with self._store.read() as tx:
             rows = outbox.after(tx, position, limit=PAGE_EVENTS)
-        return [
-            StreamEvent(
-                event_id=row["event_id"],
-                topic=row["topic"],
-                subject_id=row["subject_id"],
-                payload=row["payload"],
-                created_at_utc=row["created_at_utc"],
-            )
-            for row in rows
-        ]
+        return list(map(StreamEvent.of, rows))
 
     def _run(self) -> None:
         while not self._closing.is_set():

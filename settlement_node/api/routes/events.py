@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -12,8 +12,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from settlement_node.api.context import Context
 from settlement_node.api.documents import problems
-from settlement_node.api.events.hub import Gap, Opened, StreamEvent, StreamItem
 from settlement_node.api.fields import ID_MAX
+from settlement_node.api.hub import Gap, Opened, StreamEvent, StreamItem
 from settlement_node.api.security import Reader
 from settlement_node.domain.topics import TOPIC_KINDS, TOPICS
 from settlement_node.errors import InvalidInput
@@ -96,16 +96,10 @@ async def stream_events(
         match item:
             case StreamEvent():
                 if wanted(item.topic, topics):
-                    yield _event(item)
+                    number, told = str(item.event_id), item.model_dump_json()
+                    yield ServerSentEvent(id=number, event=item.topic, raw_data=told)
             case Gap():
-                yield ServerSentEvent(
-                    event=GAP_EVENT,
-                    data={
-                        "requested_after": item.requested_after,
-                        "oldest_kept_id": item.oldest_kept_id,
-                        "newest_id": item.newest_id,
-                    },
-                )
+                yield ServerSentEvent(event=GAP_EVENT, data=asdict(item))
             case Opened():
                 yield ServerSentEvent(
                     comment=f"open behind {item.position}", retry=RETRY_MILLISECONDS
@@ -115,18 +109,3 @@ async def stream_events(
 def wanted(topic: str, topics: tuple[str, ...]) -> bool:
     """Whether a topic passes the filter; no filter passes everything."""
     return not topics or any(topic == word or topic.startswith(word + ".") for word in topics)
-
-
-def _event(item: StreamEvent) -> ServerSentEvent:
-    data = {
-        "event_id": item.event_id,
-        "topic": item.topic,
-        "subject_id": item.subject_id,
-        "payload": item.payload,
-        "created_at_utc": item.created_at_utc.isoformat().replace("+00:00", "Z"),
-    }
-    return ServerSentEvent(
-        id=str(item.event_id),
-        event=item.topic,
-        raw_data=json.dumps(data, separators=(",", ":")),
-    )
