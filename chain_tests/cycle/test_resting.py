@@ -110,7 +110,7 @@ def test_resting__settlement_date_comes__planned_in_the_next_pass(
     world = new_world(treasury=2 * PER_SHARE)
     now_utc = datetime(2030, 1, 1, tzinfo=UTC)
     world.store.database_clock = lambda: now_utc
-    due = now_utc + timedelta(hours=1)
+    due = now_utc + timedelta(seconds=5)
     dated = dataclasses.replace(world.order("dated", SHARE), settle_after_utc=due)
     world.take_in(world.order("large", 10 * SHARE), dated)
     world.tick()

@@ -10,6 +10,7 @@ LEASES = "tests/store/test_leases.py"
 TRANSIENT = "tests/store/test_transient.py"
 PROCESSES = "tests/node/test_ended_processes.py"
 CHAIN_BOOK = "tests/store/test_chain_book.py"
+RESTING = "chain_tests/cycle/test_resting.py"
 RESTORE_GUIDE = "chain_tests/docs/test_restore_guide.py"
 
 MENDING: tuple[Defence, ...] = (
@@ -252,5 +253,38 @@ MENDING: tuple[Defence, ...] = (
             f"{TRANSIENT}::test_transaction__server_keeps_a_first_view_by_default__"
             "sees_what_was_committed_since[repeatable read-postgresql]",
         ),
+    ),
+    Defence(
+        name="resting_ends_when_other_orders_are_approved",
+        line=Line.MEANWHILE,
+        happens="one order is held and another released while all of a fund's wait for money",
+        holds="a plan rests on each coming and going of an approved order, not on their count",
+        at="settlement_node/store/book/redemptions.py:approved_moves",
+        change=Swaps("c.moves_count", "sa.literal(0)"),
+        tests=(
+            f"{RESTING}::test_resting__one_held_and_one_released_at_once__"
+            "the_count_is_the_same_and_it_is_planned[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="resting_ends_with_a_settlement_date",
+        line=Line.MEANWHILE,
+        happens="an order's settlement date comes while all of a fund's others wait for money",
+        holds="a plan that came to nothing holds until the next date, and no longer",
+        at="settlement_node/node/context.py:Rest.holds",
+        change=Swaps("at_utc < self.until_utc", "True"),
+        tests=(
+            f"{RESTING}::test_resting__settlement_date_comes__planned_in_the_next_pass"
+            "[pyevm-sqlite]",
+        ),
+    ),
+    Defence(
+        name="resting_ends_when_the_chain_is_another",
+        line=Line.MEANWHILE,
+        happens="money comes to the treasury of a fund that waits for it",
+        holds="at a new block the chain is asked again what the plan went by",
+        at="settlement_node/node/stages/plan.py:_still_asked",
+        change=Swaps("rest.chain != method_of(fund).state(lane.chain.client)", "False"),
+        tests=(f"{RESTING}::test_resting__money_comes__planned_in_the_next_pass[pyevm-sqlite]",),
     ),
 )
