@@ -7,6 +7,7 @@ changes nothing else: an open money break is what stops planning.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import RowMapping
@@ -247,24 +248,14 @@ def _read_chain(
     carried forward by the transfers, and the last run, which must have them, compares the sum.
     """
     client = context.chains[fund.chain_id].client
-    first = from_block + 1
-    treasury, zero = fund.treasury_address, ZERO_ADDRESS
-    money: list[TransferEvent] = [
-        *client.transfers(
-            fund.payout_token_address, from_address=treasury, from_block=first, to_block=to_block
-        ),
-        *client.transfers(
-            fund.payout_token_address, to_address=treasury, from_block=first, to_block=to_block
-        ),
-    ]
-    shares: list[TransferEvent] = [
-        *client.transfers(
-            fund.share_token_address, from_address=zero, from_block=first, to_block=to_block
-        ),
-        *client.transfers(
-            fund.share_token_address, to_address=zero, from_block=first, to_block=to_block
-        ),
-    ]
+    first, treasury, zero = from_block + 1, fund.treasury_address, ZERO_ADDRESS
+
+    def transfers(token: Address, whose: Address) -> list[TransferEvent]:
+        asked = partial(client.transfers, token, from_block=first, to_block=to_block)
+        return [*asked(from_address=whose), *asked(to_address=whose)]
+
+    money = transfers(fund.payout_token_address, treasury)
+    shares = transfers(fund.share_token_address, zero)
     supply_before = None if before is None else before["share_supply_base_units"]
     treasury_before = None if before is None else before["treasury_base_units"]
     supply_after: int | None

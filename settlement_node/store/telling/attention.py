@@ -111,6 +111,12 @@ def resolve_break(tx: Tx, break_id: int, *, reason: str) -> bool:
     return bool(closed)
 
 
+def _open_ones(tx: ReadTx, *which: sa.ColumnElement[bool], limit: int) -> list[sa.RowMapping]:
+    is_open = b.c.status == word(BreakStatus.OPEN)
+    query = sa.select(b).where(is_open, *which).order_by(b.c.break_id).limit(limit)
+    return list(tx.connection.execute(query).mappings())
+
+
 def open_breaks(
     tx: ReadTx,
     *,
@@ -121,16 +127,33 @@ def open_breaks(
 ) -> list[sa.RowMapping]:
     """Open breaks, oldest first; with a fund, its own only: a break of no fund belongs to a lane,
     and that is paused."""
-    query = (sa.select(b).where(b.c.status == word(BreakStatus.OPEN)).order_by(b.c.break_id)).limit(
-        limit
-    )
+    which: list[sa.ColumnElement[bool]] = []
     if fund_id is not None:
-        query = query.where(b.c.fund_id == fund_id)
+        which.append(b.c.fund_id == fund_id)
     if kinds is not None:
-        query = query.where(b.c.kind.in_([kind.value for kind in kinds]))
+        which.append(b.c.kind.in_([kind.value for kind in kinds]))
     if money_only:
-        query = query.where(b.c.is_money.is_(True))
-    return list(tx.connection.execute(query).mappings())
+        which.append(b.c.is_money.is_(True))
+    return _open_ones(tx, *which, limit=limit)
+
+
+def breaks_concerning(tx: ReadTx, fund: FundRow | None, *, limit: int = 200) -> list[sa.RowMapping]:
+    """A fund's open breaks and those of its lane, oldest first; without a fund, all."""
+    if fund is None:
+        return open_breaks(tx, limit=limit)
+    of_lane = _of_lane(fund.chain_id, fund.lane_address)
+    return _open_ones(tx, sa.or_(b.c.fund_id == fund.fund_id, of_lane), limit=limit)
+
+
+def open_lane_breaks(
+    tx: Tx, chain_id: int, signer_address: Address, *, limit: int = 200
+) -> list[sa.RowMapping]:
+    """A lane's own open breaks, oldest first."""
+    return _open_ones(tx, _of_lane(chain_id, signer_address), limit=limit)
+
+
+def _of_lane(chain_id: int, signer_address: Address) -> sa.ColumnElement[bool]:
+    return sa.and_(b.c.chain_id == chain_id, b.c.signer_address == signer_address)
 
 
 def funds_in_doubt(tx: ReadTx, fund_ids: Collection[str]) -> set[str]:
@@ -145,37 +168,6 @@ def funds_in_doubt(tx: ReadTx, fund_ids: Collection[str]) -> set[str]:
     return set(tx.connection.execute(query).scalars())
 
 
-def breaks_concerning(tx: ReadTx, fund: FundRow | None, *, limit: int = 200) -> list[sa.RowMapping]:
-    """A fund's open breaks and those of its lane, oldest first; without a fund, all."""
-    if fund is None:
-        return open_breaks(tx, limit=limit)
-    of_lane = sa.and_(b.c.chain_id == fund.chain_id, b.c.signer_address == fund.lane_address)
-    query = (
-        sa.select(b)
-        .where(b.c.status == word(BreakStatus.OPEN), sa.or_(b.c.fund_id == fund.fund_id, of_lane))
-        .order_by(b.c.break_id)
-        .limit(limit)
-    )
-    return list(tx.connection.execute(query).mappings())
-
-
-def open_lane_breaks(
-    tx: Tx, chain_id: int, signer_address: Address, *, limit: int = 200
-) -> list[sa.RowMapping]:
-    """A lane's own open breaks, oldest first."""
-    query = (
-        sa.select(b)
-        .where(
-            b.c.status == word(BreakStatus.OPEN),
-            b.c.chain_id == chain_id,
-            b.c.signer_address == signer_address,
-        )
-        .order_by(b.c.break_id)
-        .limit(limit)
-    )
-    return list(tx.connection.execute(query).mappings())
-
-
 def was_opened(tx: ReadTx, chain_id: int, kind: BreakKind, subject: str) -> bool:
     """Whether such a break was ever opened, and perhaps closed by a person since."""
     query = sa.select(
@@ -186,14 +178,7 @@ def was_opened(tx: ReadTx, chain_id: int, kind: BreakKind, subject: str) -> bool
 
 def get_open_break(tx: Tx, break_id: int) -> Break | None:
     """One open break, or None."""
-    row = (
-        tx.connection.execute(
-            sa.select(b).where(b.c.break_id == break_id, b.c.status == word(BreakStatus.OPEN))
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else break_of(row)
+    return next(map(break_of, _open_ones(tx, b.c.break_id == break_id, limit=1)), None)
 
 
 def count_open_breaks(tx: ReadTx, *, fund_id: str | None = None) -> int:
