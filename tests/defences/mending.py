@@ -287,4 +287,16 @@ MENDING: tuple[Defence, ...] = (
         change=Swaps("rest.chain != method_of(fund).state(lane.chain.client)", "False"),
         tests=(f"{RESTING}::test_resting__money_comes__planned_in_the_next_pass[pyevm-sqlite]",),
     ),
+    Defence(
+        name="nothing_rests_on_a_false_page",
+        line=Line.MEANWHILE,
+        happens="an endpoint's false page, later forgotten, shows all that is due as paid",
+        holds="no plan rests while the chain shows a due order as paid",
+        at="settlement_node/node/stages/plan.py:plan_fund",
+        change=Swaps("not paid and _is_noted(due, made)", "_is_noted(due, made)"),
+        tests=(
+            f"{RESCAN}::test_rescan__order_not_paid_though_a_false_page_says_so__"
+            "forgotten_and_then_paid[pyevm-sqlite]",
+        ),
+    ),
 )

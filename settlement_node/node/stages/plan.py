@@ -86,8 +86,9 @@ def plan_fund(lane: Lane, fund: FundRow) -> bool:
     made = make_plan(lane, fund, due, footing.book) if due else Plan()
     if due and _carry_out(lane, fund, due, footing.book, made):
         return True
-    # What was noted only now decides who is asked about next.
-    if _is_noted(due, made):
+    # What was noted only now decides who is asked about next; what the chain shows as paid may be
+    # forgotten by a re-scan.
+    if not paid and _is_noted(due, made):
         lane.memory.resting[fund.fund_id] = Rest(
             footing, lane.head.block_hash, made.chain, made.is_of_block, until_utc
         )
