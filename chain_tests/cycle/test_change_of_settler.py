@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from chain_tests.marks import both_chains, both_databases
+from chain_tests.marks import both_chains, each_program
 from chain_tests.world import World
 from settlement_node.desk.succession import (
     add_settlers,
@@ -98,8 +98,7 @@ def changed(world: World) -> tuple[Address, list[RedemptionOrder]]:
     return settler, [*first, *second]
 
 
-@both_databases
-@both_chains
+@each_program
 def test_switch__orders_before_and_after__each_paid_once_and_the_book_agrees(world: World) -> None:
     old = world.fund_row().settler_address
     settler, orders = changed(world)

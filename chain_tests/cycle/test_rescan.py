@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from chain_tests.marks import both_chains, both_databases
+from chain_tests.marks import both_databases, each_program
 from chain_tests.world import World
 from settlement_node.demo.book import account
 from settlement_node.desk import operators
@@ -90,8 +90,7 @@ def scanned_to(world: World) -> int:
         return min(row["scanned_to_block"] for row in settlers_of(tx, world.fund_id))
 
 
-@both_databases
-@both_chains
+@each_program
 def test_rescan__order_booked_as_paid_by_a_false_page__a_break_and_never_paid_again(
     world: World,
 ) -> None:

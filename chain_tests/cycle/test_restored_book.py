@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chain_tests.copies import Copies
-from chain_tests.marks import both_chains, both_databases
+from chain_tests.marks import both_chains, both_databases, each_program
 from chain_tests.world import SHARE, World
 from settlement_node.cli.fund_file import FundFile, check_on_chain
 from settlement_node.demo.book import account
@@ -42,8 +42,7 @@ def restart(world: World, book: Store) -> World:
     return world.new_node(store=book, node_id=world.context().node_id)
 
 
-@both_databases
-@both_chains
+@each_program
 def test_restore__orders_paid_after_the_backup__found_settled_and_the_lane_goes_on(
     world: World, backup: Backup
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chain_tests.marks import both_chains, both_databases
+from chain_tests.marks import each_program
 from chain_tests.world import World
 from settlement_node.desk import operators
 from settlement_node.domain.lifecycle import RedemptionStatus
@@ -17,8 +17,7 @@ S = RedemptionStatus
 MISSING = 15
 
 
-@both_databases
-@both_chains
+@each_program
 def test_restore_guide__followed_to_the_end__new_orders_settle_and_nothing_is_left_open(
     world: World, backup: Callable[[], Store]
 ) -> None:

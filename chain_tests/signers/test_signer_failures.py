@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from chain_tests.marks import both_chains, both_databases
+from chain_tests.marks import each_program
 from chain_tests.world import Chain, World, wait_until
 from settlement_node.chain.signers.backoff import BackoffSigner
 from settlement_node.chain.signers.base import SignedTransaction, Signer, TransactionFields
@@ -183,8 +183,7 @@ def test_signer__fails_and_recovers__nothing_lost_and_no_nonce_burned(
     assert world.lane_row().next_nonce == next_nonce + 1
 
 
-@both_chains
-@both_databases
+@each_program
 def test_signer__down_then_wrong_then_back__settles_at_the_same_nonces(
     new_world: Callable[..., World], elsewhere: Elsewhere
 ) -> None:
