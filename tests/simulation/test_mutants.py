@@ -16,7 +16,7 @@ from tests.simulation.runner import Job, run_seed
 from tests.simulation.world import Outcome
 
 SEEDS = 200
-PINNED = (0, 4, 10)
+PINNED = (0, 4, 5, 1)
 """Seeds at which one or another was seen; they are played first."""
 
 
