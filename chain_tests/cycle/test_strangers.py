@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -15,6 +16,7 @@ from settlement_node.chain.wire.transport import RpcOk, RpcRequest, RpcResult, T
 from settlement_node.domain.engine.policy import EnginePolicy
 from settlement_node.domain.lifecycle import RedemptionStatus
 from settlement_node.node.cycle import PassEnd
+from settlement_node.node.stages import track
 from settlement_node.store.engine import transactions
 from settlement_node.units import Wei
 
@@ -212,10 +214,53 @@ def test_stranger__our_own_is_final_and_its_receipt_is_late__lane_waits_for_it(
     for _ in range(CONFIRMATIONS_BLOCKS + 2):
         late.mine()
         for _ in range(4):
-            late.tick(PassEnd.DONE)
+            (passed,) = late.node.tick()
+    assert passed.end is PassEnd.LATER, "nothing is planned or sent meanwhile"
     assert late.breaks() == []
 
     endpoint.is_indexed = True
     late.settle()
     assert late.statuses(names) == [S.SETTLED]
     late.check_books()
+
+
+@dataclass(slots=True)
+class KeepsBytes:
+    """The chain's endpoint, which shows what a mempool had before and has no more."""
+
+    inner: Transport
+    kept: dict[str, RpcOk] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def request(self, requests: Sequence[RpcRequest]) -> list[RpcResult]:
+        return [
+            self.kept.get(str(asked.params[0]), answer)
+            if asked.method == "eth_getTransactionByHash"
+            else answer
+            for asked, answer in zip(requests, self.inner.request(requests), strict=True)
+        ]
+
+
+def test_stranger__an_endpoint_shows_our_dropped_bytes_for_ever__lane_stops_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(track, "RECEIPT_LATE_POLLS", 8)
+    endpoint = KeepsBytes(world.chain.transport("node"))
+    fooled = world.new_node(client=new_client(world.chain, [endpoint]), node_id="node")
+    names = fooled.enter(1)
+    fooled.tick()
+    (attempt,) = fooled.attempts_of(names[0])
+    asked = RpcRequest("eth_getTransactionByHash", (attempt.attempt_hash,))
+    (shown,) = endpoint.request([asked])
+    assert isinstance(shown, RpcOk)
+    assert shown.value is not None
+    endpoint.kept[attempt.attempt_hash] = shown
+    world.send_raw(foreign(world, 0).raw)
+    world.mine()
+
+    polls_until_stopped(fooled)
+    assert fooled.breaks() == ["stranger_at_nonce"]
+    assert fooled.client.nonce(world.stage.operator.address) == 1

@@ -97,6 +97,18 @@ LANES: tuple[Defence, ...] = (
         ),
     ),
     Defence(
+        name="late_receipt_is_waited_for_so_long",
+        line=Line.STRANGER,
+        happens="somebody has the key, and an endpoint shows our bytes at that nonce for ever",
+        holds="having bytes proves no mining: the lane stops once it has waited long enough",
+        at="settlement_node/node/stages/track.py:_watch_for_strangers",
+        change=Swaps("polls < RECEIPT_LATE_POLLS", "True"),
+        tests=(
+            f"{STRANGERS}::test_stranger__an_endpoint_shows_our_dropped_bytes_for_ever__"
+            "lane_stops_all_the_same[sqlite-pyevm]",
+        ),
+    ),
+    Defence(
         name="unexplained_nonces_stop_the_start",
         line=Line.STRANGER,
         happens="while the node was away the key was used at nonces the book never gave",

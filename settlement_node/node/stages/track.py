@@ -28,6 +28,8 @@ from settlement_node.store.telling.attention import tell
 from settlement_node.units import Hex32, Wei
 
 log = structlog.get_logger(__name__)
+RECEIPT_LATE_POLLS = 300
+"""So many passes, of a second each, a used nonce waits for the receipt of bytes of ours."""
 
 
 def track(lane: Lane) -> int:
@@ -178,9 +180,12 @@ def _watch_for_strangers(
             record_displaced(tx, lowest)
         log.warning("transaction_displaced", nonce=lowest.nonce)
     elif judged is Judged.STRANGER:
-        if _is_known(lane, attempts):
-            log.warning("receipt_late", nonce=lowest.nonce)
-            return
+        # For so long and no longer: whoever was sent our bytes can show them for ever.
+        if polls < RECEIPT_LATE_POLLS and _is_known(lane, attempts):
+            raise Transient(
+                f"nonce {lowest.nonce} is used and an endpoint has our transaction at it, but none"
+                " has its receipt yet"
+            )
         why = (
             f"nonce {lowest.nonce} of {lane.signer_address} is used on the chain by a transaction"
             " that is not ours; nothing is re-sent. Find out who else holds this key"
@@ -189,8 +194,8 @@ def _watch_for_strangers(
 
 
 def _is_known(lane: Lane, attempts: Sequence[AttemptRow]) -> bool:
-    """Whether an endpoint has one of these transactions, whose nonce is used: mined then, since no
-    mempool keeps it."""
+    """Whether an endpoint has one of these transactions, whose nonce is used: mined most likely,
+    since hardly a mempool keeps it."""
     sent = [attempt.attempt_hash for attempt in attempts if attempt.sends_count]
     return any(lane.chain.client.transaction_place(sent_hash) is not None for sent_hash in sent)
 
