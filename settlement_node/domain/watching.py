@@ -148,16 +148,21 @@ def judge_holder(
     return Alert(AlertKind.LANE_NOT_HELD, lane, words)
 
 
-def judge_gas(lane: OfLane, balance_wei: Wei, comfortable_wei: int) -> Alert:
-    """Gas money below the line at which it is to be filled up."""
+def judge_gas(
+    lane: OfLane, balance_wei: Wei, comfortable_wei: int, *, is_waited_for: bool
+) -> Iterator[Alert]:
+    """Gas money below the line at which it is to be filled up. Above it, the alert stays while an
+    order waits for gas: planning knows what the next batch needs, and has said it."""
     low = Shortfall(comfortable_wei, balance_wei, NATIVE_DECIMALS)
     words = (
         f"{lane.signer_address} has less of the chain's coin than a full batch may need ({low});"
         " send it coins"
     )
     is_low = balance_wei < comfortable_wei
-    kind = AlertKind.GAS_LOW
-    return Alert(kind, lane, words, low) if is_low else Alert(kind, lane)
+    if is_low:
+        yield Alert(AlertKind.GAS_LOW, lane, words, low)
+    elif not is_waited_for:
+        yield Alert(AlertKind.GAS_LOW, lane)
 
 
 def judge_reads(about: OfLane | OfFund, failing: timedelta | None, why: str) -> Alert:

@@ -76,6 +76,8 @@ def deliver(
         if due is not None and store.database_now(tx.connection) < due:
             return 0
         events = outbox.after(tx, consumer.last_event_id, limit=batch_max)
+    with store.transaction(actor=fence.holder, fence=fence):
+        pass  # Who lost the consumer would give the same events again, after newer ones perhaps.
     try:
         sink.deliver(events)
     except Exception as error:

@@ -48,6 +48,7 @@ class Listing:
             not isinstance(position, list)
             or [type(value) for value in position] != list(self.kinds)
             or any(isinstance(value, int) and not 0 <= value < 2**63 for value in position)
+            or any(isinstance(value, str) and not value.isprintable() for value in position)
         ):
             raise InvalidInput(
                 "cursor is not one this listing gave out for these filters; leave it out to start"

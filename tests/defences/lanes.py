@@ -105,7 +105,7 @@ LANES: tuple[Defence, ...] = (
         change=Swaps("polls < RECEIPT_LATE_POLLS", "True"),
         tests=(
             f"{STRANGERS}::test_stranger__an_endpoint_shows_our_dropped_bytes_for_ever__"
-            "lane_stops_all_the_same[sqlite-pyevm]",
+            "lane_stops_all_the_same[pyevm-sqlite]",
         ),
     ),
     Defence(

@@ -32,7 +32,21 @@ TELLING: tuple[Defence, ...] = (
             "with store.transaction(actor=fence.holder) as tx:\n"
             "    consumers.advance(tx, sink.name, to_event_id=events[-1]['event_id'])",
         ),
-        tests=(f"{DELIVER}::test_deliver__two_processes__only_who_holds_it_moves_it[sqlite]",),
+        tests=(f"{DELIVER}::test_deliver__lost_while_it_hands_over__it_does_not_move_it[sqlite]",),
+    ),
+    Defence(
+        name="a_consumer_is_given_to_under_its_lease",
+        line=Line.UNTOLD,
+        happens="a process wakes up after its consumer went to another, and hands over old events",
+        holds="the lease is checked before anything is given, so nothing old comes after newer",
+        at="settlement_node/notify/deliver.py:deliver",
+        change=Swaps(
+            "with store.transaction(actor=fence.holder, fence=fence):\n    pass",
+            "pass",
+        ),
+        tests=(
+            f"{DELIVER}::test_deliver__two_processes__only_who_holds_it_gives_and_moves_it[sqlite]",
+        ),
     ),
     Defence(
         name="given_before_it_is_noted",

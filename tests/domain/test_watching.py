@@ -154,10 +154,15 @@ def test_judge_fund_on_chain__orders_wait_for_a_token_by_its_checks__is_not_clea
 
 
 def test_judge_gas__below_the_line__tells_both_amounts_in_coins() -> None:
-    told = judge_gas(LANE, Wei(10**17), 2 * 10**18)
+    (told,) = judge_gas(LANE, Wei(10**17), 2 * 10**18, is_waited_for=False)
     assert "2 needed, 0.1 available" in (told.detail or "")
     assert told.shortfall is not None
-    assert judge_gas(LANE, Wei(2 * 10**18), 2 * 10**18).detail is None
+    (over,) = judge_gas(LANE, Wei(2 * 10**18), 2 * 10**18, is_waited_for=False)
+    assert over.detail is None
+
+
+def test_judge_gas__above_the_line_and_an_order_waits_for_gas__leaves_what_planning_said() -> None:
+    assert [] == [*judge_gas(LANE, Wei(2 * 10**18), 2 * 10**18, is_waited_for=True)]
 
 
 def test_judge_reads__failing_for_a_minute__tells_it() -> None:

@@ -153,7 +153,9 @@ def test_deliver__its_process_ends_before_it_is_noted__the_next_hands_over_the_s
     assert (["a", "b"], ["a", "b", "c"]) == (first.given, second.given)
 
 
-def test_deliver__two_processes__only_who_holds_it_moves_it(timed: tuple[Store, Clock]) -> None:
+def test_deliver__two_processes__only_who_holds_it_gives_and_moves_it(
+    timed: tuple[Store, Clock],
+) -> None:
     store, clock = timed
     slow, other = Taker("log"), Taker("log")
     old = taken(store, slow, holder="slow")
@@ -163,8 +165,30 @@ def test_deliver__two_processes__only_who_holds_it_moves_it(timed: tuple[Store, 
     new = taken(store, other, holder="other")
     with pytest.raises(LeaseLost, match="consumer:log"):
         hand_over(store, slow, old)
+    assert slow.given == []
     assert consumer(store, "log").last_event_id == 0
     assert (1, ["a"]) == (hand_over(store, other, new), other.given)
+
+
+def test_deliver__lost_while_it_hands_over__it_does_not_move_it(
+    timed: tuple[Store, Clock],
+) -> None:
+    store, clock = timed
+    other = Taker("log")
+
+    class Late(Taker):
+        def deliver(self, events: Sequence[RowMapping]) -> None:
+            super().deliver(events)
+            clock.advance(seconds=31)
+            taken(store, other, holder="other")
+
+    late = Late("log")
+    fence = taken(store, late, holder="late")
+    emit(store, "a")
+    with pytest.raises(LeaseLost, match="consumer:log"):
+        hand_over(store, late, fence)
+    assert late.given == ["a"]
+    assert consumer(store, "log").last_event_id == 0
 
 
 def test_deliver__a_transaction_commits_late__its_events_are_not_passed_over(store: Store) -> None:

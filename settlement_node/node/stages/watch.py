@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import structlog
@@ -13,6 +13,7 @@ from settlement_node.domain import watching
 from settlement_node.domain.attention import Alert, OfConsumer, OfFund, OfLane
 from settlement_node.domain.lifecycle import TransactionStatus
 from settlement_node.domain.price_band import PriceBand
+from settlement_node.domain.waiting import WaitingFor
 from settlement_node.domain.watching import FundOnChain, FundSeen, LaneSeen
 from settlement_node.errors import Refused, Transient
 from settlement_node.node.context import Lane, NodeContext
@@ -47,7 +48,8 @@ def watch(context: NodeContext, lanes: Iterable[Lane]) -> list[Alert]:
         alerts += watching.judge_endpoints(lane.chain_id, health, differences, told_of)
         alerts += watching.judge_lane(seen)
         client = context.chains[lane.chain_id].client
-        alerts += _ask(lane, lane.subject, partial(_gas, client, lane, in_flight))
+        about_gas = partial(_gas, client, lane, in_flight, [book for _, book in books])
+        alerts += _ask(lane, lane.subject, about_gas)
         for fund, book in books:
             alerts += watching.judge_fund(book)
             look = partial(_fund, context, client, fund, book)
@@ -148,14 +150,16 @@ def _see_fund(tx: ReadTx, fund: FundRow) -> FundSeen:
     )
 
 
-def _gas(client: ChainClient, lane: Lane, in_flight: int) -> list[Alert]:
+def _gas(client: ChainClient, lane: Lane, in_flight: int, funds: Sequence[FundSeen]) -> list[Alert]:
     """The lane's gas money, at the head that everything asked of the chain is read at. While
     something is in flight the send stage itself says whether it lasts."""
     client.refresh()
     if in_flight:
         return []
+    is_waited_for = any(WaitingFor.GAS in fund.waits for fund in funds)
     balance = client.native_balance(lane.signer_address)
-    return [watching.judge_gas(lane.subject, balance, _comfortable_wei(lane))]
+    comfortable = _comfortable_wei(lane)
+    return [*watching.judge_gas(lane.subject, balance, comfortable, is_waited_for=is_waited_for)]
 
 
 def _comfortable_wei(lane: Lane) -> int:
