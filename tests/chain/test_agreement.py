@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +164,19 @@ def test_agreed__one_of_two_fails_now_and_then__asked_again_within_the_question(
     second.methods["eth_getBalance"] = lambda *_: left.pop() if left else RpcOk("0x5")
 
     assert client_of(first, second).native_balance(ACCOUNT) == 5
+
+
+def test_calls__every_seventh_of_many_fails__those_alone_are_asked_again() -> None:
+    endpoint = ScriptedTransport("a")
+    number = itertools.count(1)
+    endpoint.methods["eth_call"] = lambda *_: (
+        RpcError(-32005, "too many requests") if next(number) % 7 == 0 else RpcOk("0xaa")
+    )
+
+    answers = client_of(endpoint).calls([CallRequest(TOKEN, bytes([n])) for n in range(20)])
+
+    assert answers == [CallReturned(b"\xaa")] * 20
+    assert endpoint.count("eth_call") == 20 + 2 + 1, "the twenty-first fails too"
 
 
 def test_agreed__one_of_two_keeps_failing__bounded_and_transient() -> None:

@@ -71,9 +71,7 @@ AGREEMENT_ROWS: tuple[Defence, ...] = (
         at="settlement_node/chain/endpoints/endpoint.py:Endpoint._ask_again",
         change=Swaps("not failed or len(failed) == len(results)", "failed or not failed"),
         tests=(
-            "chain_tests/cycle/test_failing_reads.py::"
-            "test_reads__every_seventh_fails_at_both_endpoints__the_lane_goes_on"
-            "[pyevm-sqlite-single answers]",
+            f"{AGREEMENT}::test_calls__every_seventh_of_many_fails__those_alone_are_asked_again",
         ),
     ),
     Defence(
