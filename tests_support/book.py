@@ -28,6 +28,7 @@ from settlement_node.store.database import Store, Tx
 from settlement_node.store.engine import lanes, settlements, transactions
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, RedemptionRow, SettlementRow, TransactionRow
+from settlement_node.store.tables import AttemptKind
 from settlement_node.units import ZERO_HASH, Address, Hex32, Payout, Shares, Wei, to_hex32
 
 CHAIN_ID = 31337
@@ -136,6 +137,21 @@ def plan_transaction(tx: Tx, *, nonce: int, signer: Address = LANE_ADDRESS) -> T
         gas_limit=500_000,
         deadline_block=None,
     )
+
+
+def sign(tx: Tx, row: TransactionRow, name: str = "attempt") -> Hex32:
+    """A first attempt of a transaction, never sent; returns its hash."""
+    attempt = transactions.add_attempt(
+        tx,
+        row,
+        attempt_hash=hash32(name),
+        kind=AttemptKind.ORIGINAL,
+        raw=b"\x02",
+        max_fee_per_gas_wei=Wei(10),
+        max_priority_fee_per_gas_wei=Wei(1),
+        at_block=1,
+    )
+    return attempt.attempt_hash
 
 
 def plan(

@@ -72,8 +72,8 @@ def resolve_many(
         raise InvalidInput(f"give 1 to {RESOLVE_MAX} breaks at once", field="break_ids")
     outcomes = dict.fromkeys(wanted, Resolution.NOT_OPEN)
     for break_id in wanted:
-        if attention.get_open_break(tx, break_id) is not None:
-            resolve(tx, break_id, reason=reason)
+        if (found := attention.get_open_break(tx, break_id)) is not None:
+            _close(tx, break_id, found, reason=reason)
             outcomes[break_id] = Resolution.RESOLVED
     if Resolution.RESOLVED not in outcomes.values():
         raise NotFound(f"none of these breaks is open: {_listed(wanted)}", field="break_ids")
@@ -108,9 +108,13 @@ def resolve(tx: Tx, break_id: int, *, reason: str) -> BreakResolvedOut:
     found = attention.get_open_break(tx, break_id)
     if found is None:
         raise NotFound(f"there is no open break {break_id}", field="break_id")
+    _close(tx, break_id, found, reason=reason)
+    return BreakResolvedOut(break_id=break_id, status=Resolution.RESOLVED)
+
+
+def _close(tx: Tx, break_id: int, found: Break, *, reason: str) -> None:
     ACCEPTED_BY.get(type(found), _only_closed)(tx, found)
     attention.resolve_break(tx, break_id, reason=reason)
-    return BreakResolvedOut(break_id=break_id, status=Resolution.RESOLVED)
 
 
 def _only_closed(_tx: Tx, _found: Break) -> None:

@@ -97,9 +97,7 @@ def never_payable(
     ids = ids_of(fund, named.values())
     with store.read() as tx:
         known = known_external_ids(tx, fund_id, list(ids))
-        paid = (
-            seen.paid_unread | chain_book.settled_events(tx, fund.chain_id, [*ids.values()]).keys()
-        )
+        paid = seen.paid_unread | chain_book.settled_ids(tx, fund.chain_id, [*ids.values()])
     return {
         place: words
         for place, words in beyond.items()

@@ -219,7 +219,7 @@ def refuse_paid(tx: Tx, row: RedemptionRow, verb: str) -> FundRow:
     itself once that is final. Returns its fund."""
     fund = get_fund(tx, row.fund_id)
     require_read(tx, fund)
-    if chain_book.settled_events(tx, fund.chain_id, [row.redemption_id]):
+    if chain_book.settled_ids(tx, fund.chain_id, [row.redemption_id]):
         raise Conflict(
             f"the chain shows this redemption as paid; it cannot be {verb}",
             status=row.status.value,

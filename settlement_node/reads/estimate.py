@@ -9,8 +9,8 @@ from pydantic import Field
 from settlement_node.chain.context import ChainContext
 from settlement_node.domain.engine.fees import market_fees
 from settlement_node.domain.engine.policy import EnginePolicy
-from settlement_node.domain.observations import SettleItem, SkipReason
-from settlement_node.domain.planning import GasRule
+from settlement_node.domain.observations import SkipReason
+from settlement_node.domain.planning import GasRule, PricedOrder
 from settlement_node.domain.redemption import Priced, PriceTerms, Unpayable, price_redemption
 from settlement_node.domain.waiting import Obstacle
 from settlement_node.errors import Conflict, InvalidInput, NotFound, Refused
@@ -97,15 +97,7 @@ def estimate(
     ordered = [rows[i] for i in redemption_ids]
     prices = [_priced(row, terms) for row in ordered]
     items = [
-        SettleItem(
-            redemption_id_hex=row.redemption_id,
-            redemption_index=row.redemption_index,
-            investor_address=row.investor_address,
-            payee_address=row.payee_address,
-            shares_base_units=row.shares_base_units,
-            payout_base_units=price.payout_base_units,
-        )
-        for row, price in zip(ordered, prices, strict=True)
+        PricedOrder(row.order(), price).item() for row, price in zip(ordered, prices, strict=True)
     ]
     method = method_of(fund)
     outlooks = method.preview(chain.client, items)

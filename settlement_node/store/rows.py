@@ -21,6 +21,7 @@ from settlement_node.domain.lifecycle import (
     TransactionStatus,
 )
 from settlement_node.domain.observations import BurnStyle
+from settlement_node.domain.planning import Order
 from settlement_node.domain.redemption import PriceTerms
 from settlement_node.domain.token_checks import NO_CHECKS, FundChecks, read_checks
 from settlement_node.store.tables import AttemptKind, ItemOutcome, SettlementStatus
@@ -145,6 +146,17 @@ class RedemptionRow(_Row):
     def standing(self) -> Standing:
         """Where it stands, as the life cycle's table has it."""
         return Standing(self.status, self.back_to)
+
+    def order(self) -> Order:
+        """What planning goes by."""
+        return Order(
+            redemption_id_hex=self.redemption_id,
+            redemption_index=self.redemption_index,
+            investor_address=self.investor_address,
+            payee_address=self.payee_address,
+            shares_base_units=self.shares_base_units,
+            reverted_batch_size=self.reverted_batch_size,
+        )
 
 
 @dataclass(frozen=True, slots=True)

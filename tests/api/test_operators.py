@@ -11,12 +11,11 @@ from settlement_node.store.engine import transactions
 from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow, TransactionRow
-from settlement_node.store.tables import AttemptKind
 from settlement_node.store.telling import records
 from settlement_node.store.telling.attention import open_break, open_breaks, open_lane_break
-from settlement_node.units import Hex32, Wei
+from settlement_node.units import Hex32
 from tests.api.support import Api, problem_of
-from tests_support.book import approve, block, booked_not_paid, hash32, plan, stranger
+from tests_support.book import approve, block, booked_not_paid, hash32, plan, sign, stranger
 
 WHY = {"reason": "checked with the administrator"}
 
@@ -29,20 +28,9 @@ def planned(store: Store, fund: FundRow) -> tuple[TransactionRow, Hex32]:
     """An unmined transaction with one attempt."""
     (row,) = approve(store, fund, ["a"])
     plan(store, fund, [row], nonce=0)
-    attempt_hash = hash32("attempt")
     with store.transaction(actor="test") as tx:
         (transaction,) = transactions.unmined(tx, fund.chain_id, fund.lane_address)
-        transactions.add_attempt(
-            tx,
-            transaction,
-            attempt_hash=attempt_hash,
-            kind=AttemptKind.ORIGINAL,
-            raw=b"\x02",
-            max_fee_per_gas_wei=Wei(10),
-            max_priority_fee_per_gas_wei=Wei(1),
-            at_block=1,
-        )
-    return transaction, attempt_hash
+        return transaction, sign(tx, transaction)
 
 
 def test_hold__approved__is_held_for_the_operator(api: Api, store: Store, fund: FundRow) -> None:

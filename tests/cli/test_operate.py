@@ -15,11 +15,9 @@ from settlement_node.store.engine import transactions
 from settlement_node.store.engine.lanes import get_lane
 from settlement_node.store.engine.leases import lane_key
 from settlement_node.store.rows import FundRow
-from settlement_node.store.tables import AttemptKind
 from settlement_node.store.telling import attention
-from settlement_node.units import Wei
 from tests.cli.conftest import Desk
-from tests_support.book import approve, block, booked_not_paid, hash32, plan, stranger
+from tests_support.book import approve, block, booked_not_paid, hash32, plan, sign, stranger
 
 WHY = ("--reason", "asked for by the treasurer")
 
@@ -68,16 +66,7 @@ def test_transaction__unmined__is_asked_for(
     plan(desk.store, fund, [row], nonce=0)
     with desk.store.transaction(actor="test") as tx:
         (planned,) = transactions.unmined(tx, fund.chain_id, fund.lane_address)
-        transactions.add_attempt(
-            tx,
-            planned,
-            attempt_hash=hash32("attempt"),
-            kind=AttemptKind.ORIGINAL,
-            raw=b"\x02",
-            max_fee_per_gas_wei=Wei(10),
-            max_priority_fee_per_gas_wei=Wei(1),
-            at_block=1,
-        )
+        sign(tx, planned)
     told = desk.json("transaction", verb, hash32("attempt"), *WHY)
     assert 0 == told["nonce"]
     with desk.store.read() as tx:

@@ -16,10 +16,9 @@ from settlement_node.store.chain_memory import chain_book
 from settlement_node.store.database import Store
 from settlement_node.store.engine import transactions
 from settlement_node.store.rows import FundRow
-from settlement_node.store.tables import AttemptKind, audit_events
+from settlement_node.store.tables import audit_events
 from settlement_node.store.telling.attention import open_break, open_breaks
-from settlement_node.units import Wei
-from tests_support.book import LANE, add_fund, approve, block, hash32, plan
+from tests_support.book import LANE, add_fund, approve, block, hash32, plan, sign
 
 WHY = "asked for by the treasurer"
 NAMES = [action.name for action in ACTIONS]
@@ -42,16 +41,7 @@ def given_to(store: Store, fund: FundRow, action: Action) -> dict[str, Any]:
     with store.transaction(actor="test") as tx:
         chain_book.remember_heads(tx, LANE, [block(900)])
         for unmined in transactions.unmined(tx, fund.chain_id, fund.lane_address):
-            transactions.add_attempt(
-                tx,
-                unmined,
-                attempt_hash=hash32("attempt"),
-                kind=AttemptKind.ORIGINAL,
-                raw=b"\x02",
-                max_fee_per_gas_wei=Wei(10),
-                max_priority_fee_per_gas_wei=Wei(1),
-                at_block=1,
-            )
+            sign(tx, unmined)
         open_break(tx, fund, SupplyDiffers(fund.fund_id, 1, 2))
         (opened,) = open_breaks(tx)
     values = {

@@ -7,11 +7,10 @@ import pytest
 from settlement_node.domain.lifecycle import RedemptionFact
 from settlement_node.store.book import orders, redemptions
 from settlement_node.store.database import Store
-from settlement_node.store.engine import settlements, transactions
+from settlement_node.store.engine import settlements
 from settlement_node.store.rows import FundRow, RedemptionRow
-from settlement_node.store.tables import AttemptKind, SettlementStatus
-from settlement_node.units import Wei
-from tests_support.book import add_fund, approve, hash32, plan, request
+from settlement_node.store.tables import SettlementStatus
+from tests_support.book import add_fund, approve, hash32, plan, request, sign
 
 
 def was_in_a_void_batch(store: Store, fund: FundRow, *, signed: bool) -> RedemptionRow:
@@ -20,16 +19,7 @@ def was_in_a_void_batch(store: Store, fund: FundRow, *, signed: bool) -> Redempt
     transaction, settlement = plan(store, fund, [row], nonce=0)
     with store.transaction(actor="test") as tx:
         if signed:
-            transactions.add_attempt(
-                tx,
-                transaction,
-                attempt_hash=hash32("attempt"),
-                kind=AttemptKind.ORIGINAL,
-                raw=b"\x02",
-                max_fee_per_gas_wei=Wei(2),
-                max_priority_fee_per_gas_wei=Wei(1),
-                at_block=7,
-            )
+            sign(tx, transaction)
         settlements.end_settlement(tx, settlement, SettlementStatus.VOID)
         planned = redemptions.get(tx, row.redemption_id)
         assert planned is not None

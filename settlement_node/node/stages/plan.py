@@ -80,7 +80,7 @@ def plan_fund(lane: Lane, fund: FundRow) -> bool:
             lane.memory.resting[fund.fund_id] = rest
             return False
         due = _due(tx, lane, fund, at_utc)
-        paid = _paid(tx, fund, [row.redemption_id for row in due])
+        paid = chain_book.settled_ids(tx, fund.chain_id, [row.redemption_id for row in due])
         until_utc = redemptions.next_date(tx, fund.fund_id, at_utc=at_utc)
     due = [row for row in due if row.redemption_id not in paid]
     made = make_plan(lane, fund, due, footing.book) if due else Plan()
@@ -117,11 +117,6 @@ def _due(tx: ReadTx, lane: Lane, fund: FundRow, at_utc: datetime) -> list[Redemp
         small = redemptions.due_smallest(tx, fund.fund_id, at_utc=at_utc, limit=ahead)
         due += [row for row in small if row.redemption_id not in known]
     return due
-
-
-def _paid(tx: ReadTx, fund: FundRow, redemption_ids: Sequence[Hex32]) -> set[Hex32]:
-    """Which of these the chain shows as paid already."""
-    return set(chain_book.settled_events(tx, fund.chain_id, redemption_ids))
 
 
 def _carry_out(
@@ -198,7 +193,7 @@ def _commit_batch(
 ) -> None:
     batch, due = planned
     ids = [order.redemption_id_hex for order in batch.orders]
-    if read_book_view(tx, lane, fund) != book or _paid(tx, fund, ids):
+    if read_book_view(tx, lane, fund) != book or chain_book.settled_ids(tx, fund.chain_id, ids):
         raise Transient("the book changed while the batch was being prepared; it is planned anew")
     encoded, cancel_after = batch.encoded, lane.policy.cancel_after_blocks
     transaction = transactions.plan_transaction(

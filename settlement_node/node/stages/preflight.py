@@ -12,7 +12,6 @@ from settlement_node.domain.planning import (
     Bounds,
     Gas,
     GasRule,
-    Order,
     Plan,
     PricedOrder,
     decide,
@@ -32,7 +31,7 @@ def make_plan(lane: Lane, fund: FundRow, due: Sequence[RedemptionRow], book: Boo
     """What is to be done for the fund now, at the agreed head: whom the money covers is asked
     about, and the answers decide. Raises Refused when the fund's contracts are not what they should
     be, Transient when the chain does not answer."""
-    orders = [_order(row) for row in due]
+    orders = [row.order() for row in due]
     if book.obstacle is not None:
         return wait_all(orders, book.obstacle)
     terms = fund.terms()
@@ -79,15 +78,4 @@ def _gas(lane: Lane, answers: Answers) -> Gas:
         block_gas_limit=lane.head.gas_limit,
         balance_wei=lane.chain.client.native_balance(lane.signer_address),
         max_fee_per_gas_wei=lane.market_fees().max_fee_per_gas_wei,
-    )
-
-
-def _order(row: RedemptionRow) -> Order:
-    return Order(
-        redemption_id_hex=row.redemption_id,
-        redemption_index=row.redemption_index,
-        investor_address=row.investor_address,
-        payee_address=row.payee_address,
-        shares_base_units=row.shares_base_units,
-        reverted_batch_size=row.reverted_batch_size,
     )

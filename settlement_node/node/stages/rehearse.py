@@ -33,7 +33,7 @@ def rehearse_fund(lane: Lane, fund: FundRow, state: Rehearsal) -> None:
             return
         book = read_book_view(tx, lane, fund)
         ids = [row.redemption_id for row in due]
-        paid = set(chain_book.settled_events(tx, fund.chain_id, ids))
+        paid = chain_book.settled_ids(tx, fund.chain_id, ids)
     # What the chain shows as paid is not judged.
     _judge(state, (row for row in due if row.redemption_id in paid))
     rows = {row.redemption_id: row for row in due if row.redemption_id not in paid}

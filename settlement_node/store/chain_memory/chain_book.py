@@ -211,6 +211,14 @@ def settled_events(
     return {Hex32(row["redemption_id"]): SettlerEventRow.of(row) for row in found}
 
 
+def settled_ids(tx: ReadTx, chain_id: int, redemption_ids: Sequence[Hex32]) -> set[Hex32]:
+    """Which of these redemptions the chain shows as paid."""
+    query = sa.select(e.c.redemption_id).where(
+        e.c.chain_id == chain_id, e.c.kind == "settled", among(e.c.redemption_id, redemption_ids)
+    )
+    return {Hex32(redemption_id) for redemption_id in tx.connection.execute(query).scalars()}
+
+
 def payments_of(tx: ReadTx, chain_id: int, redemption_id: Hex32) -> list[SettlerEventRow]:
     """Every settled event of one redemption, of any settler, oldest first."""
     query = (
